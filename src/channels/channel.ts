@@ -1,0 +1,38 @@
+import type { Order } from '../engine/order.js';
+import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
+import type { OrderNo } from '../ids.js';
+import type { ChannelProfile } from './profile.js';
+
+/**
+ * The one port to a payment channel. No method throws or rejects: whatever happens on the wire is an
+ * answer, and what cannot be told is `unknown`. Every call ends within its profile's time-out.
+ */
+export interface Channel {
+  readonly profile: ChannelProfile;
+  /** Places the order. Only ever called after the intent is committed (rule 1). */
+  charge(order: Order): Promise<ChargeAnswer>;
+  query(order: Order): Promise<QueryAnswer>;
+  /** Absent where the channel cannot close an order. */
+  close?(order: Order): Promise<CloseAnswer>;
+  /** Absent where the channel answers one order at a time. Answers every order asked about. */
+  queryMany?(orders: readonly Order[]): Promise<ReadonlyMap<OrderNo, QueryAnswer>>;
+  /** Verifies the signature over the raw bytes, then reads. Never trusts, never throws. */
+  parseCallback(raw: RawCallback): CallbackReading;
+}
+
+export interface RawCallback {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
+
+export type CallbackReading =
+  | {
+      readonly kind: 'genuine';
+      readonly orderNo: OrderNo;
+      /** Reads the callback against the order it names; a difference is a `mismatch`. */
+      readonly against: (order: Order) => QueryAnswer;
+      /** What the channel wants to read to stop repeating. */
+      readonly acknowledgement: { readonly contentType: string; readonly body: string };
+    }
+  | { readonly kind: 'forged'; readonly detail: string }
+  | { readonly kind: 'malformed'; readonly detail: string };

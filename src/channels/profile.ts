@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { ChannelNature } from '../engine/order.js';
+import { isChannelId, type ChannelId } from '../ids.js';
+import { amountMinor, currencies } from '../money.js';
+
+/**
+ * What a channel can do and how it must be treated, as data. Written by people in YAML or JSON
+ * (snake_case, amounts in minor units, times with their unit last), imported with
+ * `recoup channels import`, kept in the database.
+ */
+const minor = z
+  .number()
+  .int()
+  .nonnegative()
+  .transform((n) => amountMinor(n));
+const ms = z.number().int().positive();
+const bankCode = z.string().regex(/^[A-Z]{2,12}$/, 'a bank code is 2 to 12 capital letters');
+const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day is HH:MM');
+
+export const declineCodes = [
+  'insufficient_funds',
+  'account_closed',
+  'account_invalid',
+  'cancelled_by_borrower',
+  'risk_refused',
+  'limit_exceeded',
+  'bank_unsupported',
+  'bank_unavailable',
+  'channel_unavailable',
+  'contract_missing',
+  'declined_other',
+] as const;
+
+/** What a listed code of the channel means. A code that is not listed means `unknown` (rule 2). */
+const codeMeaning = z.discriminatedUnion('reply', [
+  z.strictObject({ reply: z.literal('succeeded') }),
+  z.strictObject({ reply: z.literal('pending') }),
+  z.strictObject({ reply: z.literal('not_found') }),
+  z.strictObject({ reply: z.literal('unknown') }),
+  z.strictObject({
+    reply: z.literal('declined'),
+    code: z.enum(declineCodes),
+    scope: z.enum(['final', 'other_channel']),
+  }),
+]);
+
+const limits = z.strictObject({
+  per_transaction_max_minor: minor.optional(),
+  daily_max_minor: minor.optional(),
+});
+
+export const channelProfileSchema = z.strictObject({
+  id: z
+    .string()
+    .refine(isChannelId, 'a channel id is lower-case letters, digits and _, at most 32')
+    .transform((id) => id as ChannelId),
+  name: z.string().min(1).max(80),
+  /** The dialect: which adapter speaks to it. */
+  adapter: z.enum(['json_hmac', 'form_rsa']),
+  /** May hold ${NAME}: taken from the environment when the channel is opened. */
+  base_url: z.string().min(1),
+  merchant_id: z.string().min(1).max(64),
+  /** Names of environment variables; a secret itself never stands in a profile. */
+  secrets: z.strictObject({
+    hmac_key_env: z.string().optional(),
+    private_key_env: z.string().optional(),
+    channel_public_key_env: z.string().optional(),
+  }),
+  mode: z.enum(['sync', 'async']),
+  paused: z.boolean().default(false),
+  /** 1 is tried first; equal tiers are ranked by expected cost. */
+  tier: z.number().int().min(1).max(99),
+  nature: z.strictObject({
+    idempotent: z.boolean(),
+    honours_expiry: z.boolean(),
+    close_proof: z.enum(['none', 'refuses_unseen']),
+    visibility_ms: ms,
+    /** How long after the intent the order expires. */
+    order_ttl_ms: ms,
+    poll_schedule_ms: z.array(ms).min(1).max(60),
+  }),
+  timeouts: z.strictObject({ charge_ms: ms, query_ms: ms, close_ms: ms }),
+  /** Orders a single query may ask about; 1 where the channel answers one at a time. */
+  query_many_max: z.number().int().min(1).max(500).default(1),
+  /** Calls under way at once from one process; more wait their turn. */
+  concurrency_max: z.number().int().min(1).max(2000).default(64),
+  currencies: z.array(z.enum(currencies)).min(1),
+  limits: limits.extend({ per_transaction_min_minor: minor.optional() }),
+  /** The banks it supports, each with its own limits at this channel. */
+  banks: z.record(bankCode, limits),
+  fees: z.strictObject({
+    flat_minor: minor,
+    basis_points: z.number().int().min(0).max(10_000),
+    max_minor: minor.optional(),
+  }),
+  /** Daily windows in the channel's zone; `to` before `from` crosses midnight. */
+  maintenance: z
+    .array(z.strictObject({ from: timeOfDay, to: timeOfDay, zone: z.string().default('Asia/Shanghai') }))
+    .default([]),
+  error_codes: z.record(z.string().min(1), codeMeaning),
+});
+
+export type ChannelProfile = z.output<typeof channelProfileSchema>;
+export type CodeMeaning = z.output<typeof codeMeaning>;
+
+export function natureOf(profile: ChannelProfile): ChannelNature {
+  return {
+    idempotent: profile.nature.idempotent,
+    honoursExpiry: profile.nature.honours_expiry,
+    closeProof: profile.nature.close_proof,
+    visibilityMs: profile.nature.visibility_ms,
+    pollScheduleMs: profile.nature.poll_schedule_ms,
+  };
+}
