@@ -1,7 +1,7 @@
 import { v7 as uuidV7 } from 'uuid';
 
-export declare const idBrand: unique symbol;
-type Id<Name extends string> = string & { readonly [idBrand]: Name };
+/** A string that only the functions of this file make. The brand exists for the compiler alone. */
+type Id<Name extends string> = string & { readonly __brand: Name };
 
 /** A task's id: UUID v7, so that rows of one time lie together in the tables. */
 export type TaskId = Id<'TaskId'>;

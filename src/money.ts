@@ -2,10 +2,8 @@
  * Money is a whole number of minor units (fen for CNY) in a bigint. It never passes through a float.
  * On the wire (JSON API) it is an integer number; in entries it is a decimal string.
  */
-export declare const amountBrand: unique symbol;
-
 /** A non-negative amount in minor units. */
-export type AmountMinor = bigint & { readonly [amountBrand]: true };
+export type AmountMinor = bigint & { readonly __brand: 'AmountMinor' };
 
 export type Currency = 'CNY';
 
