@@ -25,6 +25,7 @@ export const errorTable = {
   repayment_mismatch: [409, 'This repayment is registered with other details.', 'Check amount, borrower and account against the registered repayment.'],
   amount_not_positive: [422, 'The amount must be above zero.', 'Send the amount in minor units, above zero.'],
   amount_exceeds_due: [422, 'The amount is above what is due.', 'Collect at most `outstanding_minor`.'],
+  request_repeated: [409, 'This request was already accepted.', 'Read the deduction named in `deduction_id`.'],
   live_deduction_exists: [409, 'Another deduction for this repayment is under way.', 'Wait until the deduction named in `deduction_id` has ended.'],
   bank_unknown: [422, 'No channel knows this bank.', 'Check the bank code, or import a channel that supports it.'],
   no_eligible_channel: [422, 'No channel can take this deduction now.', 'See `rejected` for each channel\'s reason.'],

@@ -1,0 +1,280 @@
+import { assertNever, invariant } from '../assert.js';
+import type { Clock } from '../clock.js';
+import type { ChannelId, TaskId } from '../ids.js';
+import type { Entry, Via } from './entries.js';
+import { fold, type Evidence, type Flow, type Step, type TaskState } from './flow.js';
+import { StaleWriter, type Journal } from './journal.js';
+import type { Order } from './order.js';
+import type { ChannelCalls, Channels, Lease, Locks, Log, Router, WakeUps } from './ports.js';
+import type { Answer } from './reply.js';
+
+/** What a run left behind. None of these is an error: the task goes on elsewhere or later. */
+export type RunOutcome =
+  | 'ended'
+  | 'review'
+  | 'waiting'
+  /** Another executor holds the record's lock. */
+  | 'busy'
+  /** Another executor has written to the log: this one stopped. */
+  | 'overtaken'
+  /** The lease ran short of what the next call may take. */
+  | 'lease_lost'
+  | 'no_such_task';
+
+export interface RunResult<S> {
+  readonly outcome: RunOutcome;
+  /** The state as far as this run knows it; null where it never read the log. */
+  readonly state: S | null;
+}
+
+export interface ExecutorSettings {
+  /** Names this process in the log. */
+  readonly executorId: string;
+  /** Lease left beyond the longest a call may take before the call is made, ms. */
+  readonly leaseMarginMs: number;
+  /** How long a wake-up waits for the record's lock, ms. */
+  readonly lockWaitMs: number;
+}
+
+export interface ExecutorParts<S extends TaskState> {
+  readonly flow: Flow<S>;
+  readonly journal: Journal<S>;
+  readonly locks: Locks;
+  readonly channels: Channels;
+  readonly router: Router;
+  readonly wakeUps: WakeUps;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** No path of a flow is this long between two waits; more is a flow that goes round in circles. */
+const stepsMax = 100;
+
+/**
+ * The only code that performs steps. It folds a task's log, asks the flow what comes next, does it
+ * and appends what came of it, until there is nothing to do now. It knows no payment rule.
+ */
+export class Executor<S extends TaskState> {
+  #runs = 0;
+
+  constructor(
+    private readonly parts: ExecutorParts<S>,
+    private readonly settings: ExecutorSettings,
+  ) {}
+
+  /**
+   * Starts a new task from its first entries. `accepted` settles at the first commit: from then on
+   * the task lives, whatever happens to this process.
+   *
+   * @throws (both promises) what `Journal.append` throws for a first append.
+   */
+  start(entries: readonly [Entry, ...Entry[]]): {
+    accepted: Promise<void>;
+    finished: Promise<RunResult<S>>;
+  } {
+    let accept!: () => void;
+    let refuse!: (reason: unknown) => void;
+    const accepted = new Promise<void>((resolve, reject) => {
+      accept = resolve;
+      refuse = reject;
+    });
+    const state = fold(this.parts.flow, entries);
+    invariant(state !== null, 'a task starts with an entry');
+    const finished = this.#underLock(state, async (lease) => {
+      const run = this.#newRun(lease, state, 0, entries);
+      run.onFirstCommit = accept;
+      return await this.#advance(run);
+    });
+    // Whoever awaits only one of the two must not make the other an unhandled rejection.
+    finished.then(
+      (result) => {
+        if (result.outcome === 'busy') refuse(new LockBusy());
+      },
+      refuse,
+    );
+    accepted.catch(() => undefined);
+    finished.catch(() => undefined);
+    return { accepted, finished };
+  }
+
+  /**
+   * Takes a task as far as it goes now, from its last logged entry. Every wake-up does this.
+   * Repeating it, or running it in several processes at once, costs calls and never money.
+   *
+   * @throws RecoupError `journal_unavailable`; the compensator will come again.
+   */
+  async run(taskId: TaskId, evidence?: Evidence): Promise<RunResult<S>> {
+    const { journal, flow, clock } = this.parts;
+    const glance = fold(flow, (await journal.load(taskId))?.entries ?? []);
+    if (glance === null) return { outcome: 'no_such_task', state: null };
+    return await this.#underLock(glance, async (lease) => {
+      // Read again: it may have moved while we waited for the lock.
+      const state = fold(flow, (await journal.load(taskId))?.entries ?? []);
+      invariant(state !== null, 'a log never disappears');
+      const now = clock.nowMs();
+      const first = evidence === undefined ? [] : flow.receive(state, evidence, now);
+      const run = this.#newRun(lease, state, state.seq, []);
+      for (const entry of first) this.#hold(run, entry);
+      if (run.state.openCall !== null) {
+        const { attemptNo } = run.state.openCall;
+        this.#hold(run, { kind: 'taken_over', atMs: now, attemptNo, by: run.writer });
+        // At once, so that the old holder collides before anything is asked or sent.
+        if (!(await this.#commit(run, now))) return { outcome: 'overtaken', state: run.state };
+      }
+      return await this.#advance(run);
+    });
+  }
+
+  async #underLock(
+    state: S,
+    work: (lease: Lease) => Promise<RunResult<S>>,
+  ): Promise<RunResult<S>> {
+    const key = this.parts.flow.lockKey(state);
+    const lease = await this.parts.locks.acquire(key, this.settings.lockWaitMs);
+    if (lease === null) return { outcome: 'busy', state };
+    try {
+      return await work(lease);
+    } finally {
+      await lease.release();
+    }
+  }
+
+  async #advance(run: Run<S>): Promise<RunResult<S>> {
+    for (let steps = 0; steps < stepsMax; steps += 1) {
+      const step = this.parts.flow.next(run.state, this.parts.clock.nowMs());
+      const outcome = await this.#perform(run, step);
+      if (outcome !== null) return { outcome, state: run.state };
+    }
+    throw new Error(`task ${run.state.taskId} made ${stepsMax} steps without coming to a wait`);
+  }
+
+  /** Null: go on with the next step. */
+  async #perform(run: Run<S>, step: Step): Promise<RunOutcome | null> {
+    const { clock, router, wakeUps } = this.parts;
+    switch (step.kind) {
+      case 'record':
+        for (const entry of step.entries) this.#hold(run, entry);
+        return null;
+      case 'route': {
+        const route = await router.plan(step.request);
+        this.#hold(run, { kind: 'routed', atMs: clock.nowMs(), route });
+        return null;
+      }
+      case 'charge':
+        return await this.#call(run, step, 'charge', (channel) => channel.charge(step.order));
+      case 'close':
+        return await this.#call(run, step, 'close', (channel) => channel.close?.(step.order));
+      case 'query':
+        return await this.#call(run, step, 'query', (channel) => channel.query(step.order));
+      case 'wait':
+        if (!(await this.#commit(run, step.untilMs))) return 'overtaken';
+        await wakeUps.schedule(run.state.taskId, step.untilMs);
+        return 'waiting';
+      case 'stop':
+        if (!(await this.#commit(run, null))) return 'overtaken';
+        return step.reason;
+      default:
+        return assertNever(step);
+    }
+  }
+
+  /** Intent, commit, lease, call, answer: the one order in which anything outside is touched. */
+  async #call(
+    run: Run<S>,
+    step: { intent?: Entry; attemptNo: number; order: Order },
+    via: Exclude<Via, 'callback'>,
+    send: (channel: ChannelCalls) => Promise<Answer> | undefined,
+  ): Promise<RunOutcome | null> {
+    const { channels, clock } = this.parts;
+    const channel = channels.get(step.order.channelId);
+    const callMs = channel?.timeoutsMs[via] ?? 0;
+    if (!(await this.#leaseCovers(run, callMs))) return 'lease_lost';
+    if (step.intent !== undefined) this.#hold(run, step.intent);
+    if (!(await this.#commit(run, clock.nowMs() + callMs))) return 'overtaken';
+    // The commit took its time: only what the lease still covers may be sent (rule 7).
+    if (!(await this.#leaseCovers(run, callMs))) return 'lease_lost';
+    const sentAtMs = clock.nowMs();
+    const answer =
+      channel === undefined
+        ? notConfigured(step.order.channelId, via)
+        : ((await send(channel)) ?? cannot(via));
+    const { attemptNo } = step;
+    this.#hold(run, { kind: 'replied', atMs: clock.nowMs(), attemptNo, via, answer, sentAtMs });
+    return null;
+  }
+
+  async #leaseCovers(run: Run<S>, callMs: number): Promise<boolean> {
+    const needed = callMs + this.settings.leaseMarginMs;
+    if (run.lease.remainingMs() < needed) await run.lease.extend();
+    return run.lease.remainingMs() >= needed;
+  }
+
+  /** Holds an entry until the next commit; the state moves at once. */
+  #hold(run: Run<S>, entry: Entry): void {
+    run.state = this.parts.flow.evolve(run.state, entry);
+    run.held.push(entry);
+  }
+
+  /** Writes what is held. False: the log has moved on without us. */
+  async #commit(run: Run<S>, wakeAtMs: number | null): Promise<boolean> {
+    if (run.held.length === 0) return true;
+    const entries = run.held;
+    run.held = [];
+    try {
+      await this.parts.journal.append({
+        taskId: run.state.taskId,
+        kind: this.parts.flow.kind,
+        afterSeq: run.committedSeq,
+        entries,
+        state: run.state,
+        wakeAtMs,
+        writer: run.writer,
+      });
+    } catch (error) {
+      if (!(error instanceof StaleWriter)) throw error;
+      this.parts.log.info('overtaken by another executor', {
+        task_id: run.state.taskId,
+        after_seq: run.committedSeq,
+        writer: run.writer,
+      });
+      return false;
+    }
+    run.committedSeq += entries.length;
+    run.onFirstCommit?.();
+    run.onFirstCommit = undefined;
+    return true;
+  }
+
+  #newRun(lease: Lease, state: S, committedSeq: number, held: readonly Entry[]): Run<S> {
+    this.#runs += 1;
+    const writer = `${this.settings.executorId}.${this.#runs}`;
+    return { lease, state, committedSeq, held: [...held], writer, onFirstCommit: undefined };
+  }
+}
+
+/** A new task's record is in use by somebody else's run. */
+export class LockBusy extends Error {
+  override readonly name = 'LockBusy';
+}
+
+interface Run<S> {
+  readonly lease: Lease;
+  readonly writer: string;
+  state: S;
+  /** The seq of the last entry that is committed. */
+  committedSeq: number;
+  held: Entry[];
+  onFirstCommit: (() => void) | undefined;
+}
+
+function notConfigured(channelId: ChannelId, via: Via): Answer {
+  // Nothing was sent: for a charge that is proof, for a question it is no answer.
+  if (via === 'charge') return { kind: 'not_executed', proof: 'not_sent' };
+  return { kind: 'unknown', why: 'unlisted_code', detail: `channel ${channelId} is not configured` };
+}
+
+const cannot = (via: Via): Answer => ({
+  kind: 'unknown',
+  why: 'unlisted_code',
+  detail: `the channel offers no ${via}`,
+});

@@ -1,0 +1,49 @@
+import type { ChannelId, TaskId } from '../ids.js';
+import type { Order } from './order.js';
+import type { ChargeAnswer, CloseAnswer, QueryAnswer } from './reply.js';
+import type { Route, RouteRequest } from './route.js';
+
+/** What the executor needs of a channel. No call rejects; each ends within its time-out. */
+export interface ChannelCalls {
+  readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
+  charge(order: Order): Promise<ChargeAnswer>;
+  query(order: Order): Promise<QueryAnswer>;
+  close?(order: Order): Promise<CloseAnswer>;
+}
+
+export interface Channels {
+  /** Undefined when no such channel is configured (any more). */
+  get(id: ChannelId): ChannelCalls | undefined;
+}
+
+export interface Router {
+  plan(request: RouteRequest): Promise<Route>;
+}
+
+/** Manners, not safety (rule 7): keeps executors from wasting calls on each other. */
+export interface Locks {
+  /** Null when somebody else holds it. Never rejects: without its store it grants on its own. */
+  acquire(key: string, waitMs: number): Promise<Lease | null>;
+}
+
+export interface Lease {
+  /** On the monotonic clock. Zero or less when the lease has run out or was lost. */
+  remainingMs(): number;
+  /** Tries to renew; afterwards `remainingMs` tells. Never rejects. */
+  extend(): Promise<void>;
+  /** Never rejects, and never replaces the task's result. */
+  release(): Promise<void>;
+}
+
+/** Losing or doubling a wake-up costs time, never money. */
+export interface WakeUps {
+  schedule(taskId: TaskId, atMs: number): Promise<void>;
+}
+
+/** Structured logging; `fields` must hold no secret and no account token. */
+export interface Log {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
