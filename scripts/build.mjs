@@ -17,15 +17,20 @@ export async function build() {
     // The incremental compiler trusts its notes; outputs removed by hand would not come back.
     if (sourcesWithoutOutput().length > 0) rmSync(join(distDir, '.tsbuildinfo'), { force: true });
     const tsc = join(projectDir, 'node_modules', 'typescript', 'bin', 'tsc');
-    const { code, output, timedOut } = await runToEnd(process.execPath, [tsc, '-p', 'tsconfig.json'], {
-      cwd: projectDir,
-      deadlineMs,
-      capture: true,
-    });
+    const { code, output, timedOut } = await runToEnd(
+      process.execPath,
+      [tsc, '-p', 'tsconfig.json'],
+      {
+        cwd: projectDir,
+        deadlineMs,
+        capture: true,
+      },
+    );
     if (code === 0) return;
     const why = timedOut ? 'the compiler did not end' : 'the compiler found errors';
     // For work in progress: type errors do not keep the compiler from writing its output.
-    if (process.env.RECOUP_ALLOW_TYPE_ERRORS !== '1') throw new SetupProblem(`${why}\n${output.trim()}`);
+    if (process.env.RECOUP_ALLOW_TYPE_ERRORS !== '1')
+      throw new SetupProblem(`${why}\n${output.trim()}`);
     say(`${why}; going on, as RECOUP_ALLOW_TYPE_ERRORS says`);
   });
 }

@@ -4,11 +4,21 @@
 // another name, renamed when complete, so that a half-made one is never used. Runs start from a copy.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { constants, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SetupProblem, say } from './notice.mjs';
-import { quietly, runToEnd } from './processes.mjs';
+import { isAbandoned, quietly, runToEnd } from './processes.mjs';
 import { privateDir } from './project.mjs';
 import { createRunFolder, noteOwner } from './run-folder.mjs';
 import { startServer } from './server.mjs';
@@ -26,12 +36,16 @@ export async function startDatabase(file, runDir, choosePort) {
     deadlineMs: 20_000,
   });
   const isMariadb = /mariadb/i.test(version);
-  const key = createHash('sha256').update(`${templateFormat} ${version}`).digest('hex').slice(0, 12);
+  const key = createHash('sha256')
+    .update(`${templateFormat} ${version}`)
+    .digest('hex')
+    .slice(0, 12);
   const template = join(privateDir, `template-${key}`);
   await ensureTemplate(file, template, isMariadb);
   try {
     return await startFromTemplate({ file, runDir, template, isMariadb, choosePort });
   } catch (problem) {
+    if (isAbandoned()) throw problem;
     // The template may have been damaged since it was made; a fresh one is the only other guess.
     say(`${problem.message.split('\n')[0]}; making a new template and trying once more`);
     rmSync(template, { recursive: true, force: true });
@@ -74,7 +88,8 @@ async function startFromTemplate({ file, runDir, template, isMariadb, choosePort
     const errors = readFileSync(logFile, 'utf8')
       .split('\n')
       .filter((line) => line.includes('[ERROR]'));
-    if (errors.length > 0) throw new SetupProblem(`the database started with errors:\n${errors.join('\n')}`);
+    if (errors.length > 0)
+      throw new SetupProblem(`the database started with errors:\n${errors.join('\n')}`);
     const urlFor = ({ name, password }) => `mysql://${name}:${password}@127.0.0.1:${port}/recoup`;
     return { url: urlFor(app), migrationUrl: urlFor(owner), port, pid, cmdlineIncludes: dataDir };
   } finally {
@@ -103,19 +118,35 @@ async function ensureTemplate(file, template, isMariadb) {
  * in a package of client programs, while the server and its SQL files are in mariadb-server-core.
  */
 async function initialiseMariadb(file, dataDir) {
-  const folders = ['/usr/share/mysql', '/usr/share/mariadb', join(file, '../../share/mysql'), join(file, '../../share/mariadb')];
+  const folders = [
+    '/usr/share/mysql',
+    '/usr/share/mariadb',
+    join(file, '../../share/mysql'),
+    join(file, '../../share/mariadb'),
+  ];
   const share = folders.find((folder) => existsSync(join(folder, 'mysql_system_tables.sql')));
-  if (share === undefined) throw new SetupProblem(`cannot find MariaDB's mysql_system_tables.sql in ${folders.join(', ')}`);
+  if (share === undefined)
+    throw new SetupProblem(
+      `cannot find MariaDB's mysql_system_tables.sql in ${folders.join(', ')}`,
+    );
   const parts = ['mysql_system_tables', 'mysql_performance_tables', 'mysql_system_tables_data'];
   const optional = ['maria_add_gis_sp_bootstrap', 'mysql_sys_schema'];
   const input = [
     'CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n',
     ...parts.map((name) => readFileSync(join(share, `${name}.sql`), 'utf8')),
-    ...optional.map((name) => quietly(() => readFileSync(join(share, `${name}.sql`), 'utf8')) ?? ''),
+    ...optional.map(
+      (name) => quietly(() => readFileSync(join(share, `${name}.sql`), 'utf8')) ?? '',
+    ),
     // No root without a password, no anonymous user that would come before ours.
     `DELETE FROM mysql.global_priv WHERE User IN ('', 'root');\nDELETE FROM mysql.proxies_priv;\n`,
   ].join('\n');
-  const args = [...commonArgs(dataDir), '--bootstrap', '--log-warnings=0', '--enforce-storage-engine=', '--max-allowed-packet=8M'];
+  const args = [
+    ...commonArgs(dataDir),
+    '--bootstrap',
+    '--log-warnings=0',
+    '--enforce-storage-engine=',
+    '--max-allowed-packet=8M',
+  ];
   await initialise(file, args, input);
 }
 
@@ -124,10 +155,16 @@ async function initialiseMysql(file, dataDir) {
 }
 
 async function initialise(file, args, input) {
-  const { code, output, timedOut } = await runToEnd(file, args, { deadlineMs: initialiseDeadlineMs, capture: true, input });
+  const { code, output, timedOut } = await runToEnd(file, args, {
+    deadlineMs: initialiseDeadlineMs,
+    capture: true,
+    input,
+  });
   if (code === 0) return;
   const why = timedOut ? 'did not end' : `ended with code ${code}`;
-  throw new SetupProblem(`initialising the database ${why}:\n${output.trim().split('\n').slice(-15).join('\n')}`);
+  throw new SetupProblem(
+    `initialising the database ${why}:\n${output.trim().split('\n').slice(-15).join('\n')}`,
+  );
 }
 
 function commonArgs(dataDir) {
@@ -170,6 +207,8 @@ function usersSql(owner, app, isMariadb) {
 }
 
 function makeSocketDir() {
-  const parent = [tmpdir(), '/tmp'].find((folder) => `${folder}/recoup-XXXXXX/db.sock`.length <= socketPathMax);
+  const parent = [tmpdir(), '/tmp'].find(
+    (folder) => `${folder}/recoup-XXXXXX/db.sock`.length <= socketPathMax,
+  );
   return mkdtempSync(join(parent ?? '/tmp', 'recoup-'));
 }

@@ -12,12 +12,16 @@ export async function withLock(name, action) {
   mkdirSync(privateDir, { recursive: true });
   const file = join(privateDir, `${name}.lock`);
   let told = false;
-  const got = await waitUntil(() => {
-    if (tryLock(file)) return true;
-    if (!told) say(`waiting for another run of this checkout (${name})`);
-    told = true;
-    return false;
-  }, deadlineMs, 100);
+  const got = await waitUntil(
+    () => {
+      if (tryLock(file)) return true;
+      if (!told) say(`waiting for another run of this checkout (${name})`);
+      told = true;
+      return false;
+    },
+    deadlineMs,
+    100,
+  );
   if (!got) throw new SetupProblem(`${file} is held by a live process for too long; see who it is`);
   try {
     return await action();

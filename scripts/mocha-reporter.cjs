@@ -14,7 +14,9 @@ module.exports = class SpecWithSummary extends reporters.Spec {
     process.stdout.write(`${passes} passed, ${failures} failed\n`);
     // Unreferenced: it only fires when something else keeps the process alive.
     setTimeout(() => {
-      const open = process.getActiveResourcesInfo().filter((kind) => !/^(TTYWrap|PipeWrap)$/.test(kind));
+      const open = process
+        .getActiveResourcesInfo()
+        .filter((kind) => !/^(TTYWrap|PipeWrap)$/.test(kind));
       process.stderr.write(`tests left handles open: ${open.join(', ') || 'unknown kind'}\n`);
       process.exit(1);
     }, lingerMs).unref();

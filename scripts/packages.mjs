@@ -24,7 +24,8 @@ export async function ensurePackages() {
 export function packagesAreCurrent() {
   const wanted = readPackages(join(projectDir, 'package-lock.json'));
   const installed = readPackages(join(projectDir, 'node_modules', '.package-lock.json'));
-  if (wanted === null) throw new SetupProblem('package-lock.json cannot be read: is the clone whole?');
+  if (wanted === null)
+    throw new SetupProblem('package-lock.json cannot be read: is the clone whole?');
   if (installed === null) return false;
   return Object.entries(wanted).every(([path, entry]) => {
     if (path === '' || entry.link) return true;
@@ -41,7 +42,11 @@ async function install() {
   // NODE_ENV=production would leave out the compiler and the tests.
   const args = [...first, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   for (let attempt = 1; ; attempt += 1) {
-    const { code, output, timedOut } = await runToEnd(file, args, { cwd: projectDir, deadlineMs, capture: true });
+    const { code, output, timedOut } = await runToEnd(file, args, {
+      cwd: projectDir,
+      deadlineMs,
+      capture: true,
+    });
     if (code === 0) return;
     const why = timedOut ? `no end after ${deadlineMs / 60_000} minutes` : `exit code ${code}`;
     if (attempt === 2) throw new SetupProblem(`npm ci: ${why}\n${output.trim()}`);

@@ -49,7 +49,9 @@ export function programsWorkingIn(folder, names) {
     try {
       const cwd = readlinkSync(`/proc/${pid}/cwd`).replace(/ \(deleted\)$/, '');
       if (cwd !== folder && !cwd.startsWith(`${folder}/`)) return false;
-      return names.includes(basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')));
+      return names.includes(
+        basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')),
+      );
     } catch {
       return false;
     }
@@ -85,9 +87,16 @@ export async function waitUntil(condition, deadlineMs, everyMs = 20) {
 }
 
 const running = new Set();
+let abandoned = false;
+
+/** True once the set-up was interrupted: nothing is waited for any more. */
+export function isAbandoned() {
+  return abandoned;
+}
 
 /** Ends what `runToEnd` has under way; used when the set-up itself is interrupted. */
 export function abandonSetup() {
+  abandoned = true;
   for (const child of running) quietly(() => process.kill(-child.pid, 'SIGKILL'));
 }
 
@@ -98,7 +107,10 @@ export function abandonSetup() {
 export function runToEnd(file, args, options = {}) {
   const { deadlineMs, capture = false, input, cwd, env = process.env } = options;
   return new Promise((resolve) => {
-    const stdio = [input === undefined ? 'ignore' : 'pipe', ...(capture ? ['pipe', 'pipe'] : [2, 2])];
+    const stdio = [
+      input === undefined ? 'ignore' : 'pipe',
+      ...(capture ? ['pipe', 'pipe'] : [2, 2]),
+    ];
     const child = spawn(file, args, { cwd, env, stdio, detached: true });
     running.add(child);
     let output = '';

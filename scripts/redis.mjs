@@ -17,12 +17,18 @@ export async function startRedis(file, runDir, choosePort) {
       logFile: join(runDir, 'redis.log'),
       readyPattern: /ready to accept connections/i,
       prepare: () => {},
-      argsFor: (freePort) => [
-        ...['--bind', '127.0.0.1', '--port', String(freePort), '--dir', dataDir],
-        ...['--daemonize', 'no', '--appendonly', 'yes', '--appendfsync', 'everysec', '--save', ''],
-        // BullMQ loses jobs when Redis may evict keys.
-        ...['--maxmemory-policy', 'noeviction'],
-      ],
+      argsFor: (freePort) =>
+        Object.entries({
+          bind: '127.0.0.1',
+          port: String(freePort),
+          dir: dataDir,
+          daemonize: 'no',
+          appendonly: 'yes',
+          appendfsync: 'everysec',
+          save: '',
+          // BullMQ loses jobs when Redis may evict keys.
+          'maxmemory-policy': 'noeviction',
+        }).flatMap(([name, value]) => [`--${name}`, value]),
     },
     choosePort,
   );

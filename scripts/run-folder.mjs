@@ -3,7 +3,15 @@
 // files removed. Nothing is ended by a number in a file alone, since numbers are reused.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import {
   commandLineOf,
@@ -41,7 +49,9 @@ export function noteOwner(folder, facts) {
     ...readOwner(folder),
     ...facts,
   };
-  writeFileSync(join(folder, 'owner.json.tmp'), `${JSON.stringify(owner, null, 2)}\n`, { mode: 0o600 });
+  writeFileSync(join(folder, 'owner.json.tmp'), `${JSON.stringify(owner, null, 2)}\n`, {
+    mode: 0o600,
+  });
   renameSync(join(folder, 'owner.json.tmp'), join(folder, 'owner.json'));
 }
 
@@ -87,7 +97,9 @@ function ownedFolders() {
   } catch {
     return [];
   }
-  return names.filter((name) => /^(run|making)-\d+-[0-9a-f]+$/.test(name)).map((name) => join(privateDir, name));
+  return names
+    .filter((name) => /^(run|making)-\d+-[0-9a-f]+$/.test(name))
+    .map((name) => join(privateDir, name));
 }
 
 function isAbandoned(folder) {
@@ -102,7 +114,9 @@ function isAbandoned(folder) {
 /** The servers working in the folder; where there is no /proc, those noted, if `ps` knows them. */
 function serversOf(folder, owner) {
   if (process.platform === 'linux') return programsWorkingIn(folder, serverNames);
-  return (owner?.servers ?? []).filter(({ pid, cmdlineIncludes }) => matches(pid, cmdlineIncludes)).map(({ pid }) => pid);
+  return (owner?.servers ?? [])
+    .filter(({ pid, cmdlineIncludes }) => matches(pid, cmdlineIncludes))
+    .map(({ pid }) => pid);
 }
 
 /** What the command itself put on the list (`pids.json`), each only if its command line agrees. */
@@ -110,7 +124,10 @@ function declaredProcesses(folder) {
   const list = readJson(join(folder, 'pids.json'));
   if (!Array.isArray(list)) return [];
   return list
-    .filter(({ pid, cmdlineIncludes }) => Number.isInteger(pid) && pid > 1 && matches(pid, cmdlineIncludes))
+    .filter(
+      ({ pid, cmdlineIncludes }) =>
+        Number.isInteger(pid) && pid > 1 && matches(pid, cmdlineIncludes),
+    )
     .map(({ pid }) => pid);
 }
 

@@ -71,11 +71,20 @@ function checkNodeVersion() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   const [majorMin, minorMin] = nodeVersionMin;
   if (major > majorMin || (major === majorMin && minor >= minorMin)) return;
-  throw new SetupProblem(`Node ${nodeVersionMin.join('.')} or later is needed; this is ${process.versions.node}`);
+  throw new SetupProblem(
+    `Node ${nodeVersionMin.join('.')} or later is needed; this is ${process.versions.node}`,
+  );
 }
 
 function parse(args) {
-  const options = { action: 'run', keep: false, stores: true, build: true, deadlineMs: null, command: [] };
+  const options = {
+    action: 'run',
+    keep: false,
+    stores: true,
+    build: true,
+    deadlineMs: null,
+    command: [],
+  };
   const split = args.indexOf('--');
   const ours = split === -1 ? args : args.slice(0, split);
   options.command = split === -1 ? [] : args.slice(split + 1);
@@ -86,9 +95,13 @@ function parse(args) {
     else if (word === '--no-stores') options.stores = false;
     else if (word === '--no-build') options.build = false;
     else if (word === '--deadline') options.deadlineMs = Number(ours.shift()) * 1000;
-    else throw new SetupProblem(`unknown option ${word}\nusage: node scripts/run.mjs [options] -- <command ...>`);
+    else
+      throw new SetupProblem(
+        `unknown option ${word}\nusage: node scripts/run.mjs [options] -- <command ...>`,
+      );
   }
-  if (options.deadlineMs !== null && !(options.deadlineMs > 0)) throw new SetupProblem('--deadline wants seconds');
+  if (options.deadlineMs !== null && !(options.deadlineMs > 0))
+    throw new SetupProblem('--deadline wants seconds');
   if (options.action === 'run' && options.command.length === 0) {
     throw new SetupProblem('usage: node scripts/run.mjs [options] -- <command ...>');
   }
@@ -104,14 +117,21 @@ function runCommand({ command: [name, ...args], deadlineMs }, storesEnv) {
     const env = { ...process.env, ...storesEnv, [runDirVariable]: run.folder };
     env.PATH = [bin, process.env.PATH].filter(Boolean).join(delimiter);
     // A group of its own: one signal from us reaches the command and its children, exactly once.
-    const child = spawn(name === 'node' ? process.execPath : name, args, { stdio: 'inherit', env, detached: true });
+    const child = spawn(name === 'node' ? process.execPath : name, args, {
+      stdio: 'inherit',
+      env,
+      detached: true,
+    });
     run.child = child;
     let timedOut = false;
-    const timer = deadlineMs === null ? null : setTimeout(() => {
-      timedOut = true;
-      say(`no end after ${deadlineMs / 1000} s: ending ${name}`);
-      void askToEnd('SIGTERM');
-    }, deadlineMs);
+    const timer =
+      deadlineMs === null
+        ? null
+        : setTimeout(() => {
+            timedOut = true;
+            say(`no end after ${deadlineMs / 1000} s: ending ${name}`);
+            void askToEnd('SIGTERM');
+          }, deadlineMs);
     const finish = (code) => {
       clearTimeout(timer);
       run.child = null;
@@ -126,10 +146,11 @@ function runCommand({ command: [name, ...args], deadlineMs }, storesEnv) {
 }
 
 function onSignal(name) {
-  const again = run.interruptedBy !== null;
+  const isFirst = run.interruptedBy === null;
   run.interruptedBy ??= name;
-  if (run.child !== null) return void (again ? signalGroup('SIGKILL') : askToEnd(name));
-  abandonSetup();
+  if (run.child === null) abandonSetup();
+  else if (isFirst) void askToEnd(name);
+  else signalGroup('SIGKILL');
 }
 
 async function askToEnd(signal) {
@@ -158,11 +179,15 @@ async function cleanUp() {
  */
 function startGuard() {
   const script = 'cat >/dev/null; exec "$0" "$1" sweep';
-  const guard = spawn('sh', ['-c', script, process.execPath, join(projectDir, 'scripts', 'run.mjs')], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-    cwd: projectDir,
-  });
+  const guard = spawn(
+    'sh',
+    ['-c', script, process.execPath, join(projectDir, 'scripts', 'run.mjs')],
+    {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+      cwd: projectDir,
+    },
+  );
   guard.on('error', () => {});
   guard.stdin.on('error', () => {});
   guard.unref();
@@ -173,8 +198,13 @@ function startGuard() {
 function keepRunning({ env, started }) {
   noteOwner(run.folder, { kept: true });
   letServersLive();
-  say(started.length > 0 ? `still running: ${started.join(', ')}` : 'still running: what the command left');
-  for (const [name, value] of Object.entries(env)) process.stderr.write(`  export ${name}='${value}'\n`);
+  say(
+    started.length > 0
+      ? `still running: ${started.join(', ')}`
+      : 'still running: what the command left',
+  );
+  for (const [name, value] of Object.entries(env))
+    process.stderr.write(`  export ${name}='${value}'\n`);
   process.stderr.write(`  data and logs: ${run.folder}\n  to stop: npm stop\n`);
 }
 
@@ -190,7 +220,8 @@ function codeOf(signal) {
 }
 
 main().then(
-  (code) => process.exit(run.interruptedBy !== null && code === 0 ? codeOf(run.interruptedBy) : code),
+  (code) =>
+    process.exit(run.interruptedBy !== null && code === 0 ? codeOf(run.interruptedBy) : code),
   (error) => {
     if (run.interruptedBy !== null) process.exit(codeOf(run.interruptedBy));
     say(error instanceof SetupProblem ? error.message : error.stack);

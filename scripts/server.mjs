@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { SetupProblem } from './notice.mjs';
-import { quietly, waitUntil } from './processes.mjs';
+import { isAbandoned, quietly, waitUntil } from './processes.mjs';
 import { runDirVariable } from './run-folder.mjs';
 
 const readyDeadlineMs = 60_000;
@@ -65,9 +65,11 @@ async function tryStart({ file, cwd, runDir, logFile, readyPattern, argsFor }, p
   });
   const read = () => quietly(() => readFileSync(logFile, 'utf8')) ?? '';
   // Only our server writes this log, so it cannot be mistaken for a stranger on the same port.
-  await waitUntil(() => problem !== null || readyPattern.test(read()), readyDeadlineMs, 10);
+  const settled = () => isAbandoned() || problem !== null || readyPattern.test(read());
+  await waitUntil(settled, readyDeadlineMs, 10);
   if (problem === null && readyPattern.test(read())) return { ready: true, pid: child.pid };
   child.kill('SIGKILL');
+  if (isAbandoned()) problem = 'was interrupted';
   problem ??= `was not ready after ${readyDeadlineMs / 1000} s`;
   return { ready: false, problem, log: read() };
 }

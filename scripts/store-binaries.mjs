@@ -30,7 +30,8 @@ export async function findServers(wanted) {
   if (missing.length > 0) {
     await installPackages(missing);
     missing = wanted.filter((kind) => findServer(kind) === null);
-    if (missing.length > 0) throw new SetupProblem(`still missing after the installation: ${missing.join(', ')}`);
+    if (missing.length > 0)
+      throw new SetupProblem(`still missing after the installation: ${missing.join(', ')}`);
   }
   return Object.fromEntries(wanted.map((kind) => [kind, findServer(kind)]));
 }
@@ -54,13 +55,29 @@ function searchedFolders() {
 async function installPackages(missing) {
   const packages = missing.flatMap((kind) => programs[kind].packages);
   const asRoot = await howToBecomeRoot();
-  if (!existsSync('/usr/bin/apt-get') || asRoot === null || process.env.RECOUP_SERVER_PATH !== undefined) {
+  if (
+    !existsSync('/usr/bin/apt-get') ||
+    asRoot === null ||
+    process.env.RECOUP_SERVER_PATH !== undefined
+  ) {
     throw new SetupProblem(whatToDo(missing, packages));
   }
   say(`installing Debian packages: ${packages.join(' ')}`);
-  const install = ['apt-get', 'install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120'];
+  const install = [
+    'apt-get',
+    'install',
+    '-y',
+    '--no-install-recommends',
+    '-o',
+    'DPkg::Lock::Timeout=120',
+  ];
   await runAsRoot(asRoot, ['apt-get', 'update', '-qq'], updateDeadlineMs, packages);
-  await runAsRoot(asRoot, ['sh', '-c', withoutServices, 'sh', ...install, ...packages], installDeadlineMs, packages);
+  await runAsRoot(
+    asRoot,
+    ['sh', '-c', withoutServices, 'sh', ...install, ...packages],
+    installDeadlineMs,
+    packages,
+  );
 }
 
 /**
@@ -91,7 +108,9 @@ async function runAsRoot(asRoot, command, deadlineMs, packages) {
   const what = command.includes('install') ? 'apt-get install' : 'apt-get update';
   // An update can fail for one unrelated source; what counts is whether the packages install.
   if (what === 'apt-get update') return say(`${what}: ${why}; trying to install all the same`);
-  throw new SetupProblem(`${what} ${packages.join(' ')}: ${why}\n${output.trim().split('\n').slice(-15).join('\n')}`);
+  throw new SetupProblem(
+    `${what} ${packages.join(' ')}: ${why}\n${output.trim().split('\n').slice(-15).join('\n')}`,
+  );
 }
 
 /** `[]` as root, a sudo prefix that asks for no password, or null. */

@@ -20,7 +20,9 @@ export async function getStores(runDir) {
   if (failed !== undefined) throw failed.reason;
   const [database, redis] = outcomes.map(({ value }) => value);
   const servers = [database, redis].filter((server) => server !== null);
-  noteOwner(runDir, { servers: servers.map(({ pid, cmdlineIncludes }) => ({ pid, cmdlineIncludes })) });
+  noteOwner(runDir, {
+    servers: servers.map(({ pid, cmdlineIncludes }) => ({ pid, cmdlineIncludes })),
+  });
   const env = {};
   if (database !== null) {
     env.RECOUP_DATABASE_URL = database.url;
