@@ -1,0 +1,232 @@
+import { hash } from 'node:crypto';
+import { feeOf, fateOf, type Fate } from './bank.js';
+import type { Book, BookOrder, OrderFields } from './book.js';
+import type { ChannelSpec, DeclineOutcome, Outcome } from './channel-spec.js';
+import { declineOutcomes } from './channel-spec.js';
+import type { Mishap } from './faults.js';
+
+/**
+ * What a channel does with orders, whatever its wire looks like. Its nature is honoured here and
+ * nowhere else:
+ *
+ * - idempotent: the same number with the same bytes has the same result, with other bytes none;
+ * - honours expiry: an order is started before its expiry or never, and once started it is seen by
+ *   queries within the visibility window;
+ * - tombstones: a closed number is refused for ever, seen or unseen, and what has been started
+ *   cannot be closed.
+ *
+ * Each check and the entry that follows from it happen in one synchronous step.
+ */
+
+export interface ChargeRequest extends OrderFields {
+  readonly orderNo: string;
+}
+
+/** `order` is null where the answer is about the request and not about an order. */
+export interface DeskAnswer {
+  readonly outcome: Outcome;
+  readonly orderNo: string;
+  readonly order: BookOrder | null;
+}
+
+export interface DeskSettings {
+  readonly seed: string;
+  readonly latencyScale: number;
+  readonly decided: (order: BookOrder) => void;
+}
+
+export class OrderDesk {
+  readonly spec: ChannelSpec;
+  readonly #book: Book;
+  readonly #settings: DeskSettings;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #closed = false;
+
+  constructor(spec: ChannelSpec, book: Book, settings: DeskSettings) {
+    this.spec = spec;
+    this.#book = book;
+    this.#settings = settings;
+  }
+
+  /** Null: nothing happens now, so there is nothing to answer with. */
+  async charge(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer | null> {
+    if (mishap.effect === 'none') return null;
+    const heldMs = this.#heldMs(mishap);
+    if (heldMs !== null) {
+      this.#later(heldMs, () => void this.#execute(request, mishap).catch(() => undefined));
+      return null;
+    }
+    return this.#execute(request, mishap);
+  }
+
+  async query(orderNo: string): Promise<DeskAnswer> {
+    const order = this.#book.find(this.spec.id, orderNo);
+    if (order === undefined || Date.now() < order.visibleAtMs) {
+      return { outcome: 'not_found', orderNo, order: null };
+    }
+    return this.#durably(order, outcomeOf(order));
+  }
+
+  async close(orderNo: string, merchant: string): Promise<DeskAnswer> {
+    if (!this.spec.tombstones) return { outcome: 'bad_request', orderNo, order: null };
+    const order = this.#book.find(this.spec.id, orderNo);
+    if (order === undefined) {
+      const closed = this.#book.append(this.spec.id, orderNo, { what: 'closed', merchant });
+      return this.#durably(closed, 'closed');
+    }
+    if (order.state === 'closed') return this.#durably(order, 'closed');
+    this.#book.append(this.spec.id, orderNo, { what: 'refused', why: 'close' });
+    return this.#durably(order, 'close_refused');
+  }
+
+  /** After a restart: what was started and not decided is decided now. */
+  resume(): void {
+    for (const order of this.#book.orders(this.spec.id)) {
+      if (order.state !== 'executing' || order.fields === null) continue;
+      const fate = this.#fate(order.orderNo, order.fields);
+      this.#later(fate.settleAfterMs, () => this.#settle(order, fate.decline, 1, false));
+    }
+  }
+
+  shutDown(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  async #execute(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer> {
+    const violates = mishap.effect === 'violate';
+    const refusal = violates ? null : this.#refusal(request);
+    if (refusal !== null) return refusal;
+    const { orderNo, ...fields } = request;
+    const invisibleMs = mishap.effect === 'late' ? this.#invisibleMs(mishap) : 0;
+    const order = this.#book.append(this.spec.id, orderNo, {
+      what: 'order',
+      visibleAtMs: Date.now() + invisibleMs,
+      ...fields,
+    });
+    const fate = this.#fate(orderNo, fields);
+    const decline = violates ? null : forced(mishap, fate.decline);
+    const captures = mishap.effect === 'double' ? 2 : 1;
+    if (this.spec.sync) {
+      await this.#book.durable(order.lastSeq);
+      await this.#pause(fate.answerAfterMs);
+      this.#settle(order, decline, captures, violates);
+      return this.#durably(order, outcomeOf(order));
+    }
+    this.#later(fate.answerAfterMs + fate.settleAfterMs, () =>
+      this.#settle(order, decline, captures, violates),
+    );
+    await this.#pause(fate.answerAfterMs);
+    return this.#durably(order, outcomeOf(order));
+  }
+
+  /** What the channel's nature answers without starting anything. Null: start it. */
+  #refusal(request: ChargeRequest): Promise<DeskAnswer> | null {
+    const { orderNo, ...fields } = request;
+    const known = this.#book.find(this.spec.id, orderNo);
+    if (known !== undefined) return this.#refuseKnown(known, request);
+    if (!this.spec.honoursExpiry || Date.now() <= request.expiresAtMs) return null;
+    const expired = this.#book.append(this.spec.id, orderNo, { what: 'expired', ...fields });
+    return this.#durably(expired, 'order_expired');
+  }
+
+  #refuseKnown(known: BookOrder, request: ChargeRequest): Promise<DeskAnswer> {
+    if (this.spec.idempotent && known.fields?.digest === request.digest) {
+      return this.#durably(known, outcomeOf(known));
+    }
+    const [why, outcome] = refusalOf(this.spec, known);
+    this.#book.append(this.spec.id, known.orderNo, { what: 'refused', why });
+    return this.#durably(known, outcome);
+  }
+
+  #settle(order: BookOrder, decline: DeclineOutcome | null, times: number, violates: boolean): void {
+    const { fields, orderNo } = order;
+    if (fields === null || this.#closed) return;
+    if (order.state !== 'executing' && !violates) return;
+    if (decline !== null) {
+      this.#book.append(this.spec.id, orderNo, { what: 'declined', code: decline });
+    }
+    for (let n = 0; n < times && decline === null; n += 1) {
+      this.#book.append(this.spec.id, orderNo, {
+        what: 'captured',
+        captureId: `${this.spec.id}-${orderNo}-${order.captures.length + 1}`,
+        amountMinor: fields.amountMinor,
+        feeMinor: feeOf(this.spec, fields.amountMinor),
+        ...(violates ? { violation: true } : {}),
+      });
+    }
+    this.#settings.decided(order);
+  }
+
+  async #durably(order: BookOrder, outcome: Outcome): Promise<DeskAnswer> {
+    await this.#book.durable(order.lastSeq);
+    return { outcome, orderNo: order.orderNo, order };
+  }
+
+  #fate(orderNo: string, fields: OrderFields): Fate {
+    const { seed, latencyScale } = this.#settings;
+    return fateOf(seed, latencyScale, this.spec, this.#book, { orderNo, ...fields });
+  }
+
+  #heldMs({ effect, params }: Mishap): number | null {
+    if (effect === 'late') return params.delay_ms ?? 500;
+    return effect === 'violate' && params.delay_ms !== undefined ? params.delay_ms : null;
+  }
+
+  /** A channel that honours expiry keeps its visibility window whatever the fault says. */
+  #invisibleMs({ params }: Mishap): number {
+    const asked = params.invisible_ms ?? 0;
+    return this.spec.honoursExpiry ? Math.min(asked, this.spec.visibilityMs) : asked;
+  }
+
+  #later(ms: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!this.#closed) act();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#later(ms, resolve));
+  }
+}
+
+function refusalOf(
+  spec: ChannelSpec,
+  known: BookOrder,
+): ['duplicate' | 'conflict' | 'closed', Outcome] {
+  if (known.state === 'closed') return ['closed', 'order_closed'];
+  return spec.idempotent ? ['conflict', 'order_conflict'] : ['duplicate', 'duplicate_order'];
+}
+
+function forced({ effect, params }: Mishap, decline: DeclineOutcome | null): DeclineOutcome | null {
+  if (effect === 'succeed' || effect === 'double') return null;
+  if (effect !== 'decline') return decline;
+  const outcome = params.outcome ?? 'risk_refused';
+  return (declineOutcomes as readonly Outcome[]).includes(outcome)
+    ? (outcome as DeclineOutcome)
+    : 'risk_refused';
+}
+
+export function outcomeOf(order: BookOrder): Outcome {
+  switch (order.state) {
+    case 'executing':
+      return 'processing';
+    case 'captured':
+      return 'succeeded';
+    case 'declined':
+      return (order.declineCode ?? 'risk_refused') as Outcome;
+    case 'closed':
+      return 'order_closed';
+    case 'expired':
+      return 'order_expired';
+  }
+}
+
+/** The channel's own number for an order. */
+export function channelRefOf(order: BookOrder): string {
+  const digits = hash('sha256', `${order.channel} ${order.orderNo}`, 'hex').slice(0, 16);
+  return `${order.channel.slice(0, 2).toUpperCase()}${digits.toUpperCase()}`;
+}

@@ -1,0 +1,192 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ChannelSpec } from './channel-spec.js';
+import type { ChargeRequest } from './order-desk.js';
+import {
+  codeOf,
+  decimalFromMinor,
+  minorFromDecimal,
+  msFromCompactTime,
+  orderNoPattern,
+  type Wire,
+  type WireAnswer,
+  type WireMessage,
+  type WireRequest,
+} from './wire.js';
+
+/**
+ * JSON signed with HMAC-SHA256, in two layouts: the modern one of swiftpay and voucherpay, and the
+ * flat one of oldbank (seconds, base64, decimal amounts, two-character codes).
+ */
+
+interface Layout {
+  readonly paths: Readonly<Record<string, 'charge' | 'query'>>;
+  readonly signatureHeader: string;
+  readonly timestampHeader: string;
+  readonly now: () => string;
+  readonly sign: (key: Buffer, timestamp: string, body: Buffer) => Buffer;
+  readonly encoding: 'hex' | 'base64';
+  readonly readCharge: (json: Record<string, unknown>) => Omit<ChargeRequest, 'digest'> | null;
+  readonly readAsk: (json: Record<string, unknown>) => { orderNo: unknown; merchant: unknown };
+  readonly answer: (code: string, answer: WireAnswer) => Record<string, unknown>;
+}
+
+const modern: Layout = {
+  paths: { '/v1/charges': 'charge', '/v1/charges/query': 'query' },
+  signatureHeader: 'x-signature',
+  timestampHeader: 'x-timestamp',
+  now: () => String(Date.now()),
+  sign: (key, timestamp, body) =>
+    createHmac('sha256', key).update(`${timestamp}.`).update(body).digest(),
+  encoding: 'hex',
+  readCharge: (json) => {
+    const account = isRecord(json['account']) ? json['account'] : {};
+    return chargeOf({
+      orderNo: json['order_no'],
+      merchant: json['merchant_id'],
+      amountMinor: json['amount'],
+      currency: json['currency'],
+      accountToken: account['token'],
+      bank: account['bank'],
+      createdAtMs: Date.parse(String(json['created_at'])),
+      expiresAtMs: Date.parse(String(json['expires_at'])),
+    });
+  },
+  readAsk: (json) => ({ orderNo: json['order_no'], merchant: json['merchant_id'] }),
+  answer: (code, { outcome, orderNo, order, merchant }) => ({
+    code,
+    message: outcome.replaceAll('_', ' '),
+    merchant_id: order?.merchant ?? merchant,
+    order_no: orderNo,
+    ...(order && {
+      amount: order.amountMinor,
+      currency: order.currency,
+      channel_ref: order.channelRef,
+    }),
+  }),
+};
+
+const flat: Layout = {
+  paths: { '/pay.do': 'charge', '/query.do': 'query' },
+  signatureHeader: 'sign',
+  timestampHeader: 'req-time',
+  now: () => String(Math.floor(Date.now() / 1000)),
+  sign: (key, timestamp, body) =>
+    createHmac('sha256', key).update(body).update(`|${timestamp}`).digest(),
+  encoding: 'base64',
+  readCharge: (json) =>
+    chargeOf({
+      orderNo: json['ordId'],
+      merchant: json['mchId'],
+      amountMinor: minorFromDecimal(String(json['ordAmt'])),
+      currency: json['ccy'],
+      accountToken: json['accTok'],
+      bank: json['bankNo'],
+      createdAtMs: msFromCompactTime(String(json['ordTime'])),
+      expiresAtMs: msFromCompactTime(String(json['expTime'])),
+    }),
+  readAsk: (json) => ({ orderNo: json['ordId'], merchant: json['mchId'] }),
+  answer: (code, { outcome, orderNo, order, merchant }) => ({
+    rspCd: code,
+    rspMsg: outcome.replaceAll('_', ' ').toUpperCase(),
+    mchId: order?.merchant ?? merchant,
+    ordId: orderNo,
+    ...(order && {
+      ordAmt: decimalFromMinor(order.amountMinor),
+      ccy: order.currency,
+      bankSeq: order.channelRef,
+    }),
+  }),
+};
+
+export function jsonWire(spec: ChannelSpec, key: Buffer): Wire {
+  const layout = spec.wire === 'json_flat' ? flat : modern;
+  return {
+    read: (path, headers, body) => read(layout, key, path, headers, body),
+    write: (answer, forged) => write(spec, layout, key, answer, forged),
+  };
+}
+
+function read(
+  layout: Layout,
+  key: Buffer,
+  path: string,
+  headers: IncomingHttpHeaders,
+  body: Buffer,
+): WireRequest {
+  const timestamp = String(headers[layout.timestampHeader] ?? '');
+  const given = Buffer.from(String(headers[layout.signatureHeader] ?? ''), layout.encoding);
+  const expected = layout.sign(key, timestamp, body);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    return { operation: 'refused', outcome: 'bad_signature' };
+  }
+  const json = parse(body);
+  const operation = Object.hasOwn(layout.paths, path) ? layout.paths[path] : undefined;
+  if (json === null || operation === undefined) {
+    return { operation: 'refused', outcome: 'bad_request' };
+  }
+  if (operation === 'query') {
+    const { orderNo, merchant } = layout.readAsk(json);
+    if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) {
+      return { operation: 'refused', outcome: 'bad_request' };
+    }
+    return { operation, orderNo, merchant: String(merchant) };
+  }
+  const charge = layout.readCharge(json);
+  if (charge === null) return { operation: 'refused', outcome: 'bad_request' };
+  const digest = hash('sha256', Buffer.concat([Buffer.from(`${timestamp}.`), body]), 'hex');
+  return { operation, charge: { ...charge, digest } };
+}
+
+function write(
+  spec: ChannelSpec,
+  layout: Layout,
+  key: Buffer,
+  answer: WireAnswer,
+  forged: boolean,
+): WireMessage {
+  const body = Buffer.from(JSON.stringify(layout.answer(codeOf(spec, answer), answer)));
+  const timestamp = layout.now();
+  const signature = layout.sign(forged ? Buffer.from('someone else') : key, timestamp, body);
+  return {
+    headers: {
+      'content-type': 'application/json; charset=utf-8',
+      [layout.timestampHeader]: timestamp,
+      [layout.signatureHeader]: signature.toString(layout.encoding),
+    },
+    body,
+  };
+}
+
+function chargeOf(fields: Record<keyof Omit<ChargeRequest, 'digest'>, unknown>) {
+  const { orderNo, merchant, amountMinor, currency, accountToken, bank } = fields;
+  const { createdAtMs, expiresAtMs } = fields;
+  if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) return null;
+  if (typeof merchant !== 'string' || typeof currency !== 'string') return null;
+  if (typeof accountToken !== 'string' || typeof bank !== 'string') return null;
+  if (!Number.isSafeInteger(amountMinor) || Number(amountMinor) <= 0) return null;
+  if (!Number.isSafeInteger(createdAtMs) || !Number.isSafeInteger(expiresAtMs)) return null;
+  return {
+    orderNo,
+    merchant,
+    amountMinor: Number(amountMinor),
+    currency,
+    accountToken,
+    bank,
+    createdAtMs: Number(createdAtMs),
+    expiresAtMs: Number(expiresAtMs),
+  };
+}
+
+function parse(body: Buffer): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'));
+    return isRecord(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
