@@ -168,10 +168,14 @@ async function initialise(file, args, input) {
 }
 
 function commonArgs(dataDir) {
+  // A starting server removes the temporary tables it finds, so none may share a folder for them.
+  const temporaryDir = `${dataDir}-tmp`;
+  mkdirSync(temporaryDir, { recursive: true });
   return [
     '--no-defaults',
     ...(process.getuid?.() === 0 ? ['--user=root'] : []),
     `--datadir=${dataDir}`,
+    `--tmpdir=${temporaryDir}`,
     '--skip-log-bin',
     '--character-set-server=utf8mb4',
     '--collation-server=utf8mb4_bin',

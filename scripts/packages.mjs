@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withLock } from './lock.mjs';
 import { SetupProblem, say } from './notice.mjs';
-import { runToEnd } from './processes.mjs';
+import { isAbandoned, runToEnd } from './processes.mjs';
 import { projectDir } from './project.mjs';
 
 const deadlineMs = 10 * 60_000;
@@ -36,21 +36,31 @@ export function packagesAreCurrent() {
   });
 }
 
+/**
+ * Not `npm ci`: that refuses a lock file without the native parts for every other platform, and a
+ * registry mirror may not hold them all, so the lock file may lack some. `npm install --no-save`
+ * takes the locked versions and leaves both files alone; that it did is checked afterwards.
+ */
 async function install() {
-  say('installing npm packages (npm ci)');
+  say('installing npm packages (npm install --no-save)');
   const [file, first] = npmCommand();
   // NODE_ENV=production would leave out the compiler and the tests.
-  const args = [...first, 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
+  const wanted = ['install', '--no-save', '--include=dev', '--include=optional'];
+  const args = [...first, ...wanted, '--no-audit', '--no-fund', '--loglevel=error'];
   for (let attempt = 1; ; attempt += 1) {
     const { code, output, timedOut } = await runToEnd(file, args, {
       cwd: projectDir,
       deadlineMs,
       capture: true,
     });
-    if (code === 0) return;
+    if (code === 0) break;
     const why = timedOut ? `no end after ${deadlineMs / 60_000} minutes` : `exit code ${code}`;
-    if (attempt === 2) throw new SetupProblem(`npm ci: ${why}\n${output.trim()}`);
-    say(`npm ci: ${why}; trying once more`);
+    if (attempt === 2 || isAbandoned())
+      throw new SetupProblem(`npm install: ${why}\n${output.trim()}`);
+    say(`npm install: ${why}; trying once more`);
+  }
+  if (!packagesAreCurrent()) {
+    throw new SetupProblem('npm installed other versions than package-lock.json says: update it');
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -129,7 +130,7 @@ export function runToEnd(file, args, options = {}) {
       resolve({ code, output: error ? `${output}${error.message}` : output, timedOut });
     };
     child.on('error', (error) => finish(127, error));
-    child.on('close', (code) => finish(code ?? 1));
+    child.on('close', (code, signal) => finish(code ?? 128 + osConstants.signals[signal]));
   });
 }
 
