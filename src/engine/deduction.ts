@@ -19,7 +19,7 @@ import { orderNo } from '../ids.js';
 import type { CaseReason, Deduction, Entry, EntryOf } from './entries.js';
 import type { Evidence, Flow, Step, TaskState } from './flow.js';
 import type { ChannelNature, Order } from './order.js';
-import type { Reply } from './reply.js';
+import type { NotExecutedProof, Reply, UnknownWhy } from './reply.js';
 import type { Route, RoutePlace } from './route.js';
 
 /** A route older than this is planned anew before the next attempt: channels come and go. */
@@ -51,25 +51,37 @@ export interface Attempt {
   readonly nextAskMs: number | null;
   readonly channelRef: string | null;
   readonly decline: Extract<Reply, { kind: 'declined' }> | null;
+  readonly proof: NotExecutedProof | null;
+  /** Why the outcome was last unknown; kept when it is found out, for the report. */
+  readonly unknownWhy: UnknownWhy | 'taken_over' | null;
+  readonly endedAtMs: number | null;
 }
 
 export interface Case {
   readonly no: number;
   readonly reason: CaseReason;
   readonly attemptNo: number;
-  readonly open: boolean;
+  readonly evidence: string;
+  readonly openedAtMs: number;
+  readonly closed: { readonly atMs: number; readonly resolution: string } | null;
 }
 
 export interface DeductionState extends TaskState {
   readonly deduction: Deduction;
+  readonly acceptedAtMs: number;
   readonly route: { readonly plan: Route; readonly atMs: number } | null;
   readonly attempts: readonly Attempt[];
   readonly cases: readonly Case[];
   /** Seen in the log and not yet laid before a person. */
   readonly suspicion: Omit<EntryOf<'case_opened'>, 'kind' | 'atMs' | 'caseNo'> | null;
   readonly end:
-    | { readonly kind: 'succeeded'; readonly attemptNo: number }
-    | { readonly kind: 'failed'; readonly code: string; readonly detail: string }
+    | { readonly kind: 'succeeded'; readonly atMs: number; readonly attemptNo: number }
+    | {
+        readonly kind: 'failed';
+        readonly atMs: number;
+        readonly code: string;
+        readonly detail: string;
+      }
     | null;
 }
 
@@ -227,7 +239,7 @@ function fail(state: DeductionState, code: string, detail: string, nowMs: number
 /** A definite answer settles the cases that were open for want of one. */
 function closeAnswered(state: DeductionState, nowMs: number, resolution: string): Entry[] {
   return state.cases
-    .filter((one) => one.open && one.reason === 'outcome_unknown')
+    .filter((one) => one.closed === null && one.reason === 'outcome_unknown')
     .map((one) => ({ kind: 'case_closed', atMs: nowMs, caseNo: one.no, resolution }));
 }
 
@@ -262,7 +274,9 @@ const hasCase = (state: DeductionState, reason: CaseReason, attemptNo: number): 
   state.cases.some((one) => one.reason === reason && one.attemptNo === attemptNo);
 
 const openCase = (state: DeductionState, reason: CaseReason, attemptNo: number): boolean =>
-  state.cases.some((one) => one.reason === reason && one.attemptNo === attemptNo && one.open);
+  state.cases.some(
+    (one) => one.reason === reason && one.attemptNo === attemptNo && one.closed === null,
+  );
 
 // ---------------------------------------------------------------------------------------- evolve
 
@@ -274,6 +288,7 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
       seq: 1,
       openCall: null,
       deduction: entry.deduction,
+      acceptedAtMs: entry.atMs,
       route: null,
       attempts: [],
       cases: [],
@@ -306,6 +321,7 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
         ...a,
         status: a.status === 'sending' ? 'unknown' : a.status,
         sends: a.sends + 1,
+        unknownWhy: 'taken_over',
         nextAskMs: entry.atMs,
       }));
     case 'replied':
@@ -313,22 +329,30 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
     case 'not_executed':
       return withAttempt(moved, entry.attemptNo, (a) => {
         invariant(isLive(a), 'only a live attempt is proven dead');
-        return { ...a, status: 'not_executed', nextAskMs: null };
+        return dead(a, entry.proof, entry.atMs);
       });
     case 'settled':
       invariant(state.end === null, 'settled once');
-      return { ...moved, end: { kind: 'succeeded', attemptNo: entry.attemptNo } };
+      return { ...moved, end: { kind: 'succeeded', atMs: entry.atMs, attemptNo: entry.attemptNo } };
     case 'failed':
       invariant(state.end === null && !state.attempts.some(isLive), 'failed only when nothing is live');
-      return { ...moved, end: { kind: 'failed', code: entry.code, detail: entry.detail } };
+      return {
+        ...moved,
+        end: { kind: 'failed', atMs: entry.atMs, code: entry.code, detail: entry.detail },
+      };
     case 'case_opened': {
-      const { caseNo: no, reason, attemptNo } = entry;
-      return { ...moved, suspicion: null, cases: [...state.cases, { no, reason, attemptNo, open: true }] };
+      const { caseNo: no, reason, attemptNo, evidence, atMs: openedAtMs } = entry;
+      const opened: Case = { no, reason, attemptNo, evidence, openedAtMs, closed: null };
+      return { ...moved, suspicion: null, cases: [...state.cases, opened] };
     }
     case 'case_closed':
       return {
         ...moved,
-        cases: state.cases.map((one) => (one.no === entry.caseNo ? { ...one, open: false } : one)),
+        cases: state.cases.map((one) =>
+          one.no === entry.caseNo
+            ? { ...one, closed: { atMs: entry.atMs, resolution: entry.resolution } }
+            : one,
+        ),
       };
     case 'ask_requested':
       return withAttempt(moved, entry.attemptNo, (a) => ({ ...a, asks: 0, nextAskMs: entry.atMs }));
@@ -353,6 +377,9 @@ function evolveIntent(state: DeductionState, entry: EntryOf<'charge_intended'>):
     nextAskMs: null,
     channelRef: null,
     decline: null,
+    proof: null,
+    unknownWhy: null,
+    endedAtMs: null,
   };
   return { ...state, attempts: [...state.attempts, attempt], openCall: { attemptNo: attempt.no } };
 }
@@ -371,18 +398,27 @@ function evolveReply(state: DeductionState, entry: EntryOf<'replied'>): Deductio
 function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
   const { answer } = entry;
   if (answer.kind === 'succeeded') {
-    return { ...attempt, status: 'succeeded', seen: true, channelRef: answer.channelRef, nextAskMs: null };
+    const { channelRef } = answer;
+    const endedAtMs = attempt.endedAtMs ?? entry.atMs;
+    return { ...attempt, status: 'succeeded', seen: true, channelRef, nextAskMs: null, endedAtMs };
   }
   // A dead attempt or a captured one moves for a success alone; the rest is for a person to see.
   if (!isLive(attempt)) return attempt;
   const open = { ...attempt, status: attempt.status === 'sending' ? 'unknown' : attempt.status } as const;
   switch (answer.kind) {
     case 'declined':
-      return { ...attempt, status: 'declined', seen: true, decline: answer, nextAskMs: null };
+      return {
+        ...attempt,
+        status: 'declined',
+        seen: true,
+        decline: answer,
+        nextAskMs: null,
+        endedAtMs: entry.atMs,
+      };
     case 'not_executed':
       // "Not sent" speaks of one send only; where there was another, the order may be alive.
       return entry.via === 'charge' && attempt.sends === 1
-        ? { ...attempt, status: 'not_executed', nextAskMs: null }
+        ? dead(attempt, answer.proof, entry.atMs)
         : askLater(open, entry);
     case 'pending':
       return askLater(
@@ -396,12 +432,21 @@ function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
     case 'refused':
       return askLater({ ...open, seen: true }, entry);
     case 'unknown':
+      return askLater({ ...open, unknownWhy: answer.why }, entry);
     case 'mismatch':
       return askLater(open, entry);
     default:
       return assertNever(answer);
   }
 }
+
+const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): Attempt => ({
+  ...attempt,
+  status: 'not_executed',
+  proof,
+  nextAskMs: null,
+  endedAtMs: atMs,
+});
 
 /** Plans the next ask: by the schedule, and once more when a "not found" would be proof. */
 function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {

@@ -86,12 +86,8 @@ export class Executor<S extends TaskState> {
       return await this.#advance(run);
     });
     // Whoever awaits only one of the two must not make the other an unhandled rejection.
-    finished.then(
-      (result) => {
-        if (result.outcome === 'busy') refuse(new LockBusy());
-      },
-      refuse,
-    );
+    // A run that ends before its first commit (the lock was held, the lease ran out) wrote nothing.
+    finished.then(() => refuse(new LockBusy()), refuse);
     accepted.catch(() => undefined);
     finished.catch(() => undefined);
     return { accepted, finished };
@@ -270,11 +266,11 @@ interface Run<S> {
 function notConfigured(channelId: ChannelId, via: Via): Answer {
   // Nothing was sent: for a charge that is proof, for a question it is no answer.
   if (via === 'charge') return { kind: 'not_executed', proof: 'not_sent' };
-  return { kind: 'unknown', why: 'unlisted_code', detail: `channel ${channelId} is not configured` };
+  return { kind: 'unknown', why: 'not_offered', detail: `channel ${channelId} is not configured` };
 }
 
 const cannot = (via: Via): Answer => ({
   kind: 'unknown',
-  why: 'unlisted_code',
+  why: 'not_offered',
   detail: `the channel offers no ${via}`,
 });

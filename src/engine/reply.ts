@@ -35,7 +35,8 @@ export type UnknownWhy =
   | 'server_error'
   | 'throttled'
   | 'unlisted_code'
-  | 'taken_over';
+  /** The channel is not configured, or has no such call. */
+  | 'not_offered';
 
 /** A query may also say that the channel does not know the order. That alone proves nothing. */
 export type QueryAnswer = Reply | { readonly kind: 'not_found' } | Mismatch;

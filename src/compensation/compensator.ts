@@ -1,0 +1,116 @@
+import type { Clock } from '../clock.js';
+import type { RunOutcome } from '../engine/executor.js';
+import type { Log } from '../engine/ports.js';
+import type { TaskId } from '../ids.js';
+import type { InFlightLog } from './sweep.js';
+
+export interface CompensatorSettings {
+  readonly instanceId: string;
+  readonly intervalMs: number;
+  /** How long overdue a task must be: younger ones may still be in good hands. */
+  readonly ageMs: number;
+  readonly concurrency: number;
+  readonly keepEndedMs: number;
+}
+
+/** A task claimed and not resumed by then is free for the next sweep. */
+const claimMs = 120_000;
+const pageSize = 200;
+const purgePage = 1_000;
+
+export interface SweepReport {
+  readonly claimed: number;
+  readonly outcomes: Readonly<Partial<Record<RunOutcome | 'threw', number>>>;
+  readonly purged: number;
+}
+
+/**
+ * The sweep: finds unfinished tasks that nobody moves and resumes them from their last logged entry,
+ * by the same `run` as every other wake-up. It decides nothing. `runOnce` is the sweep; `start` is
+ * the plain interval around it, since what repairs must not depend on what broke.
+ */
+export class Compensator {
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | null = null;
+
+  constructor(
+    private readonly inFlight: InFlightLog,
+    private readonly resume: (taskId: TaskId) => Promise<RunOutcome>,
+    private readonly settings: CompensatorSettings,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  /** Ends after the sweep under way. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      // Instances started together by one deploy shall not sweep in step.
+      const jitter = 0.9 + 0.2 * Math.random();
+      await this.clock.sleep(this.settings.intervalMs * jitter, this.#stop.signal);
+      if (this.#stop.signal.aborted) return;
+      try {
+        const report = await this.runOnce();
+        if (report.claimed > 0) this.log.info('sweep', { ...report });
+      } catch (error) {
+        this.log.warn('sweep did not finish', { why: String(error) });
+      }
+    }
+  }
+
+  async runOnce(): Promise<SweepReport> {
+    const outcomes: Partial<Record<RunOutcome | 'threw', number>> = {};
+    let claimed = 0;
+    for (;;) {
+      const page = await this.#claim();
+      claimed += page.length;
+      await this.#resumeAll(page, outcomes);
+      if (page.length < pageSize || this.#stop.signal.aborted) break;
+    }
+    const before = this.clock.nowMs() - this.settings.keepEndedMs;
+    return { claimed, outcomes, purged: await this.inFlight.purgeEnded(before, purgePage) };
+  }
+
+  async #claim(): Promise<readonly TaskId[]> {
+    const nowMs = this.clock.nowMs();
+    return await this.inFlight.claimOverdue({
+      overdueAtMs: nowMs - this.settings.ageMs,
+      nowMs,
+      claimUntilMs: nowMs + claimMs,
+      by: this.settings.instanceId,
+      limit: pageSize,
+    });
+  }
+
+  async #resumeAll(
+    page: readonly TaskId[],
+    outcomes: Partial<Record<RunOutcome | 'threw', number>>,
+  ): Promise<void> {
+    const left = [...page];
+    const lane = async (): Promise<void> => {
+      for (let task = left.shift(); task !== undefined; task = left.shift()) {
+        const outcome = await this.#resumeOne(task);
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+      }
+    };
+    await Promise.all(Array.from({ length: this.settings.concurrency }, lane));
+  }
+
+  /** One task that cannot be resumed must not keep the others from it. */
+  async #resumeOne(task: TaskId): Promise<RunOutcome | 'threw'> {
+    try {
+      return await this.resume(task);
+    } catch (error) {
+      this.log.error('task not resumed', { task_id: task, why: String(error) });
+      return 'threw';
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../clock.js';
+import type { RunOutcome } from '../engine/executor.js';
+import type { Log, WakeUps } from '../engine/ports.js';
+import type { TaskId } from '../ids.js';
+
+/** A record in use is tried again after this; the one who uses it may be about to end it. */
+const busyMs = 1_000;
+
+/**
+ * Carries out a wake-up: runs the task, which asks its channel if an ask is due. When to ask next is
+ * the flow's decision (the channel's poll schedule); the pool's bound is the queue's.
+ */
+export function poller(
+  resume: (taskId: TaskId) => Promise<RunOutcome>,
+  wakeUps: WakeUps,
+  clock: Clock,
+  log: Log,
+): (taskId: TaskId) => Promise<void> {
+  return async (taskId) => {
+    try {
+      const outcome = await resume(taskId);
+      if (outcome === 'busy') await wakeUps.schedule(taskId, clock.nowMs() + busyMs);
+    } catch (error) {
+      // The compensator finds it: the in-flight row is as overdue as before.
+      log.warn('wake-up came to nothing', { task_id: taskId, why: String(error) });
+    }
+  };
+}

@@ -1,0 +1,18 @@
+import type { TaskId } from '../ids.js';
+
+/** What the compensator needs of the in-flight log. `store/` provides it. */
+export interface InFlightLog {
+  /**
+   * Claims unfinished tasks that should have moved on before `overdueAtMs`, oldest first, so that
+   * several instances share a sweep without meeting. A claim ends by itself at `claimUntilMs`.
+   */
+  claimOverdue(claim: {
+    readonly overdueAtMs: number;
+    readonly nowMs: number;
+    readonly claimUntilMs: number;
+    readonly by: string;
+    readonly limit: number;
+  }): Promise<readonly TaskId[]>;
+  /** Deletes rows that ended before `endedBeforeMs`; returns how many. */
+  purgeEnded(endedBeforeMs: number, limit: number): Promise<number>;
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { RecoupError } from './errors.js';
+
+const url = (protocols: readonly string[]) =>
+  z.string().refine(
+    (text) => {
+      try {
+        return protocols.includes(new URL(text).protocol);
+      } catch {
+        return false;
+      }
+    },
+    `a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+  );
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** Every variable Recoup reads, with its default. Durations are in ms. */
+const schema = z.object({
+  RECOUP_DATABASE_URL: url(['mysql:', 'mariadb:']),
+  /** The schema's owner, for `recoup migrate`; the application's own user may not change the log. */
+  RECOUP_MIGRATION_URL: url(['mysql:', 'mariadb:']).optional(),
+  RECOUP_REDIS_URL: url(['redis:', 'rediss:']),
+  RECOUP_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
+  RECOUP_HTTP_PORT: whole(0, 65_535).default(8300),
+  RECOUP_LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
+  /** Business dates are computed in this zone. */
+  RECOUP_BUSINESS_ZONE: z.string().default('Asia/Shanghai'),
+  RECOUP_DATABASE_POOL: whole(1, 200).default(10),
+  RECOUP_LOCK_LEASE_MS: whole(1_000, 600_000).default(60_000),
+  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(64),
+  RECOUP_BATCH_IN_FLIGHT: whole(1, 5_000).default(256),
+  /** The compensator's sweep: how often, and how old an unfinished task must be. */
+  RECOUP_COMPENSATOR_INTERVAL_MS: whole(100, 86_400_000).default(180_000),
+  RECOUP_COMPENSATOR_AGE_MS: whole(100, 86_400_000).default(180_000),
+  RECOUP_COMPENSATOR_CONCURRENCY: whole(1, 1_000).default(32),
+  /** Ended rows of the in-flight log are purged after this. */
+  RECOUP_IN_FLIGHT_KEEP_MS: whole(60_000, 10_000_000_000).default(7 * 86_400_000),
+  /** No new attempt starts this long after a deduction was accepted. */
+  RECOUP_ATTEMPT_WINDOW_MS: whole(1_000, 10_000_000_000).default(86_400_000),
+  /** Deductions an agent may ask for, for one borrower, in an hour. */
+  RECOUP_AGENT_PER_BORROWER_HOUR: whole(1, 1_000).default(5),
+  RECOUP_BODY_LIMIT_BYTES: whole(1_024, 1_000_000_000).default(65_536),
+  RECOUP_UPLOAD_LIMIT_BYTES: whole(1_024, 10_000_000_000).default(200_000_000),
+});
+
+export interface Config {
+  readonly databaseUrl: string;
+  readonly migrationUrl: string;
+  readonly redisUrl: string;
+  readonly httpHost: string;
+  readonly httpPort: number;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly businessZone: string;
+  readonly databasePool: number;
+  readonly lockLeaseMs: number;
+  readonly pollConcurrency: number;
+  readonly batchInFlight: number;
+  readonly compensatorIntervalMs: number;
+  readonly compensatorAgeMs: number;
+  readonly compensatorConcurrency: number;
+  readonly inFlightKeepMs: number;
+  readonly attemptWindowMs: number;
+  readonly agentPerBorrowerHour: number;
+  readonly bodyLimitBytes: number;
+  readonly uploadLimitBytes: number;
+}
+
+/**
+ * @throws RecoupError `config_invalid` with every problem at once, each {variable, message}. No
+ *   value is repeated in it: a URL may hold a password.
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  const problems = (parsed.error?.issues ?? []).map((issue) => ({
+    variable: String(issue.path[0] ?? ''),
+    message: issue.message,
+  }));
+  const unknown = Object.keys(given).filter(
+    (name) => name.startsWith('RECOUP_') && !(name in schema.shape) && !otherVariable(name),
+  );
+  for (const variable of unknown) problems.push({ variable, message: 'there is no such variable' });
+  const zone = parsed.data?.RECOUP_BUSINESS_ZONE;
+  if (zone !== undefined && !isZone(zone)) {
+    problems.push({ variable: 'RECOUP_BUSINESS_ZONE', message: 'not a time zone name' });
+  }
+  if (!parsed.success || problems.length > 0) throw new RecoupError('config_invalid', { problems });
+  const { data } = parsed;
+  return {
+    databaseUrl: data.RECOUP_DATABASE_URL,
+    migrationUrl: data.RECOUP_MIGRATION_URL ?? data.RECOUP_DATABASE_URL,
+    redisUrl: data.RECOUP_REDIS_URL,
+    httpHost: data.RECOUP_HTTP_HOST,
+    httpPort: data.RECOUP_HTTP_PORT,
+    logLevel: data.RECOUP_LOG_LEVEL,
+    businessZone: data.RECOUP_BUSINESS_ZONE,
+    databasePool: data.RECOUP_DATABASE_POOL,
+    lockLeaseMs: data.RECOUP_LOCK_LEASE_MS,
+    pollConcurrency: data.RECOUP_POLL_CONCURRENCY,
+    batchInFlight: data.RECOUP_BATCH_IN_FLIGHT,
+    compensatorIntervalMs: data.RECOUP_COMPENSATOR_INTERVAL_MS,
+    compensatorAgeMs: data.RECOUP_COMPENSATOR_AGE_MS,
+    compensatorConcurrency: data.RECOUP_COMPENSATOR_CONCURRENCY,
+    inFlightKeepMs: data.RECOUP_IN_FLIGHT_KEEP_MS,
+    attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
+    agentPerBorrowerHour: data.RECOUP_AGENT_PER_BORROWER_HOUR,
+    bodyLimitBytes: data.RECOUP_BODY_LIMIT_BYTES,
+    uploadLimitBytes: data.RECOUP_UPLOAD_LIMIT_BYTES,
+  };
+}
+
+/** Variables that channel profiles name, and those of the project's own scripts. */
+const otherVariable = (name: string): boolean =>
+  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_/.test(name);
+
+function isZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}

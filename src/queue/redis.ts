@@ -1,0 +1,32 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Log } from '../engine/ports.js';
+
+/** Reconnects for ever, at most two seconds apart. */
+const retryStrategy = (tries: number): number => Math.min(2_000, 50 * 2 ** Math.min(tries, 6));
+
+/** For BullMQ's workers, which block and must never give up. */
+export const blockingOptions: RedisOptions = { maxRetriesPerRequest: null, retryStrategy };
+
+/** For callers who must go on without Redis: a command fails soon instead of waiting. */
+export const failFastOptions: RedisOptions = {
+  maxRetriesPerRequest: 1,
+  enableOfflineQueue: false,
+  commandTimeout: 2_000,
+  connectTimeout: 2_000,
+  retryStrategy,
+};
+
+export function connectRedis(url: string, options: RedisOptions, log: Log, what: string): Redis {
+  const redis = new Redis(url, options);
+  let down = false;
+  // One line when it goes and one when it is back: a reconnect loop must not fill the log.
+  redis.on('error', (error: Error) => {
+    if (!down) log.warn('redis is not reachable', { what, why: error.message });
+    down = true;
+  });
+  redis.on('ready', () => {
+    if (down) log.info('redis is back', { what });
+    down = false;
+  });
+  return redis;
+}

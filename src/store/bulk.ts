@@ -1,0 +1,64 @@
+/**
+ * Many rows a statement: what makes group commit quick. Rows are written in key order, so that two
+ * transactions never lock the same rows in opposite orders.
+ *
+ * An update reads its rows from one JSON parameter (JSON_TABLE) and is driven by it: the target is
+ * looked up by primary key and never scanned. `ERROR ON ERROR` keeps a value that does not fit from
+ * silently becoming NULL. Accepted by MariaDB 10.11 and MySQL 8.
+ */
+import type { Knex } from 'knex';
+import { execute } from './database.js';
+import type { Row } from './projections.js';
+
+export async function insertRows(
+  transaction: Knex.Transaction,
+  table: string,
+  rows: readonly Row[],
+): Promise<void> {
+  const [first] = rows;
+  if (first === undefined) return;
+  const columns = Object.keys(first);
+  const places = `(${columns.map(() => '?').join(',')})`;
+  const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => places).join(',')}`;
+  await execute(transaction, sql, rows.flatMap((row) => columns.map((column) => row[column] ?? null)));
+}
+
+export interface BulkUpdate {
+  readonly table: string;
+  /** Column -> SQL type; these make up the primary key. */
+  readonly key: Readonly<Record<string, string>>;
+  /** Column -> SQL type. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Assignments, where a value is not simply set. `j` is the row from the parameter. */
+  readonly set?: string;
+}
+
+export const ascii = (length: number): string =>
+  `VARCHAR(${length}) CHARACTER SET ascii COLLATE ascii_bin`;
+export const text = (length: number): string =>
+  `VARCHAR(${length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
+
+/** Returns how many rows were found. */
+export async function updateRows(
+  transaction: Knex.Transaction,
+  update: BulkUpdate,
+  rows: readonly Row[],
+): Promise<number> {
+  if (rows.length === 0) return 0;
+  const { table, key, values } = update;
+  const columns = Object.entries({ ...key, ...values })
+    .map(([name, type]) => `${name} ${type} PATH '$.${name}' ERROR ON ERROR`)
+    .join(', ');
+  const on = Object.keys(key)
+    .map((name) => `t.${name} = j.${name}`)
+    .join(' AND ');
+  const assign =
+    update.set ??
+    Object.keys(values)
+      .map((name) => `t.${name} = j.${name}`)
+      .join(', ');
+  const sql =
+    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (${columns})) AS j ` +
+    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}`;
+  return await execute(transaction, sql, [JSON.stringify(rows)]);
+}

@@ -1,0 +1,100 @@
+import createKnex, { type Knex } from 'knex';
+import type { Log } from '../engine/ports.js';
+
+export type Database = Knex;
+
+/** A connection silent for this long while a query waits is cut: the server is gone or frozen. */
+const silentMs = 20_000;
+/** Below `silentMs`, so that a lock wait ends with an error of its own. */
+const lockWaitSeconds = 10;
+
+/**
+ * A pool of connections as Recoup needs them: UTC, READ COMMITTED (writes are conditional; nothing
+ * reads in order to write), strict mode, and BIGINTs as strings, since mysql2 rounds them above 2^53.
+ *
+ * @param poolMax connections at most; waiting for one gives up after ten seconds.
+ */
+export function openDatabase(url: string, poolMax: number, log: Log): Database {
+  const at = new URL(url);
+  return createKnex({
+    client: 'mysql2',
+    connection: {
+      host: at.hostname.replace(/^\[|\]$/g, ''),
+      port: at.port === '' ? 3306 : Number(at.port),
+      user: decodeURIComponent(at.username),
+      password: decodeURIComponent(at.password),
+      database: decodeURIComponent(at.pathname.slice(1)),
+      timezone: 'Z',
+      charset: 'utf8mb4',
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+      connectTimeout: 5_000,
+      enableKeepAlive: true,
+    },
+    pool: {
+      min: 0,
+      max: poolMax,
+      acquireTimeoutMillis: 10_000,
+      createRetryIntervalMillis: 200,
+      idleTimeoutMillis: 60_000,
+      propagateCreateError: false,
+      afterCreate: prepareConnection,
+    },
+    acquireConnectionTimeout: 10_000,
+    log: {
+      warn: (message) => log.warn('database', { message: String(message) }),
+      error: (message) => log.warn('database', { message: String(message) }),
+      deprecate: () => undefined,
+      debug: () => undefined,
+    },
+  });
+}
+
+interface RawConnection {
+  readonly stream: { setTimeout(ms: number, then: () => void): void; destroy(): void };
+  query(sql: string, done: (error: Error | null) => void): void;
+}
+
+function prepareConnection(
+  connection: RawConnection,
+  done: (error: Error | null, connection: RawConnection) => void,
+): void {
+  connection.stream.setTimeout(silentMs, () => connection.stream.destroy());
+  const settings = [
+    "time_zone = '+00:00'",
+    "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+    `innodb_lock_wait_timeout = ${lockWaitSeconds}`,
+  ];
+  connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`, (error) => {
+    if (error !== null) return done(error, connection);
+    connection.query(`SET SESSION ${settings.join(', ')}`, (failed) => done(failed, connection));
+  });
+}
+
+/** Rows of a raw SELECT. The type is the caller's word; rows become values in one mapper each. */
+export async function selectRows<Row>(
+  database: Knex | Knex.Transaction,
+  sql: string,
+  bindings: readonly unknown[] = [],
+): Promise<Row[]> {
+  const [rows] = (await database.raw(sql, bindings as Knex.RawBinding[])) as [Row[]];
+  return rows;
+}
+
+/** Runs a raw statement; returns the rows it matched (not only those it changed). */
+export async function execute(
+  database: Knex | Knex.Transaction,
+  sql: string,
+  bindings: readonly unknown[] = [],
+): Promise<number> {
+  const [result] = (await database.raw(sql, bindings as Knex.RawBinding[])) as [
+    { affectedRows: number },
+  ];
+  return result.affectedRows;
+}
+
+/** Wall-clock ms -> what a DATETIME(3) column takes, UTC. */
+export const sqlTime = (ms: number): string =>
+  new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+
+export const sqlTimeOrNull = (ms: number | null): string | null => (ms === null ? null : sqlTime(ms));

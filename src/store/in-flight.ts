@@ -1,0 +1,46 @@
+import type { InFlightLog } from '../compensation/sweep.js';
+import { taskId, type TaskId } from '../ids.js';
+import { execute, selectRows, sqlTime, type Database } from './database.js';
+
+/** The in-flight log on MariaDB. */
+export class SqlInFlightLog implements InFlightLog {
+  constructor(private readonly database: Database) {}
+
+  /**
+   * SKIP LOCKED: sweeps of several instances step around each other's rows. The index (ended_at,
+   * wake_at) makes this a short range however many rows have ended.
+   */
+  async claimOverdue(
+    claim: Parameters<InFlightLog['claimOverdue']>[0],
+  ): Promise<readonly TaskId[]> {
+    return await this.database.transaction(async (transaction) => {
+      const now = sqlTime(claim.nowMs);
+      const rows = await selectRows<{ task_id: string }>(
+        transaction,
+        `SELECT task_id FROM in_flight
+         WHERE ended_at IS NULL AND wake_at <= ?
+           AND (claimed_until IS NULL OR claimed_until <= ?)
+         ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED`,
+        [sqlTime(claim.overdueAtMs), now, claim.limit],
+      );
+      const ids = rows.map((row) => taskId(row.task_id));
+      if (ids.length > 0) {
+        await execute(
+          transaction,
+          `UPDATE in_flight SET claimed_by = ?, claimed_until = ?
+           WHERE task_id IN (${ids.map(() => '?').join(',')})`,
+          [claim.by, sqlTime(claim.claimUntilMs), ...ids.toSorted()],
+        );
+      }
+      return ids;
+    });
+  }
+
+  async purgeEnded(endedBeforeMs: number, limit: number): Promise<number> {
+    return await execute(
+      this.database,
+      'DELETE FROM in_flight WHERE ended_at < ? ORDER BY ended_at LIMIT ?',
+      [sqlTime(endedBeforeMs), limit],
+    );
+  }
+}

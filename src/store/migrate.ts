@@ -1,0 +1,125 @@
+import { readdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Knex } from 'knex';
+import type { Log } from '../engine/ports.js';
+import { openDatabase, selectRows, type Database } from './database.js';
+
+const folder = new URL('../../migrations/', import.meta.url);
+
+/** One migration file: statements that may be run again, since DDL commits by itself. */
+interface MigrationFile {
+  readonly up: readonly string[];
+}
+
+const source: Knex.MigrationSource<string> = {
+  async getMigrations() {
+    const files = await readdir(fileURLToPath(folder));
+    return files.filter((file) => /^\d{3}-.*\.js$/.test(file)).sort();
+  },
+  getMigrationName: (file) => file.replace(/\.js$/, ''),
+  async getMigration(file) {
+    const { up } = (await import(new URL(file, folder).href)) as MigrationFile;
+    return {
+      config: { transaction: false },
+      async up(knex) {
+        for (const statement of up) await knex.raw(statement);
+      },
+      async down() {
+        throw new Error('migrations are not taken back: restore a backup, or migrate forward');
+      },
+    };
+  },
+};
+
+const options: Knex.MigratorConfig = {
+  migrationSource: source,
+  tableName: 'schema_migration',
+  // A name lock of the server's (below) ends with its connection; knex's own outlives a kill.
+  disableMigrationsListValidation: true,
+};
+
+/**
+ * Brings the schema up to date and grants the application's user its rights. Several at once wait
+ * for each other; one that was killed half-way is simply run again.
+ *
+ * @param ownerUrl may create tables, and grant where `appUrl` names another user.
+ * @returns the names of the migrations that were applied.
+ */
+export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promise<string[]> {
+  const database = openDatabase(ownerUrl, 2, log);
+  try {
+    const holder = (await database.client.acquireConnection()) as unknown;
+    try {
+      await onConnection(database, holder, `SELECT GET_LOCK('recoup_migrate', 60)`);
+      await freeStaleLock(database);
+      const [, applied] = (await database.migrate.latest(options)) as [number, string[]];
+      await grant(database, new URL(ownerUrl), new URL(appUrl));
+      return applied.map((name) => name.replace(/\.js$/, ''));
+    } finally {
+      await onConnection(database, holder, `SELECT RELEASE_LOCK('recoup_migrate')`);
+      await database.client.releaseConnection(holder);
+    }
+  } finally {
+    await database.destroy();
+  }
+}
+
+async function onConnection(database: Database, connection: unknown, sql: string): Promise<void> {
+  await database.raw(sql).connection(connection as Knex.Value);
+}
+
+/** knex marks its lock in a table; we hold the server's name lock, so a mark left there is stale. */
+async function freeStaleLock(database: Database): Promise<void> {
+  if (await database.schema.hasTable('schema_migration_lock')) {
+    await database.migrate.forceFreeMigrationsLock(options);
+  }
+}
+
+/** The migrations still to be applied; all of them where there is no schema yet. */
+export async function pendingMigrations(database: Database): Promise<string[]> {
+  const all = await source.getMigrations([]);
+  let done: string[] = [];
+  try {
+    const rows = await selectRows<{ name: string }>(database, 'SELECT name FROM schema_migration');
+    done = rows.map((row) => row.name);
+  } catch (error) {
+    const noSuchTable = 1146;
+    const denied = 1142;
+    const { errno } = error as { errno?: number };
+    if (errno !== noSuchTable && errno !== denied) throw error;
+  }
+  return all.map(source.getMigrationName).filter((name) => !done.includes(name));
+}
+
+/** Append-only means it (rule 11): no UPDATE, no DELETE and no DDL for the application. */
+const rights: Readonly<Record<string, string>> = {
+  execution_log: 'SELECT, INSERT',
+  audit: 'SELECT, INSERT',
+  schema_migration: 'SELECT',
+  repayment: 'SELECT, INSERT, UPDATE',
+  deduction: 'SELECT, INSERT, UPDATE',
+  attempt: 'SELECT, INSERT, UPDATE',
+  review_case: 'SELECT, INSERT, UPDATE',
+  in_flight: 'SELECT, INSERT, UPDATE, DELETE',
+  outbox: 'SELECT, INSERT, UPDATE, DELETE',
+  batch: 'SELECT, INSERT, UPDATE',
+  batch_item: 'SELECT, INSERT, UPDATE',
+  api_key: 'SELECT, INSERT, UPDATE',
+  channel: 'SELECT, INSERT, UPDATE, DELETE',
+};
+
+async function grant(database: Database, owner: URL, app: URL): Promise<void> {
+  if (owner.username === app.username) return;
+  const user = decodeURIComponent(app.username).replaceAll(/['\\]/g, '');
+  const [at] = await selectRows<{ host: string }>(
+    database,
+    `SELECT Host AS host FROM mysql.user WHERE User = ? ORDER BY Host = '%' DESC LIMIT 1`,
+    [decodeURIComponent(app.username)],
+  );
+  if (at === undefined) {
+    throw new Error(`the application's database user '${user}' does not exist; create it first`);
+  }
+  for (const [table, right] of Object.entries(rights)) {
+    await database.raw(`GRANT ${right} ON ${table} TO '${user}'@'${at.host}'`);
+  }
+}

@@ -1,0 +1,194 @@
+import type { Knex } from 'knex';
+import type { Clock } from '../clock.js';
+import type { DeductionState } from '../engine/deduction.js';
+import { decodeEntry, encodeEntry, type TaskKind } from '../engine/entries.js';
+import { StaleWriter, type Append, type Journal } from '../engine/journal.js';
+import type { Log } from '../engine/ports.js';
+import type { TaskId } from '../ids.js';
+import { ascii, insertRows, text, updateRows, type BulkUpdate } from './bulk.js';
+import { selectRows, sqlTime, type Database } from './database.js';
+import { GroupCommit, type GroupCommitSettings } from './group-commit.js';
+import { project, type Projected, type Row } from './projections.js';
+
+export const defaultGroupCommit: GroupCommitSettings = {
+  committers: 2,
+  batchMax: 256,
+  patienceMs: 15_000,
+};
+
+interface Write {
+  readonly append: Append<DeductionState>;
+  readonly log: readonly Row[];
+  readonly projected: Projected;
+}
+
+/** The journal on MariaDB: the log and its projections, in one transaction for many tasks. */
+export class SqlJournal implements Journal<DeductionState> {
+  readonly #commits: GroupCommit<Write>;
+
+  constructor(
+    private readonly database: Database,
+    private readonly zone: string,
+    clock: Clock,
+    log: Log,
+    settings: GroupCommitSettings = defaultGroupCommit,
+  ) {
+    const writer = {
+      write: (writes: readonly Write[]) => this.#write(writes),
+      findCommitted: (writes: readonly Write[]) => this.#findCommitted(writes),
+      // An id is taken at (task, seq) alone: the projections' own keys have names.
+      collision: ({ append }: Write, constraint: string) =>
+        constraint === 'PRIMARY' ? new StaleWriter(append.taskId, append.afterSeq) : null,
+    };
+    this.#commits = new GroupCommit(writer, settings, clock, log);
+  }
+
+  async load(taskId: TaskId): ReturnType<Journal<DeductionState>['load']> {
+    const rows = await selectRows<{ seq: number; kind: string; at: Date; body: string }>(
+      this.database,
+      'SELECT seq, kind, at, body FROM execution_log WHERE task_id = ? ORDER BY seq',
+      [taskId],
+    );
+    if (rows.length === 0) return null;
+    const gap = rows.find((row, index) => row.seq !== index + 1);
+    if (gap !== undefined) throw new Error(`the log of ${taskId} has a gap before ${gap.seq}`);
+    const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
+    const kind: TaskKind = 'deduction';
+    return { kind, entries };
+  }
+
+  async append(append: Append<DeductionState>): Promise<void> {
+    const log = append.entries.map((entry, index) => ({
+      task_id: append.taskId,
+      seq: append.afterSeq + index + 1,
+      kind: entry.kind,
+      at: sqlTime(entry.atMs),
+      writer: append.writer,
+      body: encodeEntry(entry),
+    }));
+    await this.#commits.add({ append, log, projected: project(append, this.zone) });
+  }
+
+  async #write(writes: readonly Write[]): Promise<void> {
+    const of = (pick: (projected: Projected) => Row | null): Row[] =>
+      writes.map((write) => pick(write.projected)).filter((row) => row !== null);
+    const ofEach = (pick: (projected: Projected) => readonly Row[]): Row[] =>
+      writes.flatMap((write) => pick(write.projected));
+    await this.database.transaction(async (transaction) => {
+      // The log first: a stale writer is found out before it touches anything else.
+      await insertRows(transaction, 'execution_log', byKey(writes.flatMap((write) => write.log), 'task_id'));
+      await insertRows(transaction, 'deduction', byKey(of((p) => p.deductionInsert), 'id'));
+      await update(transaction, deductionUpdate, of((p) => p.deductionUpdate));
+      await update(transaction, attemptUpdate, ofEach((p) => p.attemptUpdates));
+      await insertRows(transaction, 'attempt', byKey(ofEach((p) => p.attemptInserts), 'task_id'));
+      await insertRows(transaction, 'in_flight', byKey(of((p) => p.inFlightInsert), 'task_id'));
+      await update(transaction, inFlightUpdate, of((p) => p.inFlightUpdate));
+      await insertRows(transaction, 'review_case', byKey(ofEach((p) => p.caseInserts), 'task_id'));
+      await update(transaction, caseUpdate, ofEach((p) => p.caseUpdates));
+      await insertRows(transaction, 'outbox', ofEach((p) => p.outbox));
+      await update(transaction, repaymentUpdate, summed(of((p) => p.repaymentDelta)));
+    });
+  }
+
+  async #findCommitted(writes: readonly Write[]): Promise<ReadonlySet<Write>> {
+    const places = writes.map(() => '(?,?)').join(',');
+    const rows = await selectRows<{ task_id: string; writer: string }>(
+      this.database,
+      `SELECT task_id, writer FROM execution_log WHERE (task_id, seq) IN (${places})`,
+      writes.flatMap(({ append }) => [append.taskId, append.afterSeq + 1]),
+    );
+    const writers = new Map(rows.map((row) => [row.task_id, row.writer]));
+    return new Set(
+      writes.filter(({ append }) => writers.get(append.taskId) === append.writer),
+    );
+  }
+}
+
+const deductionUpdate: BulkUpdate = {
+  table: 'deduction',
+  key: { id: ascii(64) },
+  values: {
+    status: ascii(40),
+    failure_code: ascii(40),
+    failure_detail: text(500),
+    channel_id: ascii(40),
+    order_no: ascii(64),
+    attempts: 'INT',
+    ended_at: 'DATETIME(3)',
+  },
+};
+
+const attemptUpdate: BulkUpdate = {
+  table: 'attempt',
+  key: { task_id: ascii(64), attempt_no: 'INT' },
+  values: {
+    status: ascii(40),
+    channel_ref: text(128),
+    decline_code: ascii(40),
+    channel_code: text(64),
+    proof: ascii(40),
+    unknown_why: ascii(40),
+    asks: 'INT',
+    next_ask_at: 'DATETIME(3)',
+    ended_at: 'DATETIME(3)',
+  },
+};
+
+const inFlightUpdate: BulkUpdate = {
+  table: 'in_flight',
+  key: { task_id: ascii(64) },
+  values: {
+    seq: 'INT',
+    wake_at: 'DATETIME(3)',
+    ended_at: 'DATETIME(3)',
+    claimed_by: ascii(80),
+    claimed_until: 'DATETIME(3)',
+  },
+};
+
+const caseUpdate: BulkUpdate = {
+  table: 'review_case',
+  key: { task_id: ascii(64), case_no: 'INT' },
+  values: { closed_at: 'DATETIME(3)', resolution: text(500) },
+};
+
+const repaymentUpdate: BulkUpdate = {
+  table: 'repayment',
+  key: { id: ascii(64) },
+  values: { paid: 'BIGINT', collecting: 'BIGINT' },
+  set: 't.paid_minor = t.paid_minor + j.paid, t.collecting_minor = t.collecting_minor + j.collecting',
+};
+
+/** A row that is not there is a bug: the log says that it was written. */
+async function update(
+  transaction: Knex.Transaction,
+  how: BulkUpdate,
+  rows: readonly Row[],
+): Promise<void> {
+  const [first = ''] = Object.keys(how.key);
+  const found = await updateRows(transaction, how, byKey(rows, first));
+  if (found < rows.length && how.table !== 'repayment') {
+    throw new Error(`${rows.length - found} rows of ${how.table} are missing`);
+  }
+}
+
+function byKey(rows: readonly Row[], key: string): readonly Row[] {
+  return rows.toSorted((a, b) => (String(a[key]) < String(b[key]) ? -1 : 1));
+}
+
+/** One row a repayment: a join updates each target row once, however many rows match it. */
+function summed(deltas: readonly Row[]): readonly Row[] {
+  const sums = new Map<string, { paid: bigint; collecting: bigint }>();
+  for (const row of deltas) {
+    const id = String(row['id']);
+    const sum = sums.get(id) ?? { paid: 0n, collecting: 0n };
+    sum.paid += BigInt(row['paid'] ?? 0);
+    sum.collecting += BigInt(row['collecting'] ?? 0);
+    sums.set(id, sum);
+  }
+  return [...sums].map(([id, { paid, collecting }]) => ({
+    id,
+    paid: paid.toString(),
+    collecting: collecting.toString(),
+  }));
+}
