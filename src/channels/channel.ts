@@ -9,6 +9,8 @@ import type { ChannelProfile } from './profile.js';
  */
 export interface Channel {
   readonly profile: ChannelProfile;
+  /** The longest each call may take, waiting for a connection included. */
+  readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
   /** Places the order. Only ever called after the intent is committed (rule 1). */
   charge(order: Order): Promise<ChargeAnswer>;
   query(order: Order): Promise<QueryAnswer>;

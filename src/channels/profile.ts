@@ -28,14 +28,24 @@ export const declineCodes = [
   'bank_unavailable',
   'channel_unavailable',
   'contract_missing',
+  'order_expired',
   'declined_other',
 ] as const;
 
-/** What a listed code of the channel means. A code that is not listed means `unknown` (rule 2). */
+/**
+ * What a listed code of the channel means for the order that the reply names. A code that is not
+ * listed means `unknown` (rule 2). List a code as `declined` only if it speaks of the order and not
+ * of this one request: when an order is sent or asked about again, "too many requests" or "bad
+ * signature" say nothing about the first sending.
+ */
 const codeMeaning = z.discriminatedUnion('reply', [
   z.strictObject({ reply: z.literal('succeeded') }),
   z.strictObject({ reply: z.literal('pending') }),
   z.strictObject({ reply: z.literal('not_found') }),
+  /** The order is closed. Proof only where `close_proof` says so. */
+  z.strictObject({ reply: z.literal('closed') }),
+  /** The order can no longer be closed. */
+  z.strictObject({ reply: z.literal('close_refused') }),
   z.strictObject({ reply: z.literal('unknown') }),
   z.strictObject({
     reply: z.literal('declined'),
@@ -43,6 +53,61 @@ const codeMeaning = z.discriminatedUnion('reply', [
     scope: z.enum(['final', 'other_channel']),
   }),
 ]);
+
+const path = z.string().regex(/^\/[\w./-]*$/, 'a path starts with / and holds no query');
+const header = z
+  .string()
+  .regex(/^[a-z0-9-]{1,40}$/, 'a header is lower-case letters, digits and -');
+/** Dots nest: `account.token` is the field `token` of the object `account`. */
+const field = z
+  .string()
+  .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/, 'a field is a name, or two with a dot');
+
+/**
+ * How a channel of the dialect `json_hmac` writes things down, where it differs from the usual. So
+ * another channel of the family is another profile and not another adapter.
+ */
+export const jsonLayoutSchema = z.strictObject({
+  paths: z
+    .strictObject({
+      charge: path.default('/v1/charges'),
+      query: path.default('/v1/charges/query'),
+      close: path.default('/v1/charges/close'),
+    })
+    .prefault({}),
+  signature: z
+    .strictObject({
+      header: header.default('x-signature'),
+      timestamp_header: header.default('x-timestamp'),
+      timestamp_unit: z.enum(['ms', 's']).default('ms'),
+      encoding: z.enum(['hex', 'base64']).default('hex'),
+      /** What is signed: `<timestamp>.<body>` or `<body>|<timestamp>`. */
+      covers: z.enum(['timestamp_dot_body', 'body_bar_timestamp']).default('timestamp_dot_body'),
+    })
+    .prefault({}),
+  /** An amount is a whole number of minor units, or text with two decimals. */
+  amount: z.enum(['minor_integer', 'decimal_text']).default('minor_integer'),
+  /** ISO 8601 in UTC, or yyyyMMddHHmmss at UTC+8. */
+  time: z.enum(['iso', 'compact']).default('iso'),
+  fields: z
+    .strictObject({
+      merchant: field.default('merchant_id'),
+      order_no: field.default('order_no'),
+      amount: field.default('amount'),
+      currency: field.default('currency'),
+      account_token: field.default('account.token'),
+      account_bank: field.default('account.bank'),
+      account_last4: field.default('account.last4'),
+      created_at: field.default('created_at'),
+      expires_at: field.default('expires_at'),
+      code: field.default('code'),
+      message: field.default('message'),
+      channel_ref: field.default('channel_ref'),
+    })
+    .prefault({}),
+});
+
+export type JsonLayout = z.output<typeof jsonLayoutSchema>;
 
 const limits = z.strictObject({
   per_transaction_max_minor: minor.optional(),
@@ -59,6 +124,8 @@ export const channelProfileSchema = z.strictObject({
   adapter: z.enum(['json_hmac', 'form_rsa']),
   /** May hold ${NAME}: taken from the environment when the channel is opened. */
   base_url: z.string().min(1),
+  /** For `json_hmac`: names and forms that differ from the usual. */
+  layout: jsonLayoutSchema.optional(),
   merchant_id: z.string().min(1).max(64),
   /** Names of environment variables; a secret itself never stands in a profile. */
   secrets: z.strictObject({
@@ -95,7 +162,9 @@ export const channelProfileSchema = z.strictObject({
   }),
   /** Daily windows in the channel's zone; `to` before `from` crosses midnight. */
   maintenance: z
-    .array(z.strictObject({ from: timeOfDay, to: timeOfDay, zone: z.string().default('Asia/Shanghai') }))
+    .array(
+      z.strictObject({ from: timeOfDay, to: timeOfDay, zone: z.string().default('Asia/Shanghai') }),
+    )
     .default([]),
   error_codes: z.record(z.string().min(1), codeMeaning),
 });

@@ -113,7 +113,6 @@ export class AdminServer {
         return json(response, 405, { error: 'GET, PUT, POST or DELETE' });
     }
   }
-
 }
 
 class BadRequest extends Error {}
@@ -121,7 +120,8 @@ class BadRequest extends Error {}
 function channelOf(url: URL): SandboxChannelId | undefined {
   const id = url.searchParams.get('channel');
   if (id === null) return undefined;
-  if (!(channelIds as readonly string[]).includes(id)) throw new BadRequest(`unknown channel ${id}`);
+  if (!(channelIds as readonly string[]).includes(id))
+    throw new BadRequest(`unknown channel ${id}`);
   return id as SandboxChannelId;
 }
 
@@ -192,8 +192,10 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 function asUrls(value: unknown): Record<string, string | null> {
   if (typeof value !== 'object' || value === null) throw new BadRequest('not an object');
   for (const [id, url] of Object.entries(value)) {
-    if (!(channelIds as readonly string[]).includes(id)) throw new BadRequest(`unknown channel ${id}`);
-    if (url !== null && !URL.canParse(String(url))) throw new BadRequest(`not a URL: ${String(url)}`);
+    if (!(channelIds as readonly string[]).includes(id))
+      throw new BadRequest(`unknown channel ${id}`);
+    if (url !== null && !URL.canParse(String(url)))
+      throw new BadRequest(`not a URL: ${String(url)}`);
   }
   return value as Record<string, string | null>;
 }

@@ -111,7 +111,9 @@ export class CallbackSender {
     if (accepted) {
       this.acknowledged += 1;
       if (!order.callbackAcknowledged) {
-        this.#parts.book.append(this.#parts.spec.id, order.orderNo, { what: 'callback_acknowledged' });
+        this.#parts.book.append(this.#parts.spec.id, order.orderNo, {
+          what: 'callback_acknowledged',
+        });
       }
       return;
     }
@@ -125,7 +127,10 @@ export class CallbackSender {
   #message(order: BookOrder, mishap: Mishap): WireMessage {
     const { wire, merchant } = this.#parts;
     const answer = { outcome: outcomeOf(order), orderNo: order.orderNo, order };
-    const message = wire.write(writtenAnswer(answer, mishap, merchant), mishap.delivery === 'forge');
+    const message = wire.write(
+      writtenAnswer(answer, mishap, merchant),
+      mishap.delivery === 'forge',
+    );
     if (mishap.delivery !== 'garbage') return message;
     return { headers: message.headers, body: Buffer.from('\u0000\u0001%%%=&&=\ufffd', 'utf8') };
   }

@@ -128,11 +128,17 @@ export class ChannelServer {
     const answers = await Promise.all(orderNos.map((orderNo) => desk.query(orderNo)));
     const written = answers.map((answer, i) => this.#written(answer, mishaps[i] ?? noMishap));
     // What happens to the whole message happens if it would have happened to any one of them.
-    const whole = mishaps.find(({ delivery }) => !['normal', 'alter', 'say', 'unlisted'].includes(delivery));
+    const whole = mishaps.find(
+      ({ delivery }) => !['normal', 'alter', 'say', 'unlisted'].includes(delivery),
+    );
     const forged = whole?.delivery === 'forge';
     const status = whole?.delivery === 'throttle' ? 429 : 200;
     const message = wire.writeMany(written, merchant, forged);
-    return { message: whole?.effect === 'none' && status === 200 ? null : message, mishap: whole ?? noMishap, status };
+    return {
+      message: whole?.effect === 'none' && status === 200 ? null : message,
+      mishap: whole ?? noMishap,
+      status,
+    };
   }
 
   /** The account is known from the book where the request does not name it. */

@@ -62,7 +62,11 @@ function hang(response: ServerResponse): void {
   response.once('close', () => clearTimeout(timer));
 }
 
-function serverError(response: ServerResponse, message: WireMessage | null, { params }: Mishap): void {
+function serverError(
+  response: ServerResponse,
+  message: WireMessage | null,
+  { params }: Mishap,
+): void {
   const status = params.status ?? 502;
   if (params.signed === true && message !== null) {
     send(response, status, message);

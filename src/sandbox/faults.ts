@@ -209,7 +209,8 @@ export class FaultBoard {
   }
 
   #activate(rule: FaultRule): ActiveRule {
-    const endsAtMs = rule.for_ms === undefined ? Number.POSITIVE_INFINITY : Date.now() + rule.for_ms;
+    const endsAtMs =
+      rule.for_ms === undefined ? Number.POSITIVE_INFINITY : Date.now() + rule.for_ms;
     // Two equal rules must not draw the same numbers, so the index is part of the draw.
     const active = { rule, index: this.#added, endsAtMs, hits: 0 };
     this.#added += 1;
@@ -307,7 +308,8 @@ function ruleProblem(value: unknown): string | null {
       return `${key} is not a whole number from 1`;
     }
   }
-  if (rule['for_ms'] !== undefined && !isDuration(rule['for_ms'])) return 'for_ms is not a duration';
+  if (rule['for_ms'] !== undefined && !isDuration(rule['for_ms']))
+    return 'for_ms is not a duration';
   for (const key of ['orderNo', 'accountToken'] as const) {
     if (rule[key] !== undefined && typeof rule[key] !== 'string') return `${key} is not text`;
   }

@@ -140,7 +140,12 @@ export class OrderDesk {
     return this.#durably(known, outcome);
   }
 
-  #settle(order: BookOrder, decline: DeclineOutcome | null, times: number, violates: boolean): void {
+  #settle(
+    order: BookOrder,
+    decline: DeclineOutcome | null,
+    times: number,
+    violates: boolean,
+  ): void {
     const { fields, orderNo } = order;
     if (fields === null || this.#closed) return;
     if (order.state !== 'executing' && !violates) return;

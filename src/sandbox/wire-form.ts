@@ -81,7 +81,8 @@ function read(spec: ChannelSpec, key: KeyObject, path: string, body: Buffer): Wi
   const orderNo = fields.get('orderNo') ?? '';
   if (operation === 'query_many') {
     const orderNos = (fields.get('orderNos') ?? '').split(',');
-    const fits = orderNos.length <= spec.queryManyMax && orderNos.every((no) => orderNoPattern.test(no));
+    const fits =
+      orderNos.length <= spec.queryManyMax && orderNos.every((no) => orderNoPattern.test(no));
     return fits ? { operation, orderNos, merchant } : refused;
   }
   if (operation === undefined || !orderNoPattern.test(orderNo)) return refused;
@@ -113,7 +114,10 @@ function verified(body: Buffer, key: KeyObject): Map<string, string> | null {
   const signPair = pairs.find((pair) => pair.startsWith('sign='));
   if (signPair === undefined) return null;
   try {
-    const text = pairs.filter((pair) => pair !== signPair).sort().join('&');
+    const text = pairs
+      .filter((pair) => pair !== signPair)
+      .sort()
+      .join('&');
     const signature = Buffer.from(decodeURIComponent(signPair.slice(5)), 'base64');
     if (!verify('sha256', Buffer.from(text, 'latin1'), key, signature)) return null;
     const fields = new Map<string, string>();
