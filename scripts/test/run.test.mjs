@@ -57,11 +57,12 @@ test('gives the command both stores, its stdout alone, and its exit code', async
   assert.match(stderr, /initialising a data folder/);
 });
 
-test('starts within three seconds once the template is there', async () => {
+test('starts quickly once the template is there', async () => {
   const begin = performance.now();
   await run([...fast, '--', 'true']);
   const seconds = (performance.now() - begin) / 1000;
-  assert.ok(seconds < 3, `${seconds} s`);
+  // 0.6 s on two quiet cores; the limit is for a machine that does other things as well.
+  assert.ok(seconds < 6, `${seconds} s`);
 });
 
 test('reports a command that does not exist and one that dies by a signal', async () => {
@@ -111,6 +112,7 @@ test('a run that was killed outright leaves nothing, and the next one works', as
   const pid = Number((await started.printed(/up (\d+)/))[1]);
   started.child.kill('SIGKILL');
   await started.closed;
+  assert.ok(await waitUntil(() => servers().length === 0 && leftovers().length === 0, 10_000));
   assert.equal((await run([...fast, '--', 'true'])).code, 0);
   assert.ok(
     await waitUntil(() => !isAlive(pid), 10_000),
