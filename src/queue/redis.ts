@@ -1,14 +1,16 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Log } from '../engine/ports.js';
 
+type ConnectOptions = Omit<RedisOptions, 'replyMapping'>;
+
 /** Reconnects for ever, at most two seconds apart. */
 const retryStrategy = (tries: number): number => Math.min(2_000, 50 * 2 ** Math.min(tries, 6));
 
 /** For BullMQ's workers, which block and must never give up. */
-export const blockingOptions: RedisOptions = { maxRetriesPerRequest: null, retryStrategy };
+export const blockingOptions: ConnectOptions = { maxRetriesPerRequest: null, retryStrategy };
 
 /** For callers who must go on without Redis: a command fails soon instead of waiting. */
-export const failFastOptions: RedisOptions = {
+export const failFastOptions: ConnectOptions = {
   maxRetriesPerRequest: 1,
   enableOfflineQueue: false,
   commandTimeout: 2_000,
@@ -16,7 +18,7 @@ export const failFastOptions: RedisOptions = {
   retryStrategy,
 };
 
-export function connectRedis(url: string, options: RedisOptions, log: Log, what: string): Redis {
+export function connectRedis(url: string, options: ConnectOptions, log: Log, what: string): Redis {
   const redis = new Redis(url, options);
   let down = false;
   // One line when it goes and one when it is back: a reconnect loop must not fill the log.

@@ -1,0 +1,194 @@
+/**
+ * The lender's file of due repayments: CSV, UTF-8, one repayment a line. A bad row is reported by
+ * its line and code and changes nothing; the rest of the file goes on. Only a file whose header or
+ * whole form is wrong is refused as a whole.
+ */
+import { createReadStream } from 'node:fs';
+import { parse, type CsvError } from 'csv-parse';
+import { RecoupError, type ErrorCode } from '../errors.js';
+import { isRepaymentId } from '../ids.js';
+import { currencies, parseDecimalAmount, type AmountMinor, type Currency } from '../money.js';
+import type { NewRepayment } from '../store/repayments.js';
+
+export const dueColumns = [
+  'repayment_id',
+  'borrower_id',
+  'bank_code',
+  'account_token',
+  'account_last4',
+  'currency',
+  'amount_due',
+  'due_date',
+] as const;
+
+/** May follow the others: collect this much of what is due. */
+const amountColumn = 'amount';
+
+export interface DueRow {
+  readonly lineNo: number;
+  readonly repayment: NewRepayment;
+  /** Null: all that is outstanding. */
+  readonly amountMinor: AmountMinor | null;
+}
+
+export interface BadRow {
+  readonly lineNo: number;
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export type ReadRow = { readonly ok: DueRow } | { readonly bad: BadRow };
+
+const recordBytesMax = 16_384;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+interface CsvRecord {
+  readonly record: readonly Buffer[];
+  readonly info: { readonly lines: number };
+}
+
+/**
+ * Streams the rows of a file; memory does not grow with it.
+ *
+ * @param notes is called for what is worth a word but no error, such as a byte order mark.
+ * @throws RecoupError `csv_headers` or `csv_empty` before the first row is given out.
+ */
+export async function* readDueFile(
+  path: string,
+  notes: (code: ErrorCode) => void,
+): AsyncGenerator<ReadRow> {
+  const skipped: BadRow[] = [];
+  const parser = parse({
+    encoding: null,
+    info: true,
+    bom: false,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    skip_records_with_error: true,
+    max_record_size: recordBytesMax,
+    on_skip: (error: CsvError | undefined) => {
+      const lineNo = Number(error?.['lines'] ?? 0);
+      skipped.push({ lineNo, code: 'csv_malformed', detail: error?.code ?? 'not CSV' });
+      return undefined;
+    },
+  });
+  const file = createReadStream(path);
+  file.on('error', (error) => parser.destroy(error));
+  const records = file.pipe(parser) as AsyncIterable<CsvRecord>;
+  let columns: readonly string[] | null = null;
+  let rows = 0;
+  try {
+    for await (const { record, info } of records) {
+      if (columns === null) {
+        columns = readHeader(record, notes);
+        continue;
+      }
+      for (const bad of skipped.splice(0)) yield { bad };
+      rows += 1;
+      yield readRow(record, columns, info.lines);
+    }
+  } catch (error) {
+    if (error instanceof RecoupError || columns === null) throw asHeaderError(error);
+    // The rest of the file cannot be told apart into lines any more: an unclosed quote, mostly.
+    const { lines, code, message } = error as { lines?: number; code?: string; message?: string };
+    if (code?.startsWith('CSV_') !== true) throw error;
+    yield { bad: { lineNo: lines ?? 0, code: 'csv_malformed', detail: message ?? code } };
+    rows += 1;
+  } finally {
+    file.destroy();
+  }
+  for (const bad of skipped.splice(0)) {
+    rows += 1;
+    yield { bad };
+  }
+  if (rows === 0) throw new RecoupError(columns === null ? 'csv_headers' : 'csv_empty', expected());
+}
+
+const expected = () => ({ expected: dueColumns.join(','), optional: amountColumn });
+
+function asHeaderError(error: unknown): unknown {
+  const { code } = error as { code?: string };
+  return code?.startsWith('CSV_') === true ? new RecoupError('csv_headers', expected()) : error;
+}
+
+function readHeader(record: readonly Buffer[], notes: (code: ErrorCode) => void): readonly string[] {
+  const [first = Buffer.alloc(0)] = record;
+  const marked = first.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
+  if (marked) notes('csv_bom');
+  const names = [marked ? first.subarray(3) : first, ...record.slice(1)].map((field) =>
+    field.toString('latin1').trim(),
+  );
+  const wanted: readonly string[] =
+    names.length > dueColumns.length ? [...dueColumns, amountColumn] : dueColumns;
+  const fits = names.length === wanted.length && wanted.every((name) => names.includes(name));
+  if (!fits) throw new RecoupError('csv_headers', { ...expected(), found: printable(names.join(',')) });
+  return names;
+}
+
+/** What somebody else's file says is shown as ASCII, and not at length. */
+const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+
+function readRow(record: readonly Buffer[], columns: readonly string[], lineNo: number): ReadRow {
+  const bad = (code: ErrorCode, detail: string): ReadRow => ({ bad: { lineNo, code, detail } });
+  if (record.length !== columns.length) {
+    return bad('csv_malformed', `${record.length} columns instead of ${columns.length}`);
+  }
+  const fields = new Map<string, string>();
+  for (const [index, name] of columns.entries()) {
+    try {
+      fields.set(name, utf8.decode(record[index]).trim());
+    } catch {
+      return bad('csv_not_utf8', `column ${name}`);
+    }
+  }
+  const field = (name: string): string => fields.get(name) ?? '';
+  const wrong = wrongColumn(field);
+  if (wrong !== null) return bad('row_invalid', wrong);
+  const id = field('repayment_id');
+  const dueMinor = parseDecimalAmount(field('amount_due'));
+  const partText = field(amountColumn);
+  const part = partText === '' ? null : parseDecimalAmount(partText);
+  if (!isRepaymentId(id) || dueMinor === null) return bad('row_invalid', 'repayment_id');
+  if (dueMinor === 0n || part === 0n) return bad('amount_not_positive', 'above zero is expected');
+  if (part !== null && part > dueMinor) return bad('amount_exceeds_due', 'amount > amount_due');
+  const repayment: NewRepayment = {
+    id,
+    borrowerId: field('borrower_id'),
+    currency: field('currency') as Currency,
+    dueMinor,
+    dueDate: field('due_date'),
+    account: {
+      token: field('account_token'),
+      bankCode: field('bank_code'),
+      last4: field('account_last4'),
+    },
+  };
+  return { ok: { lineNo, repayment, amountMinor: part } };
+}
+
+/** The rule a column breaks; null when all are well. Never repeats a value: it may be a card number. */
+function wrongColumn(field: (name: string) => string): string | null {
+  const rules: readonly (readonly [name: string, ok: (text: string) => boolean, rule: string])[] = [
+    ['repayment_id', isRepaymentId, '1 to 64 letters, digits, . _ -'],
+    ['borrower_id', isRepaymentId, '1 to 64 letters, digits, . _ -'],
+    ['bank_code', (text) => /^[A-Z]{2,12}$/.test(text), '2 to 12 capital letters'],
+    ['account_token', isAccountToken, 'a token of 8 to 128 characters, not an account number'],
+    ['account_last4', (text) => /^\d{4}$/.test(text), 'four digits'],
+    ['currency', (text) => currencies.includes(text as Currency), currencies.join(', ')],
+    ['amount_due', (text) => parseDecimalAmount(text) !== null, 'a decimal such as 1280.50'],
+    ['due_date', isDate, 'a date such as 2026-11-22'],
+    [amountColumn, (text) => text === '' || parseDecimalAmount(text) !== null, 'a decimal or empty'],
+  ];
+  const broken = rules.find(([name, ok]) => !ok(field(name)));
+  return broken === undefined ? null : `${broken[0]}: ${broken[2]}`;
+}
+
+/** A token names an account elsewhere; a bare number of a card's length is refused (rule 13). */
+export const isAccountToken = (text: string): boolean =>
+  /^[A-Za-z0-9][A-Za-z0-9_.:-]{7,127}$/.test(text) && !/^[\d .:-]{8,}$/.test(text);
+
+export function isDate(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text);
+}

@@ -1,0 +1,115 @@
+import type { Clock } from '../clock.js';
+import { businessDate } from '../business-date.js';
+import type { Router } from '../engine/ports.js';
+import type { Route, RouteRequest } from '../engine/route.js';
+import type { ChannelId } from '../ids.js';
+import type { LiveHealth } from './live-health.js';
+import { planRoute } from './plan-route.js';
+import type { ChannelTerms } from './terms.js';
+import type { UsageView } from './world.js';
+
+/** Where the day's amounts come from: the attempts of all processes. */
+export interface UsageSource {
+  usage(date: string): Promise<
+    readonly { channelId: ChannelId; bankCode: string; amountMinor: bigint }[]
+  >;
+}
+
+export interface LiveRouterSettings {
+  readonly zone: string;
+  /** What a charge that does not succeed is reckoned to cost, minor units. */
+  readonly penaltyMinor: number;
+  readonly probeShare: number;
+  /** How old the day's usage may be. What other processes place meanwhile can pass a limit by that
+   * much; the channel's own refusal (`limit_exceeded`) is then a decline like any other. */
+  readonly usageMaxAgeMs: number;
+}
+
+export const liveRouterDefaults: Omit<LiveRouterSettings, 'zone'> = {
+  penaltyMinor: 200,
+  probeShare: 0.03,
+  usageMaxAgeMs: 2_000,
+};
+
+/** The router of a running process: the pure plan over what is known now. */
+export class LiveRouter implements Router {
+  #usage = new Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>();
+  #usageDate = '';
+  #usageAtMs = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | null = null;
+
+  constructor(
+    private readonly terms: () => readonly ChannelTerms[],
+    private readonly health: LiveHealth,
+    private readonly source: UsageSource,
+    private readonly clock: Clock,
+    private readonly settings: LiveRouterSettings,
+  ) {}
+
+  /** A plan that will be followed: counted in the usage, and in a half-open breaker's trials. */
+  async plan(request: RouteRequest): Promise<Route> {
+    await this.#refreshUsage();
+    for (;;) {
+      const route = this.#planNow(request);
+      const [first] = route.places;
+      if (first === undefined) return route;
+      // No await since the plan was made, so a "no" means that the trials just ran out.
+      if (!this.health.admit(first.channelId, this.clock.nowMs())) continue;
+      this.#count(first.channelId, request.bankCode, request.amountMinor);
+      return route;
+    }
+  }
+
+  /** The plan that would be made now; changes nothing. */
+  async preview(request: RouteRequest): Promise<Route> {
+    await this.#refreshUsage();
+    return this.#planNow(request);
+  }
+
+  #planNow(request: RouteRequest): Route {
+    const nowMs = this.clock.nowMs();
+    return planRoute(request, {
+      nowMs,
+      channels: this.terms(),
+      usage: this.#usage as UsageView,
+      health: this.health.healthView(nowMs),
+      breakers: this.health.breakerView(nowMs),
+      penaltyMinor: this.settings.penaltyMinor,
+      probeShare: this.settings.probeShare,
+    });
+  }
+
+  async #refreshUsage(): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const date = businessDate(nowMs, this.settings.zone);
+    const fresh = date === this.#usageDate && nowMs - this.#usageAtMs < this.settings.usageMaxAgeMs;
+    if (fresh) return;
+    this.#refreshing ??= this.#loadUsage(date, nowMs).finally(() => {
+      this.#refreshing = null;
+    });
+    // The first plan, and the first of a day, must wait; the others go on with what is known.
+    if (date !== this.#usageDate) await this.#refreshing;
+    else this.#refreshing.catch(() => undefined);
+  }
+
+  async #loadUsage(date: string, nowMs: number): Promise<void> {
+    const usage = new Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>();
+    for (const row of await this.source.usage(date)) {
+      const channel = usage.get(row.channelId) ?? { totalMinor: 0n, byBank: new Map() };
+      channel.totalMinor += row.amountMinor;
+      channel.byBank.set(row.bankCode, row.amountMinor);
+      usage.set(row.channelId, channel);
+    }
+    this.#usage = usage;
+    this.#usageDate = date;
+    this.#usageAtMs = nowMs;
+  }
+
+  #count(channelId: ChannelId, bankCode: string, amountMinor: bigint): void {
+    const channel = this.#usage.get(channelId) ?? { totalMinor: 0n, byBank: new Map() };
+    channel.totalMinor += amountMinor;
+    channel.byBank.set(bankCode, (channel.byBank.get(bankCode) ?? 0n) + amountMinor);
+    this.#usage.set(channelId, channel);
+  }
+}
+

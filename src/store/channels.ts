@@ -1,0 +1,73 @@
+import type { ChannelId } from '../ids.js';
+import { channelId } from '../ids.js';
+import { execute, selectRows, sqlTime, type Database } from './database.js';
+
+/** A channel's profile as it was imported: the text, parsed by whoever knows profiles. */
+export interface StoredProfile {
+  readonly channelId: ChannelId;
+  readonly profileJson: string;
+  readonly paused: boolean;
+}
+
+/** Amounts of today that may have been or may yet be taken. */
+export interface UsageRow {
+  readonly channelId: ChannelId;
+  readonly bankCode: string;
+  readonly amountMinor: bigint;
+}
+
+export class ChannelStore {
+  constructor(private readonly database: Database) {}
+
+  async all(): Promise<readonly StoredProfile[]> {
+    const rows = await selectRows<{ id: string; profile: string; paused: number }>(
+      this.database,
+      'SELECT id, profile, paused FROM channel ORDER BY id',
+    );
+    return rows.map((row) => ({
+      channelId: channelId(row.id),
+      profileJson: row.profile,
+      paused: row.paused === 1,
+    }));
+  }
+
+  /** Adds or replaces the given channels in one transaction; others stay. */
+  async save(profiles: readonly Omit<StoredProfile, 'paused'>[], nowMs: number): Promise<void> {
+    await this.database.transaction(async (transaction) => {
+      for (const one of profiles) {
+        await execute(
+          transaction,
+          `INSERT INTO channel (id, profile, updated_at) VALUES (?,?,?)
+           ON DUPLICATE KEY UPDATE profile = VALUES(profile), updated_at = VALUES(updated_at)`,
+          [one.channelId, one.profileJson, sqlTime(nowMs)],
+        );
+      }
+    });
+  }
+
+  /** False when there is no such channel. */
+  async setPaused(id: ChannelId, paused: boolean, nowMs: number): Promise<boolean> {
+    const found = await execute(
+      this.database,
+      'UPDATE channel SET paused = ?, updated_at = ? WHERE id = ?',
+      [paused, sqlTime(nowMs), id],
+    );
+    return found > 0;
+  }
+
+  /** Everything but what is known not to have been taken: a limit also holds for what is under way. */
+  async usage(businessDate: string): Promise<readonly UsageRow[]> {
+    const rows = await selectRows<{ channel_id: string; bank_code: string; amount: string }>(
+      this.database,
+      `SELECT channel_id, bank_code, SUM(amount_minor) AS amount FROM attempt
+       WHERE business_date = ? AND status IN ('sending', 'pending', 'unknown', 'succeeded')
+       GROUP BY channel_id, bank_code`,
+      [businessDate],
+    );
+    return rows.map((row) => ({
+      channelId: channelId(row.channel_id),
+      bankCode: row.bank_code,
+      amountMinor: BigInt(row.amount),
+    }));
+  }
+}

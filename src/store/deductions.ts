@@ -1,0 +1,220 @@
+import type { CaseReason, Entry, Source } from '../engine/entries.js';
+import { decodeEntry } from '../engine/entries.js';
+import { taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
+import { amountMinor, type AmountMinor, type Currency } from '../money.js';
+import { selectRows, sqlTime, type Database } from './database.js';
+import type { DeductionStatus } from './projections.js';
+
+/** A deduction as callers see it: the projected row. */
+export interface DeductionRecord {
+  readonly id: TaskId;
+  readonly repaymentId: string;
+  readonly borrowerId: string;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+  readonly bankCode: string;
+  readonly accountLast4: string;
+  readonly source: Source;
+  readonly status: DeductionStatus;
+  readonly failureCode: string | null;
+  readonly failureDetail: string | null;
+  readonly channelId: string | null;
+  readonly orderNo: string | null;
+  readonly batchId: string | null;
+  readonly agentName: string | null;
+  readonly agentReason: string | null;
+  readonly requestDigest: string;
+  readonly createdAt: Date;
+  readonly endedAt: Date | null;
+}
+
+export interface AttemptRecord {
+  readonly attemptNo: number;
+  readonly orderNo: string;
+  readonly channelId: string;
+  readonly status: string;
+  readonly channelRef: string | null;
+  readonly declineCode: string | null;
+  readonly channelCode: string | null;
+  readonly proof: string | null;
+  readonly unknownWhy: string | null;
+  readonly asks: number;
+  readonly nextAskAt: Date | null;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly endedAt: Date | null;
+}
+
+export interface CaseRecord {
+  readonly deductionId: TaskId;
+  readonly caseNo: number;
+  readonly reason: CaseReason;
+  readonly attemptNo: number;
+  readonly amountMinor: AmountMinor;
+  readonly evidence: string;
+  readonly owner: string | null;
+  readonly openedAt: Date;
+  readonly closedAt: Date | null;
+  readonly resolution: string | null;
+}
+
+export interface LoggedEntry {
+  readonly seq: number;
+  readonly writer: string;
+  readonly entry: Entry;
+}
+
+type DeductionRow = Omit<DeductionRecord, 'id' | 'amountMinor'> & { id: string; amountMinor: string };
+
+const columns = `id, repayment_id AS repaymentId, borrower_id AS borrowerId,
+  amount_minor AS amountMinor, currency, bank_code AS bankCode, account_last4 AS accountLast4,
+  source, status, failure_code AS failureCode, failure_detail AS failureDetail,
+  channel_id AS channelId, order_no AS orderNo, batch_id AS batchId, agent_name AS agentName,
+  agent_reason AS agentReason, request_digest AS requestDigest, created_at AS createdAt,
+  ended_at AS endedAt`;
+
+const toRecord = (row: DeductionRow): DeductionRecord => ({
+  ...row,
+  id: taskId(row.id),
+  amountMinor: amountMinor(row.amountMinor),
+});
+
+export interface DeductionFilter {
+  readonly status?: DeductionStatus | undefined;
+  readonly repaymentId?: RepaymentId | undefined;
+  readonly batchId?: string | undefined;
+  /** Only deductions older than this one: ids are in order of time. */
+  readonly before?: TaskId | undefined;
+  readonly limit: number;
+}
+
+/** Reads for callers. Nothing here decides anything about money. */
+export class DeductionStore {
+  constructor(private readonly database: Database) {}
+
+  async find(id: TaskId): Promise<DeductionRecord | null> {
+    return await this.#one('id = ?', id);
+  }
+
+  async findByRequest(requestKey: string): Promise<DeductionRecord | null> {
+    return await this.#one('request_key = ?', requestKey);
+  }
+
+  async findLive(repaymentId: RepaymentId): Promise<DeductionRecord | null> {
+    return await this.#one('live_repayment_id = ?', repaymentId);
+  }
+
+  async #one(where: string, value: string): Promise<DeductionRecord | null> {
+    const [row] = await selectRows<DeductionRow>(
+      this.database,
+      `SELECT ${columns} FROM deduction WHERE ${where}`,
+      [value],
+    );
+    return row === undefined ? null : toRecord(row);
+  }
+
+  async findMany(ids: readonly TaskId[]): Promise<readonly DeductionRecord[]> {
+    if (ids.length === 0) return [];
+    const rows = await selectRows<DeductionRow>(
+      this.database,
+      `SELECT ${columns} FROM deduction WHERE id IN (${ids.map(() => '?').join(',')})`,
+      ids,
+    );
+    return rows.map(toRecord);
+  }
+
+  /** Newest first. */
+  async list(filter: DeductionFilter): Promise<readonly DeductionRecord[]> {
+    const where: string[] = [];
+    const values: unknown[] = [];
+    const add = (condition: string, value: unknown): void => {
+      if (value === undefined) return;
+      where.push(condition);
+      values.push(value);
+    };
+    add('status = ?', filter.status);
+    add('repayment_id = ?', filter.repaymentId);
+    add('batch_id = ?', filter.batchId);
+    add('id < ?', filter.before);
+    const rows = await selectRows<DeductionRow>(
+      this.database,
+      `SELECT ${columns} FROM deduction ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
+       ORDER BY id DESC LIMIT ?`,
+      [...values, filter.limit],
+    );
+    return rows.map(toRecord);
+  }
+
+  async attempts(id: TaskId): Promise<readonly AttemptRecord[]> {
+    return await selectRows<AttemptRecord>(
+      this.database,
+      `SELECT attempt_no AS attemptNo, order_no AS orderNo, channel_id AS channelId, status,
+         channel_ref AS channelRef, decline_code AS declineCode, channel_code AS channelCode, proof,
+         unknown_why AS unknownWhy, asks, next_ask_at AS nextAskAt, created_at AS createdAt,
+         expires_at AS expiresAt, ended_at AS endedAt
+       FROM attempt WHERE task_id = ? ORDER BY attempt_no`,
+      [id],
+    );
+  }
+
+  async log(id: TaskId): Promise<readonly LoggedEntry[]> {
+    const rows = await selectRows<{ seq: number; kind: string; at: Date; writer: string; body: string }>(
+      this.database,
+      'SELECT seq, kind, at, writer, body FROM execution_log WHERE task_id = ? ORDER BY seq',
+      [id],
+    );
+    return rows.map(({ seq, writer, kind, at, body }) => ({
+      seq,
+      writer,
+      entry: decodeEntry(kind, at.getTime(), body),
+    }));
+  }
+
+  /** Which task placed this order; null when none of ours did. */
+  async taskOfOrder(orderNo: OrderNo): Promise<TaskId | null> {
+    const [row] = await selectRows<{ task_id: string }>(
+      this.database,
+      'SELECT task_id FROM attempt WHERE order_no = ?',
+      [orderNo],
+    );
+    return row === undefined ? null : taskId(row.task_id);
+  }
+
+  async cases(filter: {
+    readonly open?: boolean | undefined;
+    readonly deductionId?: TaskId | undefined;
+    readonly limit: number;
+  }): Promise<readonly CaseRecord[]> {
+    const where = [
+      ...(filter.open === undefined ? [] : [`closed_at IS ${filter.open ? '' : 'NOT '}NULL`]),
+      ...(filter.deductionId === undefined ? [] : ['task_id = ?']),
+    ];
+    const rows = await selectRows<
+      Omit<CaseRecord, 'deductionId' | 'amountMinor'> & { taskId: string; amount: string }
+    >(
+      this.database,
+      `SELECT task_id AS taskId, case_no AS caseNo, reason, attempt_no AS attemptNo,
+         amount_minor AS amount, evidence, owner, opened_at AS openedAt, closed_at AS closedAt,
+         resolution
+       FROM review_case ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
+       ORDER BY opened_at LIMIT ?`,
+      [...(filter.deductionId === undefined ? [] : [filter.deductionId]), filter.limit],
+    );
+    return rows.map(({ taskId: id, amount, ...row }) => ({
+      ...row,
+      deductionId: taskId(id),
+      amountMinor: amountMinor(amount),
+    }));
+  }
+
+  /** Deductions by agents for a borrower since a moment: for the rate limit. */
+  async agentDeductionsSince(borrowerId: string, sinceMs: number): Promise<number> {
+    const [row] = await selectRows<{ n: number | string }>(
+      this.database,
+      `SELECT COUNT(*) AS n FROM deduction
+       WHERE borrower_id = ? AND source = 'agent' AND created_at >= ?`,
+      [borrowerId, sqlTime(sinceMs)],
+    );
+    return Number(row?.n ?? 0);
+  }
+}

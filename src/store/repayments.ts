@@ -1,0 +1,109 @@
+import type { BankAccount } from '../engine/order.js';
+import { repaymentId, type RepaymentId } from '../ids.js';
+import { amountMinor, type AmountMinor, type Currency } from '../money.js';
+import { execute, selectRows, sqlTime, type Database } from './database.js';
+
+/** An instalment a borrower owes. */
+export interface Repayment {
+  readonly id: RepaymentId;
+  readonly borrowerId: string;
+  readonly currency: Currency;
+  readonly dueMinor: AmountMinor;
+  readonly paidMinor: AmountMinor;
+  /** What the one live deduction may still take. */
+  readonly collectingMinor: AmountMinor;
+  /** Business date, YYYY-MM-DD. */
+  readonly dueDate: string;
+  readonly account: BankAccount;
+}
+
+export type NewRepayment = Omit<Repayment, 'paidMinor' | 'collectingMinor'>;
+
+interface RepaymentRow {
+  readonly id: string;
+  readonly borrower_id: string;
+  readonly currency: string;
+  readonly due_minor: string;
+  readonly paid_minor: string;
+  readonly collecting_minor: string;
+  readonly due_on: string;
+  readonly account_token: string;
+  readonly bank_code: string;
+  readonly account_last4: string;
+}
+
+export const repaymentColumns = `r.id, r.borrower_id, r.currency, r.due_minor, r.paid_minor,
+  r.collecting_minor, DATE_FORMAT(r.due_date, '%Y-%m-%d') AS due_on, r.account_token, r.bank_code,
+  r.account_last4`;
+
+export function toRepayment(row: RepaymentRow): Repayment {
+  return {
+    id: repaymentId(row.id),
+    borrowerId: row.borrower_id,
+    currency: row.currency as Currency,
+    dueMinor: amountMinor(row.due_minor),
+    paidMinor: amountMinor(row.paid_minor),
+    collectingMinor: amountMinor(row.collecting_minor),
+    dueDate: row.due_on,
+    account: { token: row.account_token, bankCode: row.bank_code, last4: row.account_last4 },
+  };
+}
+
+export class RepaymentStore {
+  constructor(private readonly database: Database) {}
+
+  async find(id: RepaymentId): Promise<Repayment | null> {
+    const [row] = await selectRows<RepaymentRow>(
+      this.database,
+      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id = ?`,
+      [id],
+    );
+    return row === undefined ? null : toRepayment(row);
+  }
+
+  async findMany(ids: readonly RepaymentId[]): Promise<ReadonlyMap<RepaymentId, Repayment>> {
+    if (ids.length === 0) return new Map();
+    const rows = await selectRows<RepaymentRow>(
+      this.database,
+      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id IN (${ids.map(() => '?').join(',')})`,
+      ids,
+    );
+    return new Map(rows.map((row) => [repaymentId(row.id), toRepayment(row)]));
+  }
+
+  /** Registers those that are not there yet; an existing one is left as it is. */
+  async register(repayments: readonly NewRepayment[], nowMs: number): Promise<void> {
+    if (repayments.length === 0) return;
+    const sorted = repayments.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    await execute(
+      this.database,
+      `INSERT INTO repayment (id, borrower_id, currency, due_minor, due_date, account_token,
+         bank_code, account_last4, created_at)
+       VALUES ${sorted.map(() => '(?,?,?,?,?,?,?,?,?)').join(',')}
+       ON DUPLICATE KEY UPDATE id = VALUES(id)`,
+      sorted.flatMap((one) => [
+        one.id,
+        one.borrowerId,
+        one.currency,
+        one.dueMinor.toString(),
+        one.dueDate,
+        one.account.token,
+        one.account.bankCode,
+        one.account.last4,
+        sqlTime(nowMs),
+      ]),
+    );
+  }
+}
+
+/** Whether a registered repayment is the one described: what makes registering again harmless. */
+export function sameRepayment(known: Repayment, described: NewRepayment): boolean {
+  return (
+    known.borrowerId === described.borrowerId &&
+    known.currency === described.currency &&
+    known.dueMinor === described.dueMinor &&
+    known.dueDate === described.dueDate &&
+    known.account.token === described.account.token &&
+    known.account.bankCode === described.account.bankCode
+  );
+}
