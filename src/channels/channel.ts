@@ -12,14 +12,14 @@ export interface Channel {
   /** The longest each call may take, waiting for a connection included. */
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
   /** Places the order. Only ever called after the intent is committed (rule 1). */
-  charge(order: Order): Promise<ChargeAnswer>;
-  query(order: Order): Promise<QueryAnswer>;
+  readonly charge: (order: Order) => Promise<ChargeAnswer>;
+  readonly query: (order: Order) => Promise<QueryAnswer>;
   /** Absent where the channel cannot close an order. */
-  close?(order: Order): Promise<CloseAnswer>;
+  readonly close?: (order: Order) => Promise<CloseAnswer>;
   /** Absent where the channel answers one order at a time. Answers every order asked about. */
-  queryMany?(orders: readonly Order[]): Promise<ReadonlyMap<OrderNo, QueryAnswer>>;
+  readonly queryMany?: (orders: readonly Order[]) => Promise<ReadonlyMap<OrderNo, QueryAnswer>>;
   /** Verifies the signature over the raw bytes, then reads. Never trusts, never throws. */
-  parseCallback(raw: RawCallback): CallbackReading;
+  readonly parseCallback: (raw: RawCallback) => CallbackReading;
 }
 
 export interface RawCallback {

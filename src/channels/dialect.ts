@@ -2,14 +2,14 @@ import type { Order } from '../engine/order.js';
 
 /** How a family of channels writes orders down, signs them and reads answers. Pure: no wire here. */
 export interface Dialect {
-  charge(order: Order): WireRequest;
-  query(order: Order): WireRequest;
-  close(order: Order): WireRequest;
+  readonly charge: (order: Order) => WireRequest;
+  readonly query: (order: Order) => WireRequest;
+  readonly close: (order: Order) => WireRequest;
   /** Absent where the family has no such call. */
-  queryMany?(orders: readonly Order[]): WireRequest;
+  readonly queryMany?: (orders: readonly Order[]) => WireRequest;
   /** Verifies the signature over the raw bytes, then reads. Never throws. */
-  read(headers: WireHeaders, body: Buffer): Reading;
-  readMany?(headers: WireHeaders, body: Buffer): ReadingMany;
+  readonly read: (headers: WireHeaders, body: Buffer) => Reading;
+  readonly readMany?: (headers: WireHeaders, body: Buffer) => ReadingMany;
   /** What a channel wants to read in answer to a callback. */
   readonly acknowledgement: { readonly contentType: string; readonly body: string };
 }

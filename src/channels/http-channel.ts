@@ -26,27 +26,27 @@ export function httpChannel(
   const { charge_ms, close_ms } = profile.timeouts;
   const ask = async (lane: Lane, ms: number, write: () => WireRequest): Promise<Heard> =>
     hear(await sent(exchange, lane, ms, write), ({ headers, body }) => dialect.read(headers, body));
-  const channel: Channel = {
+  const { queryMany } = dialect;
+  return {
     profile,
     timeoutsMs: { charge: charge_ms, query: profile.timeouts.query_ms, close: close_ms },
     charge: async (order) =>
       chargeAnswer(profile, order, await ask('charge', charge_ms, () => dialect.charge(order))),
     query: async (order) =>
       queryAnswer(profile, order, await ask('ask', queryMs, () => dialect.query(order))),
+    ...(profile.nature.close_proof !== 'none' && {
+      close: async (order: Order) =>
+        closeAnswer(profile, order, await ask('ask', close_ms, () => dialect.close(order))),
+    }),
+    ...(queryMany !== undefined &&
+      profile.query_many_max > 1 && {
+        queryMany: async (orders: readonly Order[]) => {
+          const answers = await sent(exchange, 'ask', queryMs, () => queryMany(orders));
+          return answersOf(profile, dialect, orders, answers);
+        },
+      }),
     parseCallback: (raw) => callbackReading(profile, dialect, raw),
   };
-  if (profile.nature.close_proof !== 'none') {
-    channel.close = async (order) =>
-      closeAnswer(profile, order, await ask('ask', close_ms, () => dialect.close(order)));
-  }
-  const { queryMany } = dialect;
-  if (queryMany !== undefined && profile.query_many_max > 1) {
-    channel.queryMany = async (orders) => {
-      const answers = await sent(exchange, 'ask', queryMs, () => queryMany(orders));
-      return answersOf(profile, dialect, orders, answers);
-    };
-  }
-  return channel;
 }
 
 /** An order that cannot even be written down was not sent. */

@@ -1,5 +1,5 @@
 import { isMap, isScalar, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
 import { profileProblems } from './profile-problems.js';
 import { channelProfileSchema, type ChannelProfile } from './profile.js';
@@ -68,13 +68,12 @@ export function loadProfiles(text: string): readonly LoadedProfile[] {
  * @throws RecoupError `channels_invalid`: it was written by hand or by a newer version.
  */
 export function parseProfile(document: unknown): ChannelProfile {
-  const at = (path: Path, message: string): ChannelFileProblem => {
-    return { line: 1, column: 1, path: path.join('.'), message };
-  };
-  const checked = checkEntry(document, [], at);
+  const checked = checkEntry(document, [], atTop);
   if (Array.isArray(checked)) throw invalid(checked);
   return checked.profile;
 }
+
+const atTop: At = (path, message) => ({ line: 1, column: 1, path: path.join('.'), message });
 
 type At = (path: Path, message: string, onKey?: boolean) => ChannelFileProblem;
 
@@ -105,7 +104,7 @@ function duplicates(entries: readonly unknown[], at: At): ChannelFileProblem[] {
   return entries.flatMap((entry, index) => {
     const id: unknown = (entry as { id?: unknown } | null)?.id;
     if (id === undefined) return [];
-    if (seen.has(id)) return [at(['channels', index, 'id'], `the id ${String(id)} stands twice`)];
+    if (seen.has(id)) return [at(['channels', index, 'id'], 'this id stands twice')];
     seen.add(id);
     return [];
   });
@@ -115,7 +114,7 @@ function plainOf(document: Document, at: At): unknown {
   try {
     return document.toJS({ maxAliasCount: 50 });
   } catch (error) {
-    throw invalid([at([], String((error as Error).message))]);
+    throw invalid([at([], (error as Error).message)]);
   }
 }
 

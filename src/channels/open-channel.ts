@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { assertNever } from '../assert.js';
 import { systemClock, type Clock } from '../clock.js';
 import { RecoupError } from '../errors.js';
 import type { ChannelId } from '../ids.js';
@@ -64,7 +65,8 @@ export function openChannel(
   const plain = httpChannel(profile, underPath(dialect, under), exchange, queryMs);
   const gathered = coalescing(plain, windowMs);
   return {
-    channel: observer === undefined ? gathered : observed(gathered, observer, clock.monotonicMs),
+    channel:
+      observer === undefined ? gathered : observed(gathered, observer, () => clock.monotonicMs()),
     shutDown: () => exchange.shutDown(),
   };
 }
@@ -112,6 +114,8 @@ function openDialect(profile: ChannelProfile, found: Found, clock: Clock): Diale
       );
       return ours && theirs && formRsaDialect(profile, ours, theirs);
     }
+    default:
+      return assertNever(profile.adapter);
   }
 }
 

@@ -126,11 +126,13 @@ function* secretProblems({ adapter, secrets }: ChannelProfile): Generator<Profil
   }
 }
 
+function above(one: bigint | undefined, other: bigint | undefined): boolean {
+  return one !== undefined && other !== undefined && one > other;
+}
+
 function* limitProblems({ limits, banks, fees }: ChannelProfile): Generator<ProfileProblem> {
   const { per_transaction_min_minor: min, per_transaction_max_minor: max } = limits;
   const daily = limits.daily_max_minor;
-  const above = (one: bigint | undefined, other: bigint | undefined): boolean =>
-    one !== undefined && other !== undefined && one > other;
   if (above(min, max)) {
     const message = `above per_transaction_max_minor (${max})`;
     yield { path: ['limits', 'per_transaction_min_minor'], message };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ChannelNature } from '../engine/order.js';
-import { isChannelId, type ChannelId } from '../ids.js';
+import { isChannelId } from '../ids.js';
 import { amountMinor, currencies } from '../money.js';
 
 /**
@@ -117,8 +117,7 @@ const limits = z.strictObject({
 export const channelProfileSchema = z.strictObject({
   id: z
     .string()
-    .refine(isChannelId, 'a channel id is lower-case letters, digits and _, at most 32')
-    .transform((id) => id as ChannelId),
+    .refine(isChannelId, 'a channel id is lower-case letters, digits and _, at most 32'),
   name: z.string().min(1).max(80),
   /** The dialect: which adapter speaks to it. */
   adapter: z.enum(['json_hmac', 'form_rsa']),

@@ -1,3 +1,4 @@
+import { assertNever } from '../assert.js';
 import type { Order } from '../engine/order.js';
 import type {
   ChargeAnswer,
@@ -47,6 +48,8 @@ export function hear(
         : unknown('bad_signature', `HTTP ${exchange.status}: ${reading.detail}`);
     case 'malformed':
       return unknown('bad_response', `HTTP ${exchange.status}: ${reading.detail}`);
+    default:
+      return assertNever(reading);
   }
 }
 
@@ -131,6 +134,8 @@ export function orderAnswer(
       const channelCode = clip(fields.code, 64);
       return { kind: 'declined', code, channelCode, message: spoken(fields.message), scope };
     }
+    default:
+      return assertNever(meaning);
   }
 }
 
@@ -169,18 +174,21 @@ function meaningOf(profile: ChannelProfile, code: string): CodeMeaning | null {
   return Object.hasOwn(profile.error_codes, code) ? (profile.error_codes[code] ?? null) : null;
 }
 
+function differs(
+  field: Mismatch['field'],
+  ours: string,
+  theirs: string | null,
+  same = theirs === ours,
+): Mismatch | null {
+  if (theirs === null || same) return null;
+  return { kind: 'mismatch', field, ours, theirs: clip(theirs, 64) };
+}
+
 export function mismatchOf(
   profile: ChannelProfile,
   order: Order,
   fields: ReplyFields,
 ): Mismatch | null {
-  const differs = (
-    field: Mismatch['field'],
-    ours: string,
-    theirs: string | null,
-    same = theirs === ours,
-  ): Mismatch | null =>
-    theirs === null || same ? null : { kind: 'mismatch', field, ours, theirs: clip(theirs, 64) };
   const { amountMinor, amountText } = fields;
   return (
     differs('order_no', order.orderNo, fields.orderNo) ??

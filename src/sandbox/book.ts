@@ -212,7 +212,8 @@ export class Book {
 
   #fold(entry: BookEntry): BookOrder {
     let orders = this.#orders.get(entry.channel);
-    if (orders === undefined) this.#orders.set(entry.channel, (orders = new Map()));
+    if (orders === undefined)
+      this.#orders.set(entry.channel, (orders = new Map<string, BookOrder>()));
     let order = orders.get(entry.orderNo);
     if (order === undefined) orders.set(entry.orderNo, (order = newOrder(entry)));
     order.lastAt = entry.at;

@@ -152,7 +152,8 @@ export class OrderDesk {
     if (decline !== null) {
       this.#book.append(this.spec.id, orderNo, { what: 'declined', code: decline });
     }
-    for (let n = 0; n < times && decline === null; n += 1) {
+    const captures = decline === null ? times : 0;
+    for (let n = 0; n < captures; n += 1) {
       this.#book.append(this.spec.id, orderNo, {
         what: 'captured',
         captureId: `${this.spec.id}-${orderNo}-${order.captures.length + 1}`,
@@ -227,6 +228,8 @@ export function outcomeOf(order: BookOrder): Outcome {
       return 'order_closed';
     case 'expired':
       return 'order_expired';
+    default:
+      throw new Error(`unreachable state of ${order.orderNo}`);
   }
 }
 
