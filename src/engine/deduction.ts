@@ -18,44 +18,20 @@ import { assertNever, invariant } from '../assert.js';
 import { orderNo } from '../ids.js';
 import type { CaseReason, Deduction, Entry, EntryOf } from './entries.js';
 import type { Evidence, Flow, Step, TaskState } from './flow.js';
-import type { ChannelNature, Order } from './order.js';
-import type { NotExecutedProof, Reply, UnknownWhy } from './reply.js';
+import {
+  answered,
+  dead,
+  isDead,
+  isLive,
+  newAttempt,
+  proofOfDeath,
+  type Attempt,
+} from './attempt.js';
+import type { Order } from './order.js';
 import type { Route, RoutePlace } from './route.js';
 
 /** A route older than this is planned anew before the next attempt: channels come and go. */
 const routeTtlMs = 60_000;
-
-export type AttemptStatus =
-  | 'sending'
-  | 'pending'
-  | 'unknown'
-  | 'succeeded'
-  | 'declined'
-  | 'not_executed';
-
-export interface Attempt {
-  readonly no: number;
-  readonly order: Order;
-  readonly nature: ChannelNature;
-  readonly status: AttemptStatus;
-  /** More than one send, or a taken over one: "not sent" then says nothing about the others. */
-  readonly sends: number;
-  /** The channel has shown that it knows the order; a later "not found" is then no proof. */
-  readonly seen: boolean;
-  /** When the last query that answered "not found" was sent, if nothing has happened since. */
-  readonly notFoundSentAtMs: number | null;
-  readonly closeConfirmed: boolean;
-  /** Asks used up of the poll schedule. */
-  readonly asks: number;
-  /** When to ask next; null when nothing is to be asked, or the schedule is used up. */
-  readonly nextAskMs: number | null;
-  readonly channelRef: string | null;
-  readonly decline: Extract<Reply, { kind: 'declined' }> | null;
-  readonly proof: NotExecutedProof | null;
-  /** Why the outcome was last unknown; kept when it is found out, for the report. */
-  readonly unknownWhy: UnknownWhy | 'taken_over' | null;
-  readonly endedAtMs: number | null;
-}
 
 export interface Case {
   readonly no: number;
@@ -93,11 +69,12 @@ export const deductionFlow: Flow<DeductionState> = {
   lockKey: (state) => `repayment:${state.deduction.repaymentId}`,
 };
 
-export const isLive = (attempt: Attempt): boolean =>
-  attempt.status === 'sending' || attempt.status === 'pending' || attempt.status === 'unknown';
+export type DeductionStatus = 'processing' | 'needs_review' | 'succeeded' | 'failed';
 
-const isDead = (attempt: Attempt): boolean =>
-  attempt.status === 'declined' || attempt.status === 'not_executed';
+export function statusOf(state: DeductionState): DeductionStatus {
+  if (state.end !== null) return state.end.kind;
+  return needsReview(state) ? 'needs_review' : 'processing';
+}
 
 /** A person must decide: nothing is left to ask, and the outcome is not known. */
 export function needsReview(state: DeductionState): boolean {
@@ -130,7 +107,12 @@ function startAttempt(state: DeductionState, nowMs: number): Step {
     return fail(state, last.decline.code, last.decline.message, nowMs);
   }
   if (nowMs >= state.deduction.attemptUntilMs) {
-    return fail(state, 'deadline_passed', 'no new attempt starts this long after the request', nowMs);
+    return fail(
+      state,
+      'deadline_passed',
+      'no new attempt starts this long after the request',
+      nowMs,
+    );
   }
   const { deduction, route } = state;
   const tried = state.attempts.map((attempt) => attempt.order.channelId);
@@ -171,7 +153,13 @@ function charge(state: DeductionState, place: RoutePlace, nowMs: number): Step {
     createdAtMs: nowMs,
     expiresAtMs: nowMs + place.orderTtlMs,
   };
-  const intent: Entry = { kind: 'charge_intended', atMs: nowMs, attemptNo, order, nature: place.nature };
+  const intent: Entry = {
+    kind: 'charge_intended',
+    atMs: nowMs,
+    attemptNo,
+    order,
+    nature: place.nature,
+  };
   return { kind: 'charge', intent, attemptNo, order };
 }
 
@@ -209,15 +197,6 @@ function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Ste
   };
 }
 
-/** Rule 8. Null: not proven, however long it has been not found. */
-function proofOfDeath(attempt: Attempt): 'closed' | 'expired_unseen' | null {
-  const { nature, order } = attempt;
-  if (nature.closeProof === 'refuses_unseen' && attempt.closeConfirmed) return 'closed';
-  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
-  const askedSince = attempt.notFoundSentAtMs !== null && attempt.notFoundSentAtMs >= deadAtMs;
-  return nature.honoursExpiry && !attempt.seen && askedSince ? 'expired_unseen' : null;
-}
-
 function settle(state: DeductionState, captured: Attempt, nowMs: number): Step {
   const { orderNo: order, channelId, amountMinor } = captured.order;
   const settled: Entry = {
@@ -228,12 +207,18 @@ function settle(state: DeductionState, captured: Attempt, nowMs: number): Step {
     orderNo: order,
     amountMinor,
   };
-  return { kind: 'record', entries: [settled, ...closeAnswered(state, nowMs, 'the channel answered: succeeded')] };
+  return {
+    kind: 'record',
+    entries: [settled, ...closeAnswered(state, nowMs, 'the channel answered: succeeded')],
+  };
 }
 
 function fail(state: DeductionState, code: string, detail: string, nowMs: number): Step {
   const failed: Entry = { kind: 'failed', atMs: nowMs, code, detail };
-  return { kind: 'record', entries: [failed, ...closeAnswered(state, nowMs, 'the outcome is known')] };
+  return {
+    kind: 'record',
+    entries: [failed, ...closeAnswered(state, nowMs, 'the outcome is known')],
+  };
 }
 
 /** A definite answer settles the cases that were open for want of one. */
@@ -256,7 +241,9 @@ function receive(state: DeductionState, evidence: Evidence, nowMs: number): read
   const answer = evidence.read(attempt.order);
   const says: Record<typeof answer.kind, boolean> = {
     succeeded: attempt.status !== 'succeeded',
-    declined: isLive(attempt) || (attempt.status === 'succeeded' && !hasCase(state, 'contradiction', attempt.no)),
+    declined:
+      isLive(attempt) ||
+      (attempt.status === 'succeeded' && !hasCase(state, 'contradiction', attempt.no)),
     pending: isLive(attempt) && attempt.status !== 'pending',
     mismatch: !hasCase(state, 'mismatch', attempt.no),
     // These say nothing that polling would not find out.
@@ -266,7 +253,14 @@ function receive(state: DeductionState, evidence: Evidence, nowMs: number): read
   };
   if (!says[answer.kind]) return [];
   return [
-    { kind: 'replied', atMs: nowMs, attemptNo: attempt.no, via: 'callback', answer, sentAtMs: nowMs },
+    {
+      kind: 'replied',
+      atMs: nowMs,
+      attemptNo: attempt.no,
+      via: 'callback',
+      answer,
+      sentAtMs: nowMs,
+    },
   ];
 }
 
@@ -305,16 +299,24 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
     case 'charge_intended':
       return evolveIntent(moved, entry);
     case 'resend_intended':
-      return withAttempt({ ...moved, openCall: { attemptNo: entry.attemptNo } }, entry.attemptNo, (a) => ({
-        ...a,
-        sends: a.sends + 1,
-        notFoundSentAtMs: null,
-      }));
+      return withAttempt(
+        { ...moved, openCall: { attemptNo: entry.attemptNo } },
+        entry.attemptNo,
+        (a) => ({
+          ...a,
+          sends: a.sends + 1,
+          notFoundSentAtMs: null,
+        }),
+      );
     case 'close_intended':
-      return withAttempt({ ...moved, openCall: { attemptNo: entry.attemptNo } }, entry.attemptNo, (a) => ({
-        ...a,
-        notFoundSentAtMs: null,
-      }));
+      return withAttempt(
+        { ...moved, openCall: { attemptNo: entry.attemptNo } },
+        entry.attemptNo,
+        (a) => ({
+          ...a,
+          notFoundSentAtMs: null,
+        }),
+      );
     case 'taken_over':
       invariant(state.openCall?.attemptNo === entry.attemptNo, 'only an open call is taken over');
       return withAttempt({ ...moved, openCall: null }, entry.attemptNo, (a) => ({
@@ -335,7 +337,10 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
       invariant(state.end === null, 'settled once');
       return { ...moved, end: { kind: 'succeeded', atMs: entry.atMs, attemptNo: entry.attemptNo } };
     case 'failed':
-      invariant(state.end === null && !state.attempts.some(isLive), 'failed only when nothing is live');
+      invariant(
+        state.end === null && !state.attempts.some(isLive),
+        'failed only when nothing is live',
+      );
       return {
         ...moved,
         end: { kind: 'failed', atMs: entry.atMs, code: entry.code, detail: entry.detail },
@@ -364,23 +369,7 @@ function evolve(state: DeductionState | null, entry: Entry): DeductionState {
 function evolveIntent(state: DeductionState, entry: EntryOf<'charge_intended'>): DeductionState {
   invariant(entry.attemptNo === state.attempts.length + 1, 'attempts are numbered without a gap');
   invariant(state.attempts.every(isDead), 'one live attempt a task, and none after a capture');
-  const attempt: Attempt = {
-    no: entry.attemptNo,
-    order: entry.order,
-    nature: entry.nature,
-    status: 'sending',
-    sends: 1,
-    seen: false,
-    notFoundSentAtMs: null,
-    closeConfirmed: false,
-    asks: 0,
-    nextAskMs: null,
-    channelRef: null,
-    decline: null,
-    proof: null,
-    unknownWhy: null,
-    endedAtMs: null,
-  };
+  const attempt = newAttempt(entry);
   return { ...state, attempts: [...state.attempts, attempt], openCall: { attemptNo: attempt.no } };
 }
 
@@ -393,77 +382,6 @@ function evolveReply(state: DeductionState, entry: EntryOf<'replied'>): Deductio
   const evolved = withAttempt({ ...state, openCall }, entry.attemptNo, (a) => answered(a, entry));
   const suspicion = suspect(state, before, entry);
   return suspicion === null ? evolved : { ...evolved, suspicion };
-}
-
-function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
-  const { answer } = entry;
-  if (answer.kind === 'succeeded') {
-    const { channelRef } = answer;
-    const endedAtMs = attempt.endedAtMs ?? entry.atMs;
-    return { ...attempt, status: 'succeeded', seen: true, channelRef, nextAskMs: null, endedAtMs };
-  }
-  // A dead attempt or a captured one moves for a success alone; the rest is for a person to see.
-  if (!isLive(attempt)) return attempt;
-  const open = { ...attempt, status: attempt.status === 'sending' ? 'unknown' : attempt.status } as const;
-  switch (answer.kind) {
-    case 'declined':
-      return {
-        ...attempt,
-        status: 'declined',
-        seen: true,
-        decline: answer,
-        nextAskMs: null,
-        endedAtMs: entry.atMs,
-      };
-    case 'not_executed':
-      // "Not sent" speaks of one send only; where there was another, the order may be alive.
-      return entry.via === 'charge' && attempt.sends === 1
-        ? dead(attempt, answer.proof, entry.atMs)
-        : askLater(open, entry);
-    case 'pending':
-      return askLater(
-        { ...open, status: 'pending', seen: true, channelRef: answer.channelRef ?? open.channelRef },
-        entry,
-      );
-    case 'not_found':
-      return askLater({ ...open, notFoundSentAtMs: entry.via === 'query' ? entry.sentAtMs : null }, entry);
-    case 'closed':
-      return askLater({ ...open, closeConfirmed: true }, entry);
-    case 'refused':
-      return askLater({ ...open, seen: true }, entry);
-    case 'unknown':
-      return askLater({ ...open, unknownWhy: answer.why }, entry);
-    case 'mismatch':
-      return askLater(open, entry);
-    default:
-      return assertNever(answer);
-  }
-}
-
-const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): Attempt => ({
-  ...attempt,
-  status: 'not_executed',
-  proof,
-  nextAskMs: null,
-  endedAtMs: atMs,
-});
-
-/** Plans the next ask: by the schedule, and once more when a "not found" would be proof. */
-function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
-  const { nature, order } = attempt;
-  const asks = attempt.asks + (entry.via === 'query' ? 1 : 0);
-  const pause = nature.pollScheduleMs[asks];
-  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
-  const proofMs =
-    nature.honoursExpiry && !attempt.seen && entry.atMs < deadAtMs ? deadAtMs : Infinity;
-  const nextAskMs = Math.min(pause === undefined ? Infinity : entry.atMs + pause, proofMs);
-  const stillNotFound = entry.answer.kind === 'not_found' ? attempt.notFoundSentAtMs : null;
-  return {
-    ...attempt,
-    asks,
-    notFoundSentAtMs: stillNotFound,
-    nextAskMs: Number.isFinite(nextAskMs) ? nextAskMs : null,
-  };
 }
 
 /** What in a reply a person should see (rules 9 and 10). */
@@ -487,7 +405,9 @@ function suspect(
   const evidence = `${via}: ${before.order.orderNo} succeeded at ${before.order.channelId}`;
   if (twice) return { reason: 'captured_twice', attemptNo, evidence };
   const late = isDead(before) || state.end !== null;
-  return late ? { reason: 'late_success', attemptNo, evidence: `${evidence} after ${before.status}` } : null;
+  return late
+    ? { reason: 'late_success', attemptNo, evidence: `${evidence} after ${before.status}` }
+    : null;
 }
 
 function withAttempt(

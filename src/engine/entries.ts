@@ -127,4 +127,3 @@ export function decodeEntry(kind: string, atMs: number, body: string): Entry {
   ) as object;
   return { ...fields, kind, atMs } as Entry;
 }
-

@@ -121,10 +121,7 @@ export class Executor<S extends TaskState> {
     });
   }
 
-  async #underLock(
-    state: S,
-    work: (lease: Lease) => Promise<RunResult<S>>,
-  ): Promise<RunResult<S>> {
+  async #underLock(state: S, work: (lease: Lease) => Promise<RunResult<S>>): Promise<RunResult<S>> {
     const key = this.parts.flow.lockKey(state);
     const lease = await this.parts.locks.acquire(key, this.settings.lockWaitMs);
     if (lease === null) return { outcome: 'busy', state };

@@ -66,4 +66,3 @@ export function fold<S extends TaskState>(flow: Flow<S>, entries: readonly Entry
   for (const entry of entries) state = flow.evolve(state, entry);
   return state;
 }
-

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs';
 import type { Clock } from '../clock.js';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { newTaskId, type TaskId } from '../ids.js';
-import type { Batch, BatchStore, NewBatchItem } from '../store/batches.js';
-import { sameRepayment, type RepaymentStore } from '../store/repayments.js';
+import type { Batch, Batches, NewBatchItem } from './batch.js';
 import { readDueFile, type BadRow, type DueRow } from './due-file.js';
+import { sameRepayment, type Repayments } from './repayment.js';
 
 /** Rows are written this many at a time; the largest statement stays well under a megabyte. */
 const chunkRows = 500;
@@ -23,8 +23,8 @@ export interface LoadedBatch {
  */
 export class BatchDesk {
   constructor(
-    private readonly batches: BatchStore,
-    private readonly repayments: RepaymentStore,
+    private readonly batches: Batches,
+    private readonly repayments: Repayments,
     private readonly clock: Clock,
   ) {}
 
@@ -90,7 +90,8 @@ export class BatchDesk {
   async #move(id: TaskId, from: 'running' | 'paused', to: 'running' | 'paused'): Promise<Batch> {
     await this.batches.move(id, from, to, this.clock.nowMs());
     const batch = await this.find(id);
-    if (batch.state !== to) throw new RecoupError('batch_state', { state: batch.state, wanted: from });
+    if (batch.state !== to)
+      throw new RecoupError('batch_state', { state: batch.state, wanted: from });
     return batch;
   }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
 import { RecoupError } from '../errors.js';
 import type { TaskId } from '../ids.js';
-import type { Batch, BatchItem, BatchStore, ItemResult } from '../store/batches.js';
+import type { Batch, Batches, BatchItem, ItemResult } from './batch.js';
 import type { DeductionDesk } from './deduction-desk.js';
 
 export interface BatchRunnerSettings {
@@ -33,7 +33,7 @@ export class BatchRunner {
   #room: (() => void)[] = [];
 
   constructor(
-    private readonly batches: BatchStore,
+    private readonly batches: Batches,
     private readonly desk: DeductionDesk,
     private readonly clock: Clock,
     private readonly log: Log,
@@ -55,7 +55,8 @@ export class BatchRunner {
     while (!this.#stop.signal.aborted) {
       let started = 0;
       try {
-        for (const batch of await this.batches.inState('running')) started += await this.runOnce(batch);
+        for (const batch of await this.batches.inState('running'))
+          started += await this.runOnce(batch);
       } catch (error) {
         this.log.warn('batch round did not finish', { why: String(error) });
       }
@@ -71,7 +72,10 @@ export class BatchRunner {
         const items = await this.#claim(batch.id);
         if (items.length === 0) break;
         const results = await Promise.all(items.map((item) => this.#startItem(batch.id, item)));
-        await this.batches.record(batch.id, results.filter((result) => result !== null));
+        await this.batches.record(
+          batch.id,
+          results.filter((result) => result !== null),
+        );
         handled += items.length;
       }
       return handled;
@@ -134,7 +138,8 @@ export class BatchRunner {
       return null;
     }
     const { code, details } = error;
-    if (code === 'request_repeated') return { lineNo, deductionId: String(details['deduction_id']) };
+    if (code === 'request_repeated')
+      return { lineNo, deductionId: String(details['deduction_id']) };
     if (code === 'journal_unavailable') return null;
     const nowMs = this.clock.nowMs();
     if (code === 'busy') return { lineNo, laterMs: nowMs + 1_000 };
@@ -167,4 +172,6 @@ export class BatchRunner {
 }
 
 const digestOf = ({ repayment, amountMinor }: BatchItem): string =>
-  createHash('sha256').update(`${repayment.id}:${amountMinor ?? 'all'}`).digest('hex');
+  createHash('sha256')
+    .update(`${repayment.id}:${amountMinor ?? 'all'}`)
+    .digest('hex');

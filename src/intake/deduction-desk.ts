@@ -7,8 +7,8 @@ import type { Route } from '../engine/route.js';
 import { RecoupError } from '../errors.js';
 import { newTaskId, type RepaymentId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
-import type { DeductionRecord } from '../store/deductions.js';
-import type { Repayment } from '../store/repayments.js';
+import type { DeductionRecord } from './records.js';
+import type { Repayment } from './repayment.js';
 
 /** What the desk reads. `store/` provides it. */
 export interface DeskReads {

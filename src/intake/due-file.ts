@@ -8,7 +8,7 @@ import { parse, type CsvError } from 'csv-parse';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { isRepaymentId } from '../ids.js';
 import { currencies, parseDecimalAmount, type AmountMinor, type Currency } from '../money.js';
-import type { NewRepayment } from '../store/repayments.js';
+import type { NewRepayment } from './repayment.js';
 
 export const dueColumns = [
   'repayment_id',
@@ -111,7 +111,10 @@ function asHeaderError(error: unknown): unknown {
   return code?.startsWith('CSV_') === true ? new RecoupError('csv_headers', expected()) : error;
 }
 
-function readHeader(record: readonly Buffer[], notes: (code: ErrorCode) => void): readonly string[] {
+function readHeader(
+  record: readonly Buffer[],
+  notes: (code: ErrorCode) => void,
+): readonly string[] {
   const [first = Buffer.alloc(0)] = record;
   const marked = first.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
   if (marked) notes('csv_bom');
@@ -121,7 +124,8 @@ function readHeader(record: readonly Buffer[], notes: (code: ErrorCode) => void)
   const wanted: readonly string[] =
     names.length > dueColumns.length ? [...dueColumns, amountColumn] : dueColumns;
   const fits = names.length === wanted.length && wanted.every((name) => names.includes(name));
-  if (!fits) throw new RecoupError('csv_headers', { ...expected(), found: printable(names.join(',')) });
+  if (!fits)
+    throw new RecoupError('csv_headers', { ...expected(), found: printable(names.join(',')) });
   return names;
 }
 
@@ -177,7 +181,11 @@ function wrongColumn(field: (name: string) => string): string | null {
     ['currency', (text) => currencies.includes(text as Currency), currencies.join(', ')],
     ['amount_due', (text) => parseDecimalAmount(text) !== null, 'a decimal such as 1280.50'],
     ['due_date', isDate, 'a date such as 2026-11-22'],
-    [amountColumn, (text) => text === '' || parseDecimalAmount(text) !== null, 'a decimal or empty'],
+    [
+      amountColumn,
+      (text) => text === '' || parseDecimalAmount(text) !== null,
+      'a decimal or empty',
+    ],
   ];
   const broken = rules.find(([name, ok]) => !ok(field(name)));
   return broken === undefined ? null : `${broken[0]}: ${broken[2]}`;

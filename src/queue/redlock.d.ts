@@ -11,7 +11,12 @@ declare module 'redlock' {
   export default class Redlock extends EventEmitter {
     constructor(
       clients: readonly unknown[],
-      options: { retryCount: number; retryDelay?: number; retryJitter?: number; driftFactor?: number },
+      options: {
+        retryCount: number;
+        retryDelay?: number;
+        retryJitter?: number;
+        driftFactor?: number;
+      },
     );
     lock(resource: string, ttlMs: number): Promise<Lock>;
   }

@@ -54,7 +54,12 @@ export class WakeUpWorker {
   readonly #worker: Worker;
 
   /** @param wake must not throw: a job is never repeated by the queue. */
-  constructor(redis: Redis, concurrency: number, wake: (taskId: TaskId) => Promise<void>, log: Log) {
+  constructor(
+    redis: Redis,
+    concurrency: number,
+    wake: (taskId: TaskId) => Promise<void>,
+    log: Log,
+  ) {
     this.#worker = new Worker(
       queueName,
       async (job) => {

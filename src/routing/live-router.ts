@@ -6,13 +6,12 @@ import type { ChannelId } from '../ids.js';
 import type { LiveHealth } from './live-health.js';
 import { planRoute } from './plan-route.js';
 import type { ChannelTerms } from './terms.js';
-import type { UsageView } from './world.js';
 
 /** Where the day's amounts come from: the attempts of all processes. */
 export interface UsageSource {
-  usage(date: string): Promise<
-    readonly { channelId: ChannelId; bankCode: string; amountMinor: bigint }[]
-  >;
+  usage(
+    date: string,
+  ): Promise<readonly { channelId: ChannelId; bankCode: string; amountMinor: bigint }[]>;
 }
 
 export interface LiveRouterSettings {
@@ -33,7 +32,8 @@ export const liveRouterDefaults: Omit<LiveRouterSettings, 'zone'> = {
 
 /** The router of a running process: the pure plan over what is known now. */
 export class LiveRouter implements Router {
-  #usage = new Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>();
+  #usage: Usage = new Map();
+  #meanwhile: Usage = new Map();
   #usageDate = '';
   #usageAtMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | null = null;
@@ -71,7 +71,7 @@ export class LiveRouter implements Router {
     return planRoute(request, {
       nowMs,
       channels: this.terms(),
-      usage: this.#usage as UsageView,
+      usage: this.#usage,
       health: this.health.healthView(nowMs),
       breakers: this.health.breakerView(nowMs),
       penaltyMinor: this.settings.penaltyMinor,
@@ -80,25 +80,34 @@ export class LiveRouter implements Router {
   }
 
   async #refreshUsage(): Promise<void> {
-    const nowMs = this.clock.nowMs();
-    const date = businessDate(nowMs, this.settings.zone);
-    const fresh = date === this.#usageDate && nowMs - this.#usageAtMs < this.settings.usageMaxAgeMs;
-    if (fresh) return;
-    this.#refreshing ??= this.#loadUsage(date, nowMs).finally(() => {
-      this.#refreshing = null;
-    });
-    // The first plan, and the first of a day, must wait; the others go on with what is known.
-    if (date !== this.#usageDate) await this.#refreshing;
-    else this.#refreshing.catch(() => undefined);
+    for (;;) {
+      const nowMs = this.clock.nowMs();
+      const date = businessDate(nowMs, this.settings.zone);
+      const ageMs = nowMs - this.#usageAtMs;
+      if (date === this.#usageDate && ageMs < this.settings.usageMaxAgeMs) return;
+      this.#refreshing ??= this.#loadUsage(date, nowMs).finally(() => {
+        this.#refreshing = null;
+      });
+      if (date === this.#usageDate) {
+        // Known, if a little old: good enough to go on with while it is read again.
+        this.#refreshing.catch(() => undefined);
+        return;
+      }
+      await this.#refreshing;
+    }
   }
 
   async #loadUsage(date: string, nowMs: number): Promise<void> {
-    const usage = new Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>();
+    // What is planned while the tables are read may or may not be in the answer: counted again, a
+    // limit is reached a little early for one refresh, never passed.
+    const meanwhile: Usage = new Map();
+    this.#meanwhile = meanwhile;
+    const usage: Usage = new Map();
     for (const row of await this.source.usage(date)) {
-      const channel = usage.get(row.channelId) ?? { totalMinor: 0n, byBank: new Map() };
-      channel.totalMinor += row.amountMinor;
-      channel.byBank.set(row.bankCode, row.amountMinor);
-      usage.set(row.channelId, channel);
+      add(usage, row.channelId, row.bankCode, row.amountMinor);
+    }
+    for (const [channelId, { byBank }] of meanwhile) {
+      for (const [bankCode, amount] of byBank) add(usage, channelId, bankCode, amount);
     }
     this.#usage = usage;
     this.#usageDate = date;
@@ -106,10 +115,16 @@ export class LiveRouter implements Router {
   }
 
   #count(channelId: ChannelId, bankCode: string, amountMinor: bigint): void {
-    const channel = this.#usage.get(channelId) ?? { totalMinor: 0n, byBank: new Map() };
-    channel.totalMinor += amountMinor;
-    channel.byBank.set(bankCode, (channel.byBank.get(bankCode) ?? 0n) + amountMinor);
-    this.#usage.set(channelId, channel);
+    add(this.#usage, channelId, bankCode, amountMinor);
+    if (this.#refreshing !== null) add(this.#meanwhile, channelId, bankCode, amountMinor);
   }
 }
 
+type Usage = Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>;
+
+function add(usage: Usage, channelId: ChannelId, bankCode: string, amountMinor: bigint): void {
+  const channel = usage.get(channelId) ?? { totalMinor: 0n, byBank: new Map<string, bigint>() };
+  channel.totalMinor += amountMinor;
+  channel.byBank.set(bankCode, (channel.byBank.get(bankCode) ?? 0n) + amountMinor);
+  usage.set(channelId, channel);
+}

@@ -1,59 +1,18 @@
-import { taskId, type RepaymentId, type TaskId } from '../ids.js';
-import { amountMinor, type AmountMinor } from '../money.js';
+import { taskId, type TaskId } from '../ids.js';
+import type {
+  Batch,
+  Batches,
+  BatchItem,
+  BatchProgress,
+  BatchState,
+  ItemResult,
+  NewBatchItem,
+  RejectedItem,
+} from '../intake/batch.js';
+import { amountMinor } from '../money.js';
 import { ascii, text, updateRows, type BulkUpdate } from './bulk.js';
 import { execute, selectRows, sqlTime, type Database } from './database.js';
-import { repaymentColumns, toRepayment, type Repayment } from './repayments.js';
-
-export type BatchState = 'loading' | 'running' | 'paused' | 'done' | 'refused';
-
-export interface Batch {
-  readonly id: TaskId;
-  readonly name: string;
-  readonly state: BatchState;
-  readonly rowsTotal: number;
-  readonly rowsRejected: number;
-  readonly createdAt: Date;
-  readonly loadedAt: Date | null;
-  readonly endedAt: Date | null;
-}
-
-export interface BatchProgress {
-  /** Rows not yet started nor rejected. */
-  readonly pending: number;
-  readonly started: number;
-  readonly rejected: number;
-  /** Deductions of the batch by status. */
-  readonly processing: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly needsReview: number;
-  readonly collectedMinor: AmountMinor;
-}
-
-export interface BatchItem {
-  readonly lineNo: number;
-  readonly amountMinor: AmountMinor | null;
-  readonly repayment: Repayment;
-}
-
-export interface NewBatchItem {
-  readonly lineNo: number;
-  readonly repaymentId: RepaymentId | null;
-  readonly amountMinor: AmountMinor | null;
-  readonly error: { readonly code: string; readonly detail: string } | null;
-}
-
-export interface RejectedItem {
-  readonly lineNo: number;
-  readonly code: string;
-  readonly detail: string;
-}
-
-/** What became of a claimed row. `later`: it stays pending, and its claim ends then. */
-export type ItemResult =
-  | { readonly lineNo: number; readonly deductionId: string }
-  | { readonly lineNo: number; readonly code: string; readonly detail: string }
-  | { readonly lineNo: number; readonly laterMs: number };
+import { repaymentColumns, toRepayment } from './repayments.js';
 
 interface BatchRow {
   readonly id: string;
@@ -69,10 +28,9 @@ interface BatchRow {
 const batchColumns = `id, name, state, rows_total AS rowsTotal, rows_rejected AS rowsRejected,
   created_at AS createdAt, loaded_at AS loadedAt, ended_at AS endedAt`;
 
-export class BatchStore {
+export class BatchStore implements Batches {
   constructor(private readonly database: Database) {}
 
-  /** Makes the batch, or finds the one of the same request key. */
   async open(id: TaskId, name: string, requestKey: string, nowMs: number): Promise<Batch> {
     await execute(
       this.database,
@@ -107,10 +65,6 @@ export class BatchStore {
     return rows.map((row) => ({ ...row, id: taskId(row.id) }));
   }
 
-  /**
-   * Adds rows; one that is there already (a load begun again) stays as it is. A repayment that
-   * stands in the file twice keeps its first line: the later line is returned.
-   */
   async addItems(batchId: TaskId, items: readonly NewBatchItem[]): Promise<readonly number[]> {
     if (items.length === 0) return [];
     await execute(
@@ -140,7 +94,6 @@ export class BatchStore {
     return lines.filter((line) => !there.has(line));
   }
 
-  /** All rows are there: the workers may begin. */
   async loaded(batchId: TaskId, nowMs: number): Promise<void> {
     await execute(
       this.database,
@@ -153,13 +106,7 @@ export class BatchStore {
     );
   }
 
-  /** False when the batch was not in the state `from`. */
-  async move(
-    batchId: TaskId,
-    from: BatchState,
-    to: BatchState,
-    nowMs: number,
-  ): Promise<boolean> {
+  async move(batchId: TaskId, from: BatchState, to: BatchState, nowMs: number): Promise<boolean> {
     const ended = to === 'done' || to === 'refused' ? sqlTime(nowMs) : null;
     const moved = await execute(
       this.database,
@@ -169,7 +116,6 @@ export class BatchStore {
     return moved > 0;
   }
 
-  /** Claims rows of a running batch, in line order; other workers step around them. */
   async claim(
     batchId: TaskId,
     claim: { by: string; nowMs: number; untilMs: number; limit: number },
@@ -181,6 +127,7 @@ export class BatchStore {
         transaction,
         `SELECT line_no FROM batch_item
          WHERE batch_id = ? AND state = 'pending' AND (claimed_until IS NULL OR claimed_until <= ?)
+           AND EXISTS (SELECT 1 FROM batch b WHERE b.id = batch_id AND b.state = 'running')
          ORDER BY line_no LIMIT ? FOR UPDATE SKIP LOCKED`,
         [batchId, sqlTime(claim.nowMs), claim.limit],
       );
@@ -258,7 +205,6 @@ export class BatchStore {
     };
   }
 
-  /** Rejected rows after a line, in line order. */
   async rejected(
     batchId: TaskId,
     afterLine: number,
@@ -272,7 +218,6 @@ export class BatchStore {
     );
   }
 
-  /** Adds every repayment due on a business date and not yet paid, in one statement. */
   async addDue(batchId: TaskId, dueDate: string): Promise<number> {
     return await execute(
       this.database,

@@ -20,7 +20,11 @@ export async function insertRows(
   const columns = Object.keys(first);
   const places = `(${columns.map(() => '?').join(',')})`;
   const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => places).join(',')}`;
-  await execute(transaction, sql, rows.flatMap((row) => columns.map((column) => row[column] ?? null)));
+  await execute(
+    transaction,
+    sql,
+    rows.flatMap((row) => columns.map((column) => row[column] ?? null)),
+  );
 }
 
 export interface BulkUpdate {

@@ -97,4 +97,5 @@ export async function execute(
 export const sqlTime = (ms: number): string =>
   new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
 
-export const sqlTimeOrNull = (ms: number | null): string | null => (ms === null ? null : sqlTime(ms));
+export const sqlTimeOrNull = (ms: number | null): string | null =>
+  ms === null ? null : sqlTime(ms);

@@ -1,70 +1,19 @@
-import type { CaseReason, Entry, Source } from '../engine/entries.js';
 import { decodeEntry } from '../engine/entries.js';
 import { taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
-import { amountMinor, type AmountMinor, type Currency } from '../money.js';
+import type {
+  AttemptRecord,
+  CaseRecord,
+  DeductionFilter,
+  DeductionRecord,
+  LoggedEntry,
+} from '../intake/records.js';
+import { amountMinor } from '../money.js';
 import { selectRows, sqlTime, type Database } from './database.js';
-import type { DeductionStatus } from './projections.js';
 
-/** A deduction as callers see it: the projected row. */
-export interface DeductionRecord {
-  readonly id: TaskId;
-  readonly repaymentId: string;
-  readonly borrowerId: string;
-  readonly amountMinor: AmountMinor;
-  readonly currency: Currency;
-  readonly bankCode: string;
-  readonly accountLast4: string;
-  readonly source: Source;
-  readonly status: DeductionStatus;
-  readonly failureCode: string | null;
-  readonly failureDetail: string | null;
-  readonly channelId: string | null;
-  readonly orderNo: string | null;
-  readonly batchId: string | null;
-  readonly agentName: string | null;
-  readonly agentReason: string | null;
-  readonly requestDigest: string;
-  readonly createdAt: Date;
-  readonly endedAt: Date | null;
-}
-
-export interface AttemptRecord {
-  readonly attemptNo: number;
-  readonly orderNo: string;
-  readonly channelId: string;
-  readonly status: string;
-  readonly channelRef: string | null;
-  readonly declineCode: string | null;
-  readonly channelCode: string | null;
-  readonly proof: string | null;
-  readonly unknownWhy: string | null;
-  readonly asks: number;
-  readonly nextAskAt: Date | null;
-  readonly createdAt: Date;
-  readonly expiresAt: Date;
-  readonly endedAt: Date | null;
-}
-
-export interface CaseRecord {
-  readonly deductionId: TaskId;
-  readonly caseNo: number;
-  readonly reason: CaseReason;
-  readonly attemptNo: number;
-  readonly amountMinor: AmountMinor;
-  readonly evidence: string;
-  readonly owner: string | null;
-  readonly openedAt: Date;
-  readonly closedAt: Date | null;
-  readonly resolution: string | null;
-}
-
-export interface LoggedEntry {
-  readonly seq: number;
-  readonly writer: string;
-  readonly entry: Entry;
-}
-
-type DeductionRow = Omit<DeductionRecord, 'id' | 'amountMinor'> & { id: string; amountMinor: string };
+type DeductionRow = Omit<DeductionRecord, 'id' | 'amountMinor'> & {
+  id: string;
+  amountMinor: string;
+};
 
 const columns = `id, repayment_id AS repaymentId, borrower_id AS borrowerId,
   amount_minor AS amountMinor, currency, bank_code AS bankCode, account_last4 AS accountLast4,
@@ -78,15 +27,6 @@ const toRecord = (row: DeductionRow): DeductionRecord => ({
   id: taskId(row.id),
   amountMinor: amountMinor(row.amountMinor),
 });
-
-export interface DeductionFilter {
-  readonly status?: DeductionStatus | undefined;
-  readonly repaymentId?: RepaymentId | undefined;
-  readonly batchId?: string | undefined;
-  /** Only deductions older than this one: ids are in order of time. */
-  readonly before?: TaskId | undefined;
-  readonly limit: number;
-}
 
 /** Reads for callers. Nothing here decides anything about money. */
 export class DeductionStore {
@@ -158,7 +98,13 @@ export class DeductionStore {
   }
 
   async log(id: TaskId): Promise<readonly LoggedEntry[]> {
-    const rows = await selectRows<{ seq: number; kind: string; at: Date; writer: string; body: string }>(
+    const rows = await selectRows<{
+      seq: number;
+      kind: string;
+      at: Date;
+      writer: string;
+      body: string;
+    }>(
       this.database,
       'SELECT seq, kind, at, writer, body FROM execution_log WHERE task_id = ? ORDER BY seq',
       [id],

@@ -3,7 +3,8 @@
  * the folded state, so that folding a log again always gives the same tables; money on a repayment
  * moves by differences, each in the transaction of the entry that causes it.
  */
-import { needsReview, type Attempt, type Case, type DeductionState } from '../engine/deduction.js';
+import type { Attempt } from '../engine/attempt.js';
+import { statusOf, type Case, type DeductionState } from '../engine/deduction.js';
 import type { Entry } from '../engine/entries.js';
 import type { Append } from '../engine/journal.js';
 import { businessDate } from '../business-date.js';
@@ -24,13 +25,6 @@ export interface Projected {
   readonly caseUpdates: readonly Row[];
   readonly repaymentDelta: Row | null;
   readonly outbox: readonly Row[];
-}
-
-export type DeductionStatus = 'processing' | 'needs_review' | 'succeeded' | 'failed';
-
-export function statusOf(state: DeductionState): DeductionStatus {
-  if (state.end !== null) return state.end.kind;
-  return needsReview(state) ? 'needs_review' : 'processing';
 }
 
 export function project(append: Append<DeductionState>, zone: string): Projected {

@@ -1,23 +1,7 @@
-import type { BankAccount } from '../engine/order.js';
 import { repaymentId, type RepaymentId } from '../ids.js';
-import { amountMinor, type AmountMinor, type Currency } from '../money.js';
+import type { NewRepayment, Repayment, Repayments } from '../intake/repayment.js';
+import { amountMinor, type Currency } from '../money.js';
 import { execute, selectRows, sqlTime, type Database } from './database.js';
-
-/** An instalment a borrower owes. */
-export interface Repayment {
-  readonly id: RepaymentId;
-  readonly borrowerId: string;
-  readonly currency: Currency;
-  readonly dueMinor: AmountMinor;
-  readonly paidMinor: AmountMinor;
-  /** What the one live deduction may still take. */
-  readonly collectingMinor: AmountMinor;
-  /** Business date, YYYY-MM-DD. */
-  readonly dueDate: string;
-  readonly account: BankAccount;
-}
-
-export type NewRepayment = Omit<Repayment, 'paidMinor' | 'collectingMinor'>;
 
 interface RepaymentRow {
   readonly id: string;
@@ -49,7 +33,7 @@ export function toRepayment(row: RepaymentRow): Repayment {
   };
 }
 
-export class RepaymentStore {
+export class RepaymentStore implements Repayments {
   constructor(private readonly database: Database) {}
 
   async find(id: RepaymentId): Promise<Repayment | null> {
@@ -71,7 +55,6 @@ export class RepaymentStore {
     return new Map(rows.map((row) => [repaymentId(row.id), toRepayment(row)]));
   }
 
-  /** Registers those that are not there yet; an existing one is left as it is. */
   async register(repayments: readonly NewRepayment[], nowMs: number): Promise<void> {
     if (repayments.length === 0) return;
     const sorted = repayments.toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -94,16 +77,4 @@ export class RepaymentStore {
       ]),
     );
   }
-}
-
-/** Whether a registered repayment is the one described: what makes registering again harmless. */
-export function sameRepayment(known: Repayment, described: NewRepayment): boolean {
-  return (
-    known.borrowerId === described.borrowerId &&
-    known.currency === described.currency &&
-    known.dueMinor === described.dueMinor &&
-    known.dueDate === described.dueDate &&
-    known.account.token === described.account.token &&
-    known.account.bankCode === described.account.bankCode
-  );
 }

@@ -18,9 +18,14 @@ const lockConflicts = new Set([
 ]);
 const refusedForNow = new Set([
   1040, // too many connections
-  1290, 1792, 1836, // read-only
-  1021, 1114, // disk full, table full
-  1053, 1077, 1079, // shutting down
+  1290,
+  1792,
+  1836, // read-only
+  1021,
+  1114, // disk full, table full
+  1053,
+  1077,
+  1079, // shutting down
   1317, // interrupted
   1927, // connection killed
   3159,
@@ -50,12 +55,15 @@ export function classify(error: unknown): SqlFailure {
     return { kind: 'constraint', name: /CONSTRAINT [`"](\w+)[`"]/.exec(sqlMessage)?.[1] ?? '' };
   }
   if (checkFailed.has(errno)) {
-    const name = /(?:CONSTRAINT|Check constraint) [`'"]?(?:[\w]+\.)?(\w+)[`'"]?/i.exec(sqlMessage)?.[1];
+    const name = /(?:CONSTRAINT|Check constraint) [`'"]?(?:[\w]+\.)?(\w+)[`'"]?/i.exec(
+      sqlMessage,
+    )?.[1];
     return { kind: 'constraint', name: name ?? '' };
   }
   // Pool and connect failures: no statement was sent.
   if (code === 'ECONNREFUSED' || /acquiring a connection/i.test(message)) return { kind: 'retry' };
-  if (code.startsWith('PROTOCOL_') || code.startsWith('E') && errno <= 0) return { kind: 'ambiguous' };
+  if (code.startsWith('PROTOCOL_') || (code.startsWith('E') && errno <= 0))
+    return { kind: 'ambiguous' };
   if (/connection (is in closed state|lost)|closed state|server closed/i.test(message)) {
     return { kind: 'ambiguous' };
   }

@@ -76,16 +76,71 @@ export class SqlJournal implements Journal<DeductionState> {
       writes.flatMap((write) => pick(write.projected));
     await this.database.transaction(async (transaction) => {
       // The log first: a stale writer is found out before it touches anything else.
-      await insertRows(transaction, 'execution_log', byKey(writes.flatMap((write) => write.log), 'task_id'));
-      await insertRows(transaction, 'deduction', byKey(of((p) => p.deductionInsert), 'id'));
-      await update(transaction, deductionUpdate, of((p) => p.deductionUpdate));
-      await update(transaction, attemptUpdate, ofEach((p) => p.attemptUpdates));
-      await insertRows(transaction, 'attempt', byKey(ofEach((p) => p.attemptInserts), 'task_id'));
-      await insertRows(transaction, 'in_flight', byKey(of((p) => p.inFlightInsert), 'task_id'));
-      await update(transaction, inFlightUpdate, of((p) => p.inFlightUpdate));
-      await insertRows(transaction, 'review_case', byKey(ofEach((p) => p.caseInserts), 'task_id'));
-      await update(transaction, caseUpdate, ofEach((p) => p.caseUpdates));
-      await insertRows(transaction, 'outbox', ofEach((p) => p.outbox));
+      await insertRows(
+        transaction,
+        'execution_log',
+        byKey(
+          writes.flatMap((write) => write.log),
+          'task_id',
+        ),
+      );
+      await insertRows(
+        transaction,
+        'deduction',
+        byKey(
+          of((p) => p.deductionInsert),
+          'id',
+        ),
+      );
+      await update(
+        transaction,
+        deductionUpdate,
+        of((p) => p.deductionUpdate),
+      );
+      await update(
+        transaction,
+        attemptUpdate,
+        ofEach((p) => p.attemptUpdates),
+      );
+      await insertRows(
+        transaction,
+        'attempt',
+        byKey(
+          ofEach((p) => p.attemptInserts),
+          'task_id',
+        ),
+      );
+      await insertRows(
+        transaction,
+        'in_flight',
+        byKey(
+          of((p) => p.inFlightInsert),
+          'task_id',
+        ),
+      );
+      await update(
+        transaction,
+        inFlightUpdate,
+        of((p) => p.inFlightUpdate),
+      );
+      await insertRows(
+        transaction,
+        'review_case',
+        byKey(
+          ofEach((p) => p.caseInserts),
+          'task_id',
+        ),
+      );
+      await update(
+        transaction,
+        caseUpdate,
+        ofEach((p) => p.caseUpdates),
+      );
+      await insertRows(
+        transaction,
+        'outbox',
+        ofEach((p) => p.outbox),
+      );
       await update(transaction, repaymentUpdate, summed(of((p) => p.repaymentDelta)));
     });
   }
@@ -98,9 +153,7 @@ export class SqlJournal implements Journal<DeductionState> {
       writes.flatMap(({ append }) => [append.taskId, append.afterSeq + 1]),
     );
     const writers = new Map(rows.map((row) => [row.task_id, row.writer]));
-    return new Set(
-      writes.filter(({ append }) => writers.get(append.taskId) === append.writer),
-    );
+    return new Set(writes.filter(({ append }) => writers.get(append.taskId) === append.writer));
   }
 }
 

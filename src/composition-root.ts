@@ -1,0 +1,336 @@
+/** The only file that sees every room, and the only one that knows the container. */
+import 'reflect-metadata';
+import { randomUUID } from 'node:crypto';
+import { Container, type ServiceIdentifier } from 'inversify';
+import { ChannelDirectory } from './channels/directory.js';
+import { natureOf } from './channels/profile.js';
+import { systemClock, type Clock } from './clock.js';
+import { Compensator } from './compensation/compensator.js';
+import { poller } from './compensation/poller.js';
+import type { Config } from './config.js';
+import { deductionFlow, type DeductionState } from './engine/deduction.js';
+import { Executor, type RunOutcome } from './engine/executor.js';
+import type { Journal } from './engine/journal.js';
+import type { Channels, Locks, Log, WakeUps } from './engine/ports.js';
+import type { TaskId } from './ids.js';
+import { BatchDesk } from './intake/batch-desk.js';
+import { BatchRunner } from './intake/batch-runner.js';
+import { DeductionDesk } from './intake/deduction-desk.js';
+import { RedisLocks } from './queue/locks.js';
+import { blockingOptions, connectRedis, failFastOptions } from './queue/redis.js';
+import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
+import { LiveHealth } from './routing/live-health.js';
+import { LiveRouter, liveRouterDefaults } from './routing/live-router.js';
+import { observationOf } from './routing/observation.js';
+import { termsOf, type ChannelTerms } from './routing/terms.js';
+import { AccessStore } from './store/access.js';
+import { BatchStore } from './store/batches.js';
+import { ChannelStore } from './store/channels.js';
+import { openDatabase, type Database } from './store/database.js';
+import { DeductionStore } from './store/deductions.js';
+import { SqlInFlightLog } from './store/in-flight.js';
+import { RepaymentStore } from './store/repayments.js';
+import { SqlJournal } from './store/sql-journal.js';
+
+type Redis = ReturnType<typeof connectRedis>;
+
+/** For tests and chaos: puts something around a part, such as a kill before a commit. */
+export interface Wrappers {
+  readonly journal?: (inner: Journal<DeductionState>) => Journal<DeductionState>;
+  readonly channels?: (inner: Channels) => Channels;
+  readonly clock?: Clock;
+}
+
+export interface Surroundings {
+  readonly config: Config;
+  /** Holds what the channels' profiles name: addresses and secrets. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly wrappers?: Wrappers;
+}
+
+/** The channels' configuration is read again this often: a pause takes effect within it. */
+const refreshMs = 5_000;
+/** Lease left beyond a call's time-out: a stalled event loop and the clock's grain. */
+const leaseMarginMs = 2_000;
+const lockWaitMs = 1_000;
+
+const id = <T>(name: string): ServiceIdentifier<T> => Symbol.for(`recoup.${name}`);
+
+const ids = {
+  database: id<Database>('database'),
+  callRedis: id<Redis>('call-redis'),
+  lockRedis: id<Redis>('lock-redis'),
+  journal: id<Journal<DeductionState>>('journal'),
+  locks: id<Locks>('locks'),
+  wakeUps: id<WakeUps>('wake-ups'),
+  channels: id<Channels>('channels'),
+};
+
+/** Everything a process of Recoup is made of, opened and wired. `close` ends all of it. */
+export interface Services {
+  readonly instanceId: string;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly database: Database;
+  readonly redis: Redis;
+  readonly executor: Executor<DeductionState>;
+  readonly router: LiveRouter;
+  readonly directory: ChannelDirectory;
+  readonly desk: DeductionDesk;
+  readonly batchDesk: BatchDesk;
+  readonly batchRunner: BatchRunner;
+  readonly compensator: Compensator;
+  readonly deductions: DeductionStore;
+  readonly repayments: RepaymentStore;
+  readonly batches: BatchStore;
+  readonly channelStore: ChannelStore;
+  readonly access: AccessStore;
+  /** Runs a task as far as it goes now: what every wake-up does. */
+  readonly resume: (task: TaskId) => Promise<RunOutcome>;
+  /** Starts the pool that carries wake-ups out. */
+  readonly startPoller: () => void;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens connections lazily: only the first use of a store fails where it is down. */
+export function compose(around: Surroundings): Services {
+  const { config, log } = around;
+  const instanceId = randomUUID();
+  const container = containerFor(around, instanceId);
+  const get = <T>(what: ServiceIdentifier<T>): T => container.get(what);
+  const executor = get<Executor<DeductionState>>(Executor);
+  const clock = around.wrappers?.clock ?? systemClock;
+  const directory = get(ChannelDirectory);
+  const resume = async (task: TaskId): Promise<RunOutcome> => (await executor.run(task)).outcome;
+
+  const refresh = setInterval(() => {
+    directory.refresh().catch((error: unknown) => {
+      log.warn('channels not read again', { why: String(error) });
+    });
+  }, refreshMs).unref();
+
+  let worker: WakeUpWorker | null = null;
+  let workerRedis: Redis | null = null;
+  const startPoller = (): void => {
+    if (worker !== null) return;
+    workerRedis = connectRedis(config.redisUrl, blockingOptions, log, 'wake-up worker');
+    const wake = poller(resume, get(ids.wakeUps), clock, log);
+    worker = new WakeUpWorker(workerRedis, config.pollConcurrency, wake, log);
+  };
+  const close = async (): Promise<void> => {
+    clearInterval(refresh);
+    // First what starts work, then what work needs.
+    await Promise.all([get(BatchRunner).close(), get(Compensator).close(), worker?.close()]);
+    await get(QueuedWakeUps).close();
+    workerRedis?.disconnect();
+    get(ids.callRedis).disconnect();
+    get(ids.lockRedis).disconnect();
+    await directory.close();
+    await get(ids.database).destroy();
+  };
+  return {
+    instanceId,
+    config,
+    clock,
+    log,
+    database: get(ids.database),
+    redis: get(ids.callRedis),
+    executor,
+    router: get(LiveRouter),
+    directory,
+    desk: get(DeductionDesk),
+    batchDesk: get(BatchDesk),
+    batchRunner: get(BatchRunner),
+    compensator: get(Compensator),
+    deductions: get(DeductionStore),
+    repayments: get(RepaymentStore),
+    batches: get(BatchStore),
+    channelStore: get(ChannelStore),
+    access: get(AccessStore),
+    resume,
+    startPoller,
+    close,
+  };
+}
+
+function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: string): Container {
+  const container = new Container({ defaultScope: 'Singleton' });
+  const clock = wrappers?.clock ?? systemClock;
+  const bind = container.bind.bind(container);
+
+  bind(ids.database).toResolvedValue(() =>
+    openDatabase(config.databaseUrl, config.databasePool, log),
+  );
+  bind(ids.callRedis).toResolvedValue(() =>
+    connectRedis(config.redisUrl, failFastOptions, log, 'queue'),
+  );
+  bind(ids.lockRedis).toResolvedValue(() =>
+    connectRedis(config.redisUrl, failFastOptions, log, 'locks'),
+  );
+
+  bindStores(container);
+  bind(ids.journal).toResolvedValue(
+    (database: Database) => {
+      const journal = new SqlJournal(database, config.businessZone, clock, log);
+      return wrappers?.journal?.(journal) ?? journal;
+    },
+    [ids.database],
+  );
+  bind(ids.locks).toResolvedValue(
+    (redis: Redis) => new RedisLocks(redis, config.lockLeaseMs, clock, log),
+    [ids.lockRedis],
+  );
+  bind(QueuedWakeUps).toResolvedValue(
+    (redis: Redis) => new QueuedWakeUps(redis, clock, log),
+    [ids.callRedis],
+  );
+  bind(ids.wakeUps).toService(QueuedWakeUps);
+
+  bindRouting(container, { config, env, log, clock });
+  bind(ids.channels).toResolvedValue(
+    (directory: ChannelDirectory) => wrappers?.channels?.(directory) ?? directory,
+    [ChannelDirectory],
+  );
+  bind(Executor).toResolvedValue(
+    (
+      journal: Journal<DeductionState>,
+      locks: Locks,
+      channels: Channels,
+      router: LiveRouter,
+      wakeUps: WakeUps,
+    ) =>
+      new Executor<DeductionState>(
+        { flow: deductionFlow, journal, locks, channels, router, wakeUps, clock, log },
+        { executorId: instanceId, leaseMarginMs, lockWaitMs },
+      ),
+    [ids.journal, ids.locks, ids.channels, LiveRouter, ids.wakeUps],
+  );
+  bindIntake(container, { config, log, clock }, instanceId);
+  bind(Compensator).toResolvedValue(
+    (inFlight: SqlInFlightLog, executor: Executor<DeductionState>) =>
+      new Compensator(
+        inFlight,
+        async (task) => (await executor.run(task)).outcome,
+        {
+          instanceId,
+          intervalMs: config.compensatorIntervalMs,
+          ageMs: config.compensatorAgeMs,
+          concurrency: config.compensatorConcurrency,
+          keepEndedMs: config.inFlightKeepMs,
+        },
+        clock,
+        log,
+      ),
+    [SqlInFlightLog, Executor],
+  );
+  return container;
+}
+
+function bindStores(container: Container): void {
+  const stores = [
+    DeductionStore,
+    RepaymentStore,
+    BatchStore,
+    ChannelStore,
+    AccessStore,
+    SqlInFlightLog,
+  ] as const;
+  for (const Store of stores) {
+    container
+      .bind<InstanceType<typeof Store>>(Store)
+      .toResolvedValue((database: Database) => new Store(database), [ids.database]);
+  }
+}
+
+interface Basics {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+function bindRouting(
+  container: Container,
+  { config, env, log, clock }: Basics & Pick<Surroundings, 'env'>,
+): void {
+  container.bind(LiveHealth).toResolvedValue(() => new LiveHealth());
+  container.bind(ChannelDirectory).toResolvedValue(
+    (store: ChannelStore, health: LiveHealth) =>
+      new ChannelDirectory(
+        store,
+        env,
+        ({ channelId, bankCode, operation, answer }) => {
+          if (operation === 'close') return;
+          const via = operation === 'charge' ? 'charge' : 'later';
+          const about = { channelId, bankCode, via, atMs: clock.nowMs() } as const;
+          // Only a close answers `closed` or `refused`.
+          if (answer.kind === 'closed' || answer.kind === 'refused') return;
+          health.observe(observationOf(answer, about));
+        },
+        clock,
+        log,
+      ),
+    [ChannelStore, LiveHealth],
+  );
+  container.bind(LiveRouter).toResolvedValue(
+    (directory: ChannelDirectory, health: LiveHealth, store: ChannelStore) =>
+      new LiveRouter(termsFrom(directory), health, store, clock, {
+        ...liveRouterDefaults,
+        zone: config.businessZone,
+      }),
+    [ChannelDirectory, LiveHealth, ChannelStore],
+  );
+}
+
+/** The terms are made once a revision: plans are many, changes are few. */
+function termsFrom(directory: ChannelDirectory): () => readonly ChannelTerms[] {
+  let revision = -1;
+  let terms: readonly ChannelTerms[] = [];
+  return () => {
+    if (directory.revision !== revision) {
+      revision = directory.revision;
+      terms = directory.profiles().map((profile) => termsOf(profile, natureOf(profile)));
+    }
+    return terms;
+  };
+}
+
+function bindIntake(container: Container, { config, log, clock }: Basics, workerId: string): void {
+  container.bind(DeductionDesk).toResolvedValue(
+    (
+      repayments: RepaymentStore,
+      deductions: DeductionStore,
+      router: LiveRouter,
+      executor: Executor<DeductionState>,
+    ) =>
+      new DeductionDesk(
+        {
+          repayment: (one) => repayments.find(one),
+          byRequest: (key) => deductions.findByRequest(key),
+          liveOn: (one) => deductions.findLive(one),
+        },
+        router,
+        executor,
+        clock,
+        { attemptWindowMs: config.attemptWindowMs },
+      ),
+    [RepaymentStore, DeductionStore, LiveRouter, Executor],
+  );
+  container
+    .bind(BatchDesk)
+    .toResolvedValue(
+      (batches: BatchStore, repayments: RepaymentStore) =>
+        new BatchDesk(batches, repayments, clock),
+      [BatchStore, RepaymentStore],
+    );
+  container.bind(BatchRunner).toResolvedValue(
+    (batches: BatchStore, desk: DeductionDesk) =>
+      new BatchRunner(batches, desk, clock, log, {
+        workerId,
+        inFlightMax: config.batchInFlight,
+        idleMs: 500,
+      }),
+    [BatchStore, DeductionDesk],
+  );
+}

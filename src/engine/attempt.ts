@@ -1,0 +1,153 @@
+/**
+ * One order at one channel, as the log tells it: what is known of it, when to ask again, and what
+ * proves it dead.
+ */
+import { assertNever } from '../assert.js';
+import type { EntryOf } from './entries.js';
+import type { ChannelNature, Order } from './order.js';
+import type { NotExecutedProof, Reply, UnknownWhy } from './reply.js';
+
+export type AttemptStatus =
+  'sending' | 'pending' | 'unknown' | 'succeeded' | 'declined' | 'not_executed';
+
+export interface Attempt {
+  readonly no: number;
+  readonly order: Order;
+  readonly nature: ChannelNature;
+  readonly status: AttemptStatus;
+  /** More than one send, or a taken over one: "not sent" then says nothing about the others. */
+  readonly sends: number;
+  /** The channel has shown that it knows the order; a later "not found" is then no proof. */
+  readonly seen: boolean;
+  /** When the last query that answered "not found" was sent, if nothing has happened since. */
+  readonly notFoundSentAtMs: number | null;
+  readonly closeConfirmed: boolean;
+  /** Asks used up of the poll schedule. */
+  readonly asks: number;
+  /** When to ask next; null when nothing is to be asked, or the schedule is used up. */
+  readonly nextAskMs: number | null;
+  readonly channelRef: string | null;
+  readonly decline: Extract<Reply, { kind: 'declined' }> | null;
+  readonly proof: NotExecutedProof | null;
+  /** Why the outcome was last unknown; kept when it is found out, for the report. */
+  readonly unknownWhy: UnknownWhy | 'taken_over' | null;
+  readonly endedAtMs: number | null;
+}
+
+export const isLive = (attempt: Attempt): boolean =>
+  attempt.status === 'sending' || attempt.status === 'pending' || attempt.status === 'unknown';
+
+export const isDead = (attempt: Attempt): boolean =>
+  attempt.status === 'declined' || attempt.status === 'not_executed';
+
+export function newAttempt(entry: EntryOf<'charge_intended'>): Attempt {
+  return {
+    no: entry.attemptNo,
+    order: entry.order,
+    nature: entry.nature,
+    status: 'sending',
+    sends: 1,
+    seen: false,
+    notFoundSentAtMs: null,
+    closeConfirmed: false,
+    asks: 0,
+    nextAskMs: null,
+    channelRef: null,
+    decline: null,
+    proof: null,
+    unknownWhy: null,
+    endedAtMs: null,
+  };
+}
+
+/** Rule 8. Null: not proven, however long it has been not found. */
+export function proofOfDeath(attempt: Attempt): 'closed' | 'expired_unseen' | null {
+  const { nature, order } = attempt;
+  if (nature.closeProof === 'refuses_unseen' && attempt.closeConfirmed) return 'closed';
+  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
+  const askedSince = attempt.notFoundSentAtMs !== null && attempt.notFoundSentAtMs >= deadAtMs;
+  return nature.honoursExpiry && !attempt.seen && askedSince ? 'expired_unseen' : null;
+}
+
+/** What an answer makes of an attempt. */
+export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
+  const { answer } = entry;
+  if (answer.kind === 'succeeded') {
+    const { channelRef } = answer;
+    const endedAtMs = attempt.endedAtMs ?? entry.atMs;
+    return { ...attempt, status: 'succeeded', seen: true, channelRef, nextAskMs: null, endedAtMs };
+  }
+  // A dead attempt or a captured one moves for a success alone; the rest is for a person to see.
+  if (!isLive(attempt)) return attempt;
+  const open = {
+    ...attempt,
+    status: attempt.status === 'sending' ? 'unknown' : attempt.status,
+  } as const;
+  switch (answer.kind) {
+    case 'declined':
+      return {
+        ...attempt,
+        status: 'declined',
+        seen: true,
+        decline: answer,
+        nextAskMs: null,
+        endedAtMs: entry.atMs,
+      };
+    case 'not_executed':
+      // "Not sent" speaks of one send only; where there was another, the order may be alive.
+      return entry.via === 'charge' && attempt.sends === 1
+        ? dead(attempt, answer.proof, entry.atMs)
+        : askLater(open, entry);
+    case 'pending':
+      return askLater(
+        {
+          ...open,
+          status: 'pending',
+          seen: true,
+          channelRef: answer.channelRef ?? open.channelRef,
+        },
+        entry,
+      );
+    case 'not_found':
+      return askLater(
+        { ...open, notFoundSentAtMs: entry.via === 'query' ? entry.sentAtMs : null },
+        entry,
+      );
+    case 'closed':
+      return askLater({ ...open, closeConfirmed: true }, entry);
+    case 'refused':
+      return askLater({ ...open, seen: true }, entry);
+    case 'unknown':
+      return askLater({ ...open, unknownWhy: answer.why }, entry);
+    case 'mismatch':
+      return askLater(open, entry);
+    default:
+      return assertNever(answer);
+  }
+}
+
+export const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): Attempt => ({
+  ...attempt,
+  status: 'not_executed',
+  proof,
+  nextAskMs: null,
+  endedAtMs: atMs,
+});
+
+/** Plans the next ask: by the schedule, and once more when a "not found" would be proof. */
+function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
+  const { nature, order } = attempt;
+  const asks = attempt.asks + (entry.via === 'query' ? 1 : 0);
+  const pause = nature.pollScheduleMs[asks];
+  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
+  const proofMs =
+    nature.honoursExpiry && !attempt.seen && entry.atMs < deadAtMs ? deadAtMs : Infinity;
+  const nextAskMs = Math.min(pause === undefined ? Infinity : entry.atMs + pause, proofMs);
+  const stillNotFound = entry.answer.kind === 'not_found' ? attempt.notFoundSentAtMs : null;
+  return {
+    ...attempt,
+    asks,
+    notFoundSentAtMs: stillNotFound,
+    nextAskMs: Number.isFinite(nextAskMs) ? nextAskMs : null,
+  };
+}

@@ -1,0 +1,30 @@
+import winston from 'winston';
+import type { Log } from './engine/ports.js';
+
+/**
+ * JSON lines on stderr: stdout belongs to results. Whoever logs gives ids and codes, never tokens,
+ * secrets or request bodies (rule 13; the tests sweep the output for planted numbers).
+ */
+export function createLog(level: string, fixed: Readonly<Record<string, unknown>> = {}): Log {
+  const logger = winston.createLogger({
+    level,
+    defaultMeta: fixed,
+    format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
+    transports: [
+      new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] }),
+    ],
+  });
+  return {
+    debug: (message, fields) => void logger.debug(message, fields),
+    info: (message, fields) => void logger.info(message, fields),
+    warn: (message, fields) => void logger.warn(message, fields),
+    error: (message, fields) => void logger.error(message, fields),
+  };
+}
+
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};

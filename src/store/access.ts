@@ -1,0 +1,69 @@
+import { execute, selectRows, sqlTime, type Database } from './database.js';
+
+export type Role = 'app' | 'batch' | 'agent' | 'operator';
+
+/** One key, one role. The key itself is kept nowhere: only its digest. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** API keys and the record of what people did by hand. */
+export class AccessStore {
+  constructor(private readonly database: Database) {}
+
+  async findKey(keyHash: string): Promise<ApiKey | null> {
+    const [row] = await selectRows<ApiKey>(
+      this.database,
+      'SELECT id, name, role FROM api_key WHERE key_hash = ? AND revoked_at IS NULL',
+      [keyHash],
+    );
+    return row ?? null;
+  }
+
+  async addKey(key: ApiKey, keyHash: string, nowMs: number): Promise<void> {
+    await execute(
+      this.database,
+      'INSERT INTO api_key (id, name, role, key_hash, created_at) VALUES (?,?,?,?,?)',
+      [key.id, key.name, key.role, keyHash, sqlTime(nowMs)],
+    );
+  }
+
+  async listKeys(): Promise<
+    readonly (ApiKey & { readonly createdAt: Date; readonly revokedAt: Date | null })[]
+  > {
+    return await selectRows(
+      this.database,
+      `SELECT id, name, role, created_at AS createdAt, revoked_at AS revokedAt FROM api_key
+       ORDER BY created_at`,
+    );
+  }
+
+  /** False when there is no such key, or it was revoked before. */
+  async revokeKey(id: string, nowMs: number): Promise<boolean> {
+    const found = await execute(
+      this.database,
+      'UPDATE api_key SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL',
+      [sqlTime(nowMs), id],
+    );
+    return found > 0;
+  }
+
+  async audit(
+    entry: { actor: string; action: string; subject: string; detail: string },
+    nowMs: number,
+  ): Promise<void> {
+    await execute(
+      this.database,
+      'INSERT INTO audit (at, actor, action, subject, detail) VALUES (?,?,?,?,?)',
+      [
+        sqlTime(nowMs),
+        entry.actor.slice(0, 100),
+        entry.action,
+        entry.subject.slice(0, 128),
+        entry.detail.slice(0, 1_000),
+      ],
+    );
+  }
+}
