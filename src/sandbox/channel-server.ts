@@ -23,6 +23,8 @@ export interface ChannelParts {
 }
 
 const bodyMaxBytes = 64 * 1024;
+/** Mishaps of one answer among many; the others befall the message that carries them all. */
+const itemDeliveries: ReadonlySet<string> = new Set(['normal', 'alter', 'say', 'unlisted']);
 
 export class ChannelServer {
   readonly #parts: ChannelParts;
@@ -125,20 +127,20 @@ export class ChannelServer {
     const { wire, desk, merchant } = this.#parts;
     if (wire.writeMany === undefined) return this.#refuse('bad_request', '');
     const mishaps = orderNos.map((orderNo) => this.#strike('query', orderNo, null));
+    // What happens to the whole message happens if it would have happened to any one of them.
+    const whole = mishaps.find(({ delivery }) => !itemDeliveries.has(delivery)) ?? noMishap;
+    if (whole.delivery === 'throttle') {
+      return {
+        message: wire.write(this.#plain('throttled', ''), false),
+        mishap: whole,
+        status: 429,
+      };
+    }
+    if (whole.effect === 'none') return { message: null, mishap: whole, status: 200 };
     const answers = await Promise.all(orderNos.map((orderNo) => desk.query(orderNo)));
     const written = answers.map((answer, i) => this.#written(answer, mishaps[i] ?? noMishap));
-    // What happens to the whole message happens if it would have happened to any one of them.
-    const whole = mishaps.find(
-      ({ delivery }) => !['normal', 'alter', 'say', 'unlisted'].includes(delivery),
-    );
-    const forged = whole?.delivery === 'forge';
-    const status = whole?.delivery === 'throttle' ? 429 : 200;
-    const message = wire.writeMany(written, merchant, forged);
-    return {
-      message: whole?.effect === 'none' && status === 200 ? null : message,
-      mishap: whole ?? noMishap,
-      status,
-    };
+    const message = wire.writeMany(written, merchant, whole.delivery === 'forge');
+    return { message, mishap: whole, status: 200 };
   }
 
   /** The account is known from the book where the request does not name it. */

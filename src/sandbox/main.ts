@@ -15,7 +15,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     faults: { type: 'string' },
     'latency-scale': { type: 'string', default: '1' },
-    'rsa-bits': { type: 'string', default: '2048' },
+    'rsa-bits': { type: 'string', default: '1024' },
     'callback-url': { type: 'string' },
     'exit-with-parent': { type: 'boolean', default: false },
   },

@@ -109,7 +109,6 @@ export class OrderDesk {
     const decline = violates ? null : forced(mishap, fate.decline);
     const captures = mishap.effect === 'double' ? 2 : 1;
     if (this.spec.sync) {
-      await this.#book.durable(order.lastSeq);
       await this.#pause(fate.answerAfterMs);
       this.#settle(order, decline, captures, violates);
       return this.#durably(order, outcomeOf(order));

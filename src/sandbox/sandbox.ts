@@ -1,5 +1,7 @@
+import { mkdirSync } from 'node:fs';
 import { AdminServer } from './admin-server.js';
 import { Book } from './book.js';
+import { lockBook } from './book-lock.js';
 import { CallbackSender } from './callbacks.js';
 import { channelIds, channelSpecs, type SandboxChannelId } from './channel-spec.js';
 import { ChannelServer } from './channel-server.js';
@@ -32,7 +34,7 @@ export interface SandboxOptions {
   readonly faults?: unknown;
   /** Multiplies how long banks think. 0: at once. */
   readonly latencyScale?: number;
-  /** Only when the keys are made: 2048 unless told. */
+  /** Only when the keys are made. 1024 unless told: keys to practise with, and signing costs most here. */
   readonly rsaBits?: number;
   /** Where to call back, by channel; kept beside the book. */
   readonly callbackUrls?: Readonly<Record<string, string | null>>;
@@ -60,8 +62,13 @@ interface Room {
 /** @throws FaultError for rules that are not understood; Error when the book is damaged or in use. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const host = options.host ?? '127.0.0.1';
-  const book = await Book.open(options.bookDir);
-  let credentials = loadCredentials(options.bookDir, options.rsaBits ?? 2048);
+  mkdirSync(options.bookDir, { recursive: true });
+  const unlock = await lockBook(options.bookDir);
+  const book = await Book.open(options.bookDir).catch(async (error: unknown) => {
+    await unlock();
+    throw error;
+  });
+  let credentials = loadCredentials(options.bookDir, options.rsaBits ?? 1024);
   const rooms = new Map<SandboxChannelId, Room>();
   const switched = (): Promise<unknown> =>
     Promise.all(
@@ -98,7 +105,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     callbacks.resume();
   }
   const ready = (): SandboxReady => readyOf(rooms, admin.url, credentials);
-  return { ...ready(), close: () => closeAll(rooms, admin, book) };
+  return { ...ready(), close: () => closeAll(rooms, admin, book).then(unlock) };
 }
 
 function openRoom(
