@@ -46,6 +46,11 @@ export interface Surroundings {
   /** Holds what the channels' profiles name: addresses and secrets. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
+  /**
+   * Names this process in the log, before a random part: the name of a writer must never come back,
+   * since it tells our own commit from another's.
+   */
+  readonly name?: string;
   readonly wrappers?: Wrappers;
 }
 
@@ -94,10 +99,13 @@ export interface Services {
   readonly close: () => Promise<void>;
 }
 
+const named = (name: string): string =>
+  `${name.replaceAll(/[^\w-]/g, '_').slice(0, 30)}-${randomUUID().slice(0, 8)}`;
+
 /** Opens connections lazily: only the first use of a store fails where it is down. */
 export function compose(around: Surroundings): Services {
   const { config, log } = around;
-  const instanceId = randomUUID();
+  const instanceId = around.name === undefined ? randomUUID() : named(around.name);
   const container = containerFor(around, instanceId);
   const get = <T>(what: ServiceIdentifier<T>): T => container.get(what);
   const executor = get<Executor<DeductionState>>(Executor);
