@@ -29,6 +29,7 @@ import { ChannelStore } from './store/channels.js';
 import { openDatabase, type Database } from './store/database.js';
 import { DeductionStore } from './store/deductions.js';
 import { SqlInFlightLog } from './store/in-flight.js';
+import { pendingMigrations } from './store/migrate.js';
 import { RepaymentStore } from './store/repayments.js';
 import { SqlJournal } from './store/sql-journal.js';
 
@@ -92,6 +93,8 @@ export interface Services {
   readonly batches: BatchStore;
   readonly channelStore: ChannelStore;
   readonly access: AccessStore;
+  /** The migrations that the database still lacks. */
+  readonly pendingMigrations: () => Promise<readonly string[]>;
   /** Runs a task as far as it goes now: what every wake-up does. */
   readonly resume: (task: TaskId) => Promise<RunOutcome>;
   /** Starts the pool that carries wake-ups out. */
@@ -157,6 +160,7 @@ export function compose(around: Surroundings): Services {
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
     access: get(AccessStore),
+    pendingMigrations: async () => await pendingMigrations(get(ids.database)),
     resume,
     startPoller,
     close,

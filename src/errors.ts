@@ -7,50 +7,165 @@ export const errorTable = {
   // The request itself
   malformed_body: [400, 'The body is not valid JSON.', 'Send a JSON object as UTF-8.'],
   body_too_large: [413, 'The body is larger than the limit.', 'Send less, or split the file.'],
-  unsupported_media_type: [415, 'The content type is not accepted here.', 'Use the content type the documentation names.'],
-  invalid_request: [422, 'A field is missing or has the wrong form.', 'Correct the fields listed in `problems`.'],
+  unsupported_media_type: [
+    415,
+    'The content type is not accepted here.',
+    'Use the content type the documentation names.',
+  ],
+  invalid_request: [
+    422,
+    'A field is missing or has the wrong form.',
+    'Correct the fields listed in `problems`.',
+  ],
+  malformed_request: [
+    400,
+    'The request is not valid HTTP.',
+    'Correct the request line, the headers or the length.',
+  ],
+  headers_too_large: [
+    431,
+    'The headers are larger than the limit.',
+    'Send fewer or shorter headers.',
+  ],
+  request_timeout: [
+    408,
+    'The request took too long to arrive.',
+    'Repeat it; nothing was read of it.',
+  ],
+  method_not_allowed: [
+    405,
+    'This address does not know that method.',
+    'Use a method named in `Allow`.',
+  ],
   not_found: [404, 'There is nothing under this address.', 'Check the id and the path.'],
   // Who asks
-  unauthorized: [401, 'No valid API key came with the request.', 'Send `Authorization: Bearer <key>`.'],
-  forbidden: [403, 'This key\'s role may not do this.', 'Use a key of a role that may.'],
+  unauthorized: [
+    401,
+    'No valid API key came with the request.',
+    'Send `Authorization: Bearer <key>`.',
+  ],
+  forbidden: [403, "This key's role may not do this.", 'Use a key of a role that may.'],
   rate_limited: [429, 'Too many requests of this kind.', 'Wait as long as `Retry-After` says.'],
   // Idempotency
-  idempotency_key_missing: [400, 'The header `Idempotency-Key` is required.', 'Send a key of your own, a new one for each deduction you mean.'],
-  idempotency_key_invalid: [400, 'The idempotency key has the wrong form.', 'Use 1 to 128 printable ASCII characters without spaces.'],
-  idempotency_key_reused: [422, 'This idempotency key was used with another body.', 'Use a new key for a new request.'],
-  idempotency_in_progress: [409, 'The first request with this key is still in progress.', 'Read the deduction named in `deduction_id`, or repeat later.'],
+  idempotency_key_missing: [
+    400,
+    'The header `Idempotency-Key` is required.',
+    'Send a key of your own, a new one for each deduction you mean.',
+  ],
+  idempotency_key_invalid: [
+    400,
+    'The idempotency key has the wrong form.',
+    'Use 1 to 128 printable ASCII characters without spaces.',
+  ],
+  idempotency_key_reused: [
+    422,
+    'This idempotency key was used with another body.',
+    'Use a new key for a new request.',
+  ],
+  idempotency_in_progress: [
+    409,
+    'The first request with this key is still in progress.',
+    'Read the deduction named in `deduction_id`, or repeat later.',
+  ],
   // Deductions
-  repayment_unknown: [404, 'There is no such repayment.', 'Register the repayment first, or check its id.'],
+  repayment_unknown: [
+    404,
+    'There is no such repayment.',
+    'Register the repayment first, or check its id.',
+  ],
   repayment_settled: [422, 'Nothing is due on this repayment.', 'Nothing: it is paid.'],
-  repayment_mismatch: [409, 'This repayment is registered with other details.', 'Check amount, borrower and account against the registered repayment.'],
-  amount_not_positive: [422, 'The amount must be above zero.', 'Send the amount in minor units, above zero.'],
-  amount_exceeds_due: [422, 'The amount is above what is due.', 'Collect at most `outstanding_minor`.'],
-  request_repeated: [409, 'This request was already accepted.', 'Read the deduction named in `deduction_id`.'],
-  live_deduction_exists: [409, 'Another deduction for this repayment is under way.', 'Wait until the deduction named in `deduction_id` has ended.'],
-  bank_unknown: [422, 'No channel knows this bank.', 'Check the bank code, or import a channel that supports it.'],
-  no_eligible_channel: [422, 'No channel can take this deduction now.', 'See `rejected` for each channel\'s reason.'],
-  agent_reason_missing: [422, 'A deduction by an agent needs a reason.', 'Send `reason`, 4 to 500 characters.'],
+  repayment_mismatch: [
+    409,
+    'This repayment is registered with other details.',
+    'Check amount, borrower and account against the registered repayment.',
+  ],
+  amount_not_positive: [
+    422,
+    'The amount must be above zero.',
+    'Send the amount in minor units, above zero.',
+  ],
+  amount_exceeds_due: [
+    422,
+    'The amount is above what is due.',
+    'Collect at most `outstanding_minor`.',
+  ],
+  request_repeated: [
+    409,
+    'This request was already accepted.',
+    'Read the deduction named in `deduction_id`.',
+  ],
+  live_deduction_exists: [
+    409,
+    'Another deduction for this repayment is under way.',
+    'Wait until the deduction named in `deduction_id` has ended.',
+  ],
+  bank_unknown: [
+    422,
+    'No channel knows this bank.',
+    'Check the bank code, or import a channel that supports it.',
+  ],
+  no_eligible_channel: [
+    422,
+    'No channel can take this deduction now.',
+    "See `rejected` for each channel's reason.",
+  ],
+  agent_reason_missing: [
+    422,
+    'A deduction by an agent needs a reason.',
+    'Send `reason`, 4 to 500 characters.',
+  ],
+  deduction_ended: [409, 'The deduction has ended: nothing is left to ask.', 'Read the deduction.'],
   deduction_unknown: [404, 'There is no such deduction.', 'Check the id.'],
   // Batches
   batch_unknown: [404, 'There is no such batch.', 'Check the id.'],
   batch_state: [409, 'The batch is not in a state that allows this.', 'See `state`.'],
-  csv_headers: [422, 'The first line does not hold the expected columns.', 'Use exactly the columns listed in `expected`.'],
+  csv_headers: [
+    422,
+    'The first line does not hold the expected columns.',
+    'Use exactly the columns listed in `expected`.',
+  ],
   csv_empty: [422, 'The file holds no rows.', 'Send a file with a header and at least one row.'],
   csv_not_utf8: [422, 'The text is not UTF-8 (GBK, perhaps).', 'Save the file as UTF-8.'],
   csv_malformed: [422, 'The line is not valid CSV.', 'Check quotes and the number of columns.'],
-  csv_bom: [200, 'The file starts with a byte order mark; it was ignored.', 'Nothing; save without it to lose this note.'],
+  csv_bom: [
+    200,
+    'The file starts with a byte order mark; it was ignored.',
+    'Nothing; save without it to lose this note.',
+  ],
   row_invalid: [422, 'A column has a value of the wrong form.', 'Correct the column named.'],
-  row_duplicate: [422, 'The repayment stands in the file twice.', 'Leave one row for each repayment.'],
+  row_duplicate: [
+    422,
+    'The repayment stands in the file twice.',
+    'Leave one row for each repayment.',
+  ],
   // Configuration and surroundings
   config_invalid: [500, 'The configuration has problems.', 'Correct the variables listed.'],
   channels_invalid: [422, 'The channel file has problems.', 'Correct the lines listed.'],
   channel_unknown: [404, 'There is no such channel.', 'See `recoup channels list`.'],
   callback_rejected: [401, 'The callback is not genuine.', 'Check the signing key of the channel.'],
-  callback_malformed: [400, 'The callback cannot be read.', 'Check the channel\'s dialect.'],
+  callback_malformed: [400, 'The callback cannot be read.', "Check the channel's dialect."],
+  order_unknown: [
+    404,
+    'The callback names no order that was placed at this channel.',
+    'Check at the channel whose order it is.',
+  ],
+  overloaded: [
+    503,
+    'More is under way than this process takes on; nothing was started.',
+    'Repeat after `Retry-After`, with the same idempotency key.',
+  ],
   busy: [503, 'The record is in use.', 'Repeat in a few seconds.'],
-  journal_unavailable: [503, 'The database did not answer in time; what was asked may or may not be recorded.', 'Repeat with the same idempotency key: nothing is done twice.'],
+  journal_unavailable: [
+    503,
+    'The database did not answer in time; what was asked may or may not be recorded.',
+    'Repeat with the same idempotency key: nothing is done twice.',
+  ],
   schema_outdated: [503, 'The database schema is not up to date.', 'Run `recoup migrate`.'],
-  internal: [500, 'Something went wrong on our side.', 'Repeat with the same idempotency key; tell us the `request_id`.'],
+  internal: [
+    500,
+    'Something went wrong on our side.',
+    'Repeat with the same idempotency key; tell us the `request_id`.',
+  ],
 } as const satisfies Record<string, readonly [status: number, title: string, action: string]>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -163,4 +163,16 @@ export class DeductionStore {
     );
     return Number(row?.n ?? 0);
   }
+
+  /** When the nth (from 0) of those was made: an hour later its place is free again. */
+  async agentDeductionAt(borrowerId: string, sinceMs: number, nth: number): Promise<Date | null> {
+    const [row] = await selectRows<{ createdAt: Date }>(
+      this.database,
+      `SELECT created_at AS createdAt FROM deduction
+       WHERE borrower_id = ? AND source = 'agent' AND created_at >= ?
+       ORDER BY created_at LIMIT 1 OFFSET ?`,
+      [borrowerId, sqlTime(sinceMs), nth],
+    );
+    return row?.createdAt ?? null;
+  }
 }
