@@ -146,7 +146,7 @@ const liveExists = (live: DeductionRecord): RecoupError =>
   new RecoupError('live_deduction_exists', {
     deduction_id: live.id,
     source: live.source,
-    status: live.status,
+    deduction_status: live.status,
   });
 
 export function noChannel(route: Route, bankCode: string): RecoupError {
