@@ -252,7 +252,7 @@ describe('A channel file', () => {
     const text = good
       .replace('tier: 1', 'tier: 0')
       .replace('mode: async', 'mode: later')
-      .replace('concurrency_max: 32', 'concurrency_max: none');
+      .replace('concurrency_max: 128', 'concurrency_max: none');
     const problems = problemsOf(text);
     expect(problems.map(({ path }) => path)).to.deep.equal([
       'channels.0.tier',
