@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { RawCallback } from '../../src/channels/channel.js';
 import type { FaultParams } from '../../src/sandbox/faults.js';
 import { SandboxProcess, until } from '../sandbox/sandbox-process.js';

@@ -122,13 +122,17 @@ function brief(answer: ChargeAnswer | { kind: 'not_found' }): string {
   return `${answer.kind} ${detail.code}${detail.why}${detail.proof}${detail.field}`.trim();
 }
 
+const nameOf = (channel: string, { fault, params }: Case): string =>
+  `${channel}: ${fault} ${params === undefined ? '' : JSON.stringify(params)}`.trim();
+
+const ended = (order: BookedOrder | undefined): BookedOrder | false =>
+  order !== undefined && order.state !== 'executing' && order;
+
 describe('What the adapter makes of every fault of a charge', () => {
   let sandbox: SandboxProcess;
   let practice: Practice;
   const answers = new Map<string, Promise<ChargeAnswer>>();
   const orders = new Map<string, Order>();
-  const nameOf = (channel: string, { fault, params }: Case): string =>
-    `${channel}: ${fault} ${params === undefined ? '' : JSON.stringify(params)}`.trim();
 
   before(async () => {
     sandbox = await SandboxProcess.start({ latencyScale: 0.02 });
@@ -177,8 +181,6 @@ describe('What the adapter makes of every fault of a charge', () => {
       expect(await sandbox.order(orderNo)).to.equal(undefined);
       return;
     }
-    const ended = (order: BookedOrder | undefined): BookedOrder | false =>
-      order !== undefined && order.state !== 'executing' && order;
     const order = await until('the order ends', async () => ended(await sandbox.order(orderNo)));
     const captures = { captured: 1, 'captured twice': 2, declined: 0, any: order.captures.length };
     expect(order.captures.length).to.equal(captures[what]);
@@ -243,7 +245,7 @@ describe('What the adapter makes of every fault of a charge', () => {
       })),
     );
     const said = await Promise.all(
-      closed.map(({ order }) => practice.channel('unionlink').close?.(order)),
+      closed.map(async ({ order }) => await practice.channel('unionlink').close?.(order)),
     );
     expect(new Set(said.map((answer) => answer?.kind))).to.deep.equal(new Set(['unknown']));
   });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { ReplyFields } from '../../src/channels/dialect.js';
 import type { Exchange } from '../../src/channels/exchange.js';
 import {
@@ -37,6 +37,7 @@ const answered = (status: number): Exchange => ({
   body: Buffer.alloc(0),
 });
 const genuine = () => ({ kind: 'genuine', fields: full }) as const;
+const forged = () => ({ kind: 'forged', detail: '' }) as const;
 
 describe('What an answer means', () => {
   it('is its listed code, once everything else is right', () => {
@@ -72,7 +73,6 @@ describe('What an answer means', () => {
   });
 
   it('is "throttled" under an unsigned 429, and what a signed one says if that is definite', () => {
-    const forged = () => ({ kind: 'forged', detail: '' }) as const;
     expect(hear(answered(429), forged)).to.include({ kind: 'unknown', why: 'throttled' });
     const heard = hear(answered(429), genuine);
     expect(chargeAnswer(swiftpay, order, heard)).to.include({ kind: 'succeeded' });
@@ -155,7 +155,7 @@ describe('What an answer means', () => {
   });
 
   it('is never definite for fields that are not ours, whatever they hold', () => {
-    const text = fc.option(fc.oneof(fc.string(), fc.constantFrom(...['M-RECOUP-01', 'CNY', 'OK'])));
+    const text = fc.option(fc.oneof(fc.string(), fc.constantFrom('M-RECOUP-01', 'CNY', 'OK')));
     const arbitrary = fc.record({
       code: fc.oneof(fc.string(), fc.constantFrom('OK', 'RISK_REFUSED', 'ORDER_NOT_FOUND')),
       message: fc.string(),

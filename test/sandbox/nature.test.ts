@@ -4,6 +4,11 @@ import type { Order } from '../../src/engine/order.js';
 import { Practice, practiceOrder, practiceOrderOn } from '../channels/practice.js';
 import { SandboxProcess, until } from './sandbox-process.js';
 
+const expired = (channel: string): Order => {
+  const now = Date.now();
+  return practiceOrder(channel, { createdAtMs: now - 9_000, expiresAtMs: now - 1_000 });
+};
+
 describe('The sandbox keeps the promises of each nature', () => {
   let sandbox: SandboxProcess;
   let practice: Practice;
@@ -30,10 +35,6 @@ describe('The sandbox keeps the promises of each nature', () => {
 
   const captures = async ({ orderNo }: Order): Promise<number> =>
     (await sandbox.order(orderNo))?.captures.length ?? 0;
-  const expired = (channel: string): Order => {
-    const now = Date.now();
-    return practiceOrder(channel, { createdAtMs: now - 9_000, expiresAtMs: now - 1_000 });
-  };
 
   describe('idempotent by order number', () => {
     it('captures once, however often and however fast the same bytes come', async () => {
