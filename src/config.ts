@@ -112,7 +112,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 /** Variables that channel profiles name, and those of the project's own scripts. */
 const otherVariable = (name: string): boolean =>
-  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_/.test(name);
+  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH)$/.test(
+    name,
+  );
 
 function isZone(name: string): boolean {
   try {
