@@ -12,13 +12,22 @@ import { join } from 'node:path';
  */
 export async function lockBook(dir: string): Promise<() => Promise<void>> {
   const name = createHash('sha256').update(realpathSync(dir)).digest('hex').slice(0, 24);
-  // Not in the folder itself: a socket's path may have about a hundred characters at the most.
-  const path = join(tmpdir(), `recoup-sandbox-${name}.sock`);
   const server =
-    (await listen(path)) ?? ((await answers(path)) ? null : (rmSync(path), await listen(path)));
+    process.platform === 'linux'
+      ? // A name without a file: the kernel forgets it with the process.
+        await listen(`\0recoup-sandbox-${name}`)
+      : await listenAtFile(join(tmpdir(), `recoup-sandbox-${name}.sock`));
   if (server === null) throw new Error(`another sandbox has the book in ${dir} open`);
   server.unref();
   return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** A file outlives a kill; then nobody answers at it. Not in the folder: its path may be too long. */
+async function listenAtFile(path: string): Promise<Server | null> {
+  const server = await listen(path);
+  if (server !== null || (await answers(path))) return server;
+  rmSync(path);
+  return await listen(path);
 }
 
 /** Null when the path is taken. */
