@@ -1,0 +1,72 @@
+import { RecoupError } from '../errors.js';
+import { taskId } from '../ids.js';
+import { amountMinor } from '../money.js';
+import type { HttpContext } from './context.js';
+import { caseView, channelView, routeView } from './views.js';
+import * as replies from './wire-replies.js';
+import * as requests from './wire-requests.js';
+import type { App } from './zod-fastify.js';
+
+/** Whether a deduction probes is drawn from its id. This one does not: a preview is the usual plan. */
+const previewTask = taskId('00000000-0000-7000-8000-000000000000');
+
+export function operationRoutes(app: App, { services }: HttpContext): void {
+  const { router, deductions, directory } = services;
+
+  app.route({
+    method: 'POST',
+    url: '/v1/routes/preview',
+    schema: {
+      summary: 'Show the plan a deduction would get now, with every reason',
+      body: requests.previewBody,
+      response: { 200: replies.routePlan },
+    },
+    config: {
+      docs: {
+        description:
+          'Changes nothing. A few per cent of deductions try a losing channel first so that it can ' +
+          'win again; the preview shows the plan of the others.',
+        problems: ['invalid_request', 'amount_not_positive'],
+      },
+    },
+    handler: async (request) => {
+      const { bank_code, amount_minor, currency } = request.body;
+      if (amount_minor <= 0) throw new RecoupError('amount_not_positive');
+      const route = await router.preview({
+        taskId: previewTask,
+        bankCode: bank_code,
+        amountMinor: amountMinor(amount_minor),
+        currency,
+        exclude: [],
+      });
+      return routeView(route);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/cases',
+    schema: {
+      summary: 'List what only a person can decide, oldest first',
+      querystring: requests.casesQuery,
+      response: { 200: replies.caseList },
+    },
+    config: { docs: { problems: ['invalid_request'] } },
+    handler: async (request) => {
+      const { open, limit } = request.query;
+      const filter = { open: open === undefined ? undefined : open === 'true', limit };
+      return { cases: (await deductions.cases(filter)).map(caseView) };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/channels',
+    schema: {
+      summary: 'List the channels this process has open',
+      response: { 200: replies.channelList },
+    },
+    config: { docs: { problems: [] } },
+    handler: async () => ({ channels: directory.profiles().map(channelView) }),
+  });
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '../clock.js';
+import type { Log } from '../engine/ports.js';
+import type { TaskId } from '../ids.js';
+import type { DeductionRecord } from '../intake/records.js';
+import type { DeductionReads } from './ports.js';
+
+/** How late a result may be seen that another process found. */
+const pollMs = 100;
+const idsPerQuery = 500;
+
+type Waiter = (record: DeductionRecord) => void;
+
+/**
+ * Tells those who wait for a deduction when it is no longer `processing`, whichever process ended
+ * it. One query a round for all of them, and none while nobody waits.
+ */
+export class OutcomeWatch {
+  readonly #waiters = new Map<TaskId, Set<Waiter>>();
+  #polling = false;
+  #failing = false;
+
+  constructor(
+    private readonly deductions: Pick<DeductionReads, 'findMany'>,
+    private readonly clock: Clock,
+    private readonly log: Log,
+  ) {}
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** Null when the signal aborted first. Never rejects. */
+  async until(id: TaskId, signal: AbortSignal): Promise<DeductionRecord | null> {
+    if (signal.aborted) return null;
+    return await new Promise((resolve) => {
+      const waiter: Waiter = (record) => {
+        signal.removeEventListener('abort', leave);
+        resolve(record);
+      };
+      const leave = (): void => {
+        this.#forget(id, waiter);
+        resolve(null);
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      this.#waiters.set(id, (this.#waiters.get(id) ?? new Set()).add(waiter));
+      if (!this.#polling) void this.#poll();
+    });
+  }
+
+  #forget(id: TaskId, waiter: Waiter): void {
+    const others = this.#waiters.get(id);
+    others?.delete(waiter);
+    if (others?.size === 0) this.#waiters.delete(id);
+  }
+
+  async #poll(): Promise<void> {
+    this.#polling = true;
+    while (this.#waiters.size > 0) {
+      await this.#look();
+      if (this.#waiters.size > 0) await this.clock.sleep(pollMs);
+    }
+    this.#polling = false;
+  }
+
+  async #look(): Promise<void> {
+    const ids = [...this.#waiters.keys()];
+    try {
+      for (let from = 0; from < ids.length; from += idsPerQuery) {
+        const records = await this.deductions.findMany(ids.slice(from, from + idsPerQuery));
+        for (const record of records) if (record.status !== 'processing') this.#tell(record);
+      }
+      this.#failing = false;
+    } catch {
+      // Whoever waits gets the answer of a later round, or at the end of the wait.
+      if (!this.#failing) this.log.warn('the results that callers wait for cannot be read');
+      this.#failing = true;
+    }
+  }
+
+  #tell(record: DeductionRecord): void {
+    const waiters = this.#waiters.get(record.id);
+    this.#waiters.delete(record.id);
+    for (const waiter of waiters ?? []) waiter(record);
+  }
+}

@@ -1,0 +1,81 @@
+/** What the HTTP API needs of the rest. The composition root's services have this shape. */
+import type { Channel } from '../channels/channel.js';
+import type { ChannelProfile } from '../channels/profile.js';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { DeductionState } from '../engine/deduction.js';
+import type { Executor } from '../engine/executor.js';
+import type { Log } from '../engine/ports.js';
+import type { Route, RouteRequest } from '../engine/route.js';
+import type { ChannelId, OrderNo, TaskId } from '../ids.js';
+import type { BatchDesk } from '../intake/batch-desk.js';
+import type { Batches } from '../intake/batch.js';
+import type { DeductionDesk } from '../intake/deduction-desk.js';
+import type {
+  AttemptRecord,
+  CaseRecord,
+  DeductionFilter,
+  DeductionRecord,
+  LoggedEntry,
+} from '../intake/records.js';
+import type { Repayments } from '../intake/repayment.js';
+
+export type Role = 'app' | 'batch' | 'agent' | 'operator';
+
+/** Who asks. One key, one role. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+}
+
+export interface KeyStore {
+  /** By the key's SHA-256 in hex; null when there is none, or it was revoked. */
+  findKey(keyHash: string): Promise<ApiKey | null>;
+}
+
+/** The record of what people did by hand. */
+export interface AuditLog {
+  audit(
+    entry: { actor: string; action: string; subject: string; detail: string },
+    nowMs: number,
+  ): Promise<void>;
+}
+
+export interface DeductionReads {
+  find(id: TaskId): Promise<DeductionRecord | null>;
+  findMany(ids: readonly TaskId[]): Promise<readonly DeductionRecord[]>;
+  findByRequest(requestKey: string): Promise<DeductionRecord | null>;
+  list(filter: DeductionFilter): Promise<readonly DeductionRecord[]>;
+  attempts(id: TaskId): Promise<readonly AttemptRecord[]>;
+  log(id: TaskId): Promise<readonly LoggedEntry[]>;
+  cases(filter: {
+    readonly open?: boolean | undefined;
+    readonly deductionId?: TaskId | undefined;
+    readonly limit: number;
+  }): Promise<readonly CaseRecord[]>;
+  taskOfOrder(orderNo: OrderNo): Promise<TaskId | null>;
+  agentDeductionsSince(borrowerId: string, sinceMs: number): Promise<number>;
+  agentDeductionAt(borrowerId: string, sinceMs: number, nth: number): Promise<Date | null>;
+}
+
+export interface HttpServices {
+  readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly executor: Pick<Executor<DeductionState>, 'run'>;
+  readonly router: { preview(request: RouteRequest): Promise<Route> };
+  readonly directory: {
+    get(id: ChannelId): Pick<Channel, 'parseCallback'> | undefined;
+    profiles(): readonly ChannelProfile[];
+  };
+  readonly desk: Pick<DeductionDesk, 'start'>;
+  readonly batchDesk: Pick<BatchDesk, 'load' | 'loadDue' | 'find' | 'pause' | 'resume'>;
+  readonly deductions: DeductionReads;
+  readonly repayments: Repayments;
+  readonly batches: Pick<Batches, 'progress' | 'rejected'>;
+  readonly access: KeyStore & AuditLog;
+  /** The migrations that the database still lacks. Rejects when the database does not answer. */
+  readonly pendingMigrations: () => Promise<readonly string[]>;
+  readonly redis: { ping(): Promise<unknown> };
+}
