@@ -1,0 +1,86 @@
+import { RecoupError, type ErrorCode } from '../errors.js';
+import { exitCodes, type ExitCode } from './exit-codes.js';
+
+/** An error as the command line tells it: what, what to do, and the exit code. */
+export interface Failure {
+  readonly code: string;
+  readonly title: string;
+  readonly action: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly exitCode: ExitCode;
+}
+
+/** A failure of the command line's own: a bad argument, a file that is not there, a store away. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+
+  constructor(
+    readonly code: string,
+    readonly title: string,
+    readonly action: string,
+    readonly exitCode: ExitCode,
+    readonly details: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(title);
+  }
+}
+
+export const badUsage = (title: string, action: string): CliError =>
+  new CliError('bad_usage', title, action, exitCodes.refused);
+
+/** These say "not now" rather than "not so". */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'busy',
+  'journal_unavailable',
+  'schema_outdated',
+  'no_eligible_channel',
+  'rate_limited',
+]);
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CliError) {
+    const { code, title, action, details, exitCode } = error;
+    return { code, title, action, details, exitCode };
+  }
+  if (error instanceof RecoupError) {
+    const { code, title, action, details } = error;
+    return { code, title, action, details, exitCode: exitCodeOf(code) };
+  }
+  const { code, errno, path } = error as { code?: string; errno?: number; path?: string };
+  if (code === 'ENOENT' || code === 'EISDIR' || code === 'EACCES') {
+    return {
+      code: 'file_unreadable',
+      title: `The file ${path ?? ''} cannot be read (${code}).`,
+      action: 'Check the path.',
+      details: {},
+      exitCode: exitCodes.refused,
+    };
+  }
+  if (isStoreAway(error)) {
+    return {
+      code: 'store_unavailable',
+      title: 'The database did not answer.',
+      action: 'Run `recoup doctor`.',
+      details: { why: code ?? errno ?? 'timeout' },
+      exitCode: exitCodes.unavailable,
+    };
+  }
+  return {
+    code: 'internal',
+    title: 'Something went wrong on our side.',
+    action: 'Repeat with --debug for the whole story.',
+    details: { why: String(error).slice(0, 500) },
+    exitCode: exitCodes.internal,
+  };
+}
+
+function exitCodeOf(code: ErrorCode): ExitCode {
+  if (code === 'internal') return exitCodes.internal;
+  return passing.has(code) ? exitCodes.unavailable : exitCodes.refused;
+}
+
+function isStoreAway(error: unknown): boolean {
+  const { code = '', name = '', message = '' } = error as Partial<Error & { code: string }>;
+  const cut = /^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|PROTOCOL_CONNECTION_LOST|EPIPE)/.test(code);
+  return cut || name === 'KnexTimeoutError' || /acquiring a connection/i.test(message);
+}

@@ -1,0 +1,217 @@
+/**
+ * The demo: `npm run demo [-- --json] [-- --keep] [-- --file due.csv]`. Everything in it is real: the
+ * stores, the processes, the channels' HTTP, the kill. docs/demo.md says what to look at.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../config.js';
+import type { RecoupError } from '../errors.js';
+import { compare } from './compare.js';
+import { OurDatabase } from './our-books.js';
+import { Daemon, runRecoup, type Environment } from './processes.js';
+import { complaints, report, summary, type Findings } from './report.js';
+import {
+  hasApi,
+  liveThroughIt,
+  pace,
+  shortened,
+  startWorker,
+  type Batch,
+  type Day,
+  type Stage,
+} from './scenario.js';
+import { byChannel, failovers, resumed, unknowns } from './story.js';
+import { openCorner, type Corner } from './surroundings.js';
+import { Witness } from './witness.js';
+
+const example = (name: string): string =>
+  fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    file: { type: 'string', default: example('due-repayments.csv') },
+    seed: { type: 'string', default: 'demo' },
+    'latency-scale': { type: 'string', default: '1' },
+    /** For the whole run; past it the demo says what is stuck. */
+    'deadline-seconds': { type: 'string', default: '150' },
+  },
+});
+
+const startedMs = performance.now();
+const seconds = (): number => Math.round((performance.now() - startedMs) / 100) / 10;
+const say = (what: string): void =>
+  void process.stderr.write(`${seconds().toFixed(1).padStart(6)} s  ${what}\n`);
+
+interface Kept {
+  readonly api: string | null;
+  readonly sandbox: string;
+}
+
+async function main(): Promise<number> {
+  const folder = workFolder();
+  const daemons: Daemon[] = [];
+  const config = loadConfig(process.env);
+  const corner = await openCorner(config);
+  const database = new OurDatabase(corner.databaseUrl);
+  let keep = false;
+  const endAll = async (): Promise<void> => {
+    await Promise.all(daemons.map((daemon) => daemon.stop(15_000)));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void endAll().finally(() => process.exit(130)));
+  }
+  try {
+    const { found, kept } = await collect(corner, database, folder, daemons);
+    const wrong = complaints(found);
+    keep = options.keep;
+    print(found, wrong, kept);
+    return wrong.length === 0 ? 0 : 1;
+  } finally {
+    if (keep) for (const daemon of daemons) daemon.letGo();
+    else await endAll();
+    await database.close();
+    await corner.leave(keep);
+    if (!keep && process.env['RECOUP_RUN_DIR'] === undefined) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+async function collect(
+  corner: Corner,
+  database: OurDatabase,
+  folder: string,
+  daemons: Daemon[],
+): Promise<{ found: Findings; kept: Kept }> {
+  const base: Environment = { ...process.env, ...corner.env, ...shortened, ...pace };
+  await runRecoup(['migrate'], base);
+  const sandbox = await startSandbox(base, folder, daemons);
+  const env: Environment = { ...base, ...sandbox.env };
+  const witness = new Witness(sandbox.admin);
+  await runRecoup(['channels', 'import', example('channels.demo.yaml')], env);
+  say(`sandbox channels at ${Object.values(sandbox.channels).join(', ')}, with faults`);
+  const deadlineMs = startedMs + Number(options['deadline-seconds']) * 1_000;
+  const stage: Stage = { database, corner, env, folder, daemons, say, deadlineMs };
+  const api = await startApi(stage, witness);
+  const [victim, other] = await Promise.all([
+    startWorker(stage, 'worker-1'),
+    startWorker(stage, 'worker-2'),
+  ]);
+  say(`two workers: ${victim.instanceId}, ${other.instanceId}`);
+  const batch = await loadBatch(env);
+  const day = await liveThroughIt(stage, batch, victim);
+  say(day.stuck === null ? 'nothing is left; comparing the books' : 'time is over');
+  const found = await findOut(stage, witness, batch, day, api !== null);
+  return { found, kept: { api, sandbox: sandbox.admin } };
+}
+
+interface SandboxReady {
+  readonly admin: string;
+  readonly channels: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function startSandbox(
+  env: Environment,
+  folder: string,
+  daemons: Daemon[],
+): Promise<SandboxReady> {
+  const args = ['sandbox', '--book', join(folder, 'sandbox'), '--seed', options.seed];
+  args.push('--faults', 'realistic', '--latency-scale', options['latency-scale']);
+  const daemon = Daemon.start('sandbox', args, env, folder);
+  daemons.push(daemon);
+  return await daemon.ready<SandboxReady>();
+}
+
+/** Null where this build has no API yet. */
+async function startApi(stage: Stage, witness: Witness): Promise<string | null> {
+  if (!hasApi()) return null;
+  const env = { ...stage.env, RECOUP_HTTP_PORT: '0' };
+  const daemon = Daemon.start('api', ['serve'], env, stage.folder);
+  stage.daemons.push(daemon);
+  const { url } = await daemon.ready<{ url: string }>();
+  await witness.callBackTo(`${url}/callbacks/unionlink`);
+  say(`API at ${url}`);
+  return url;
+}
+
+async function loadBatch(env: Environment): Promise<Batch> {
+  const { batch } = await runRecoup<{
+    batch: { id: string; rows_total: number; rows_rejected: number };
+  }>(['batch', 'run', options.file, '--no-wait'], env);
+  const goodRows = batch.rows_total - batch.rows_rejected;
+  say(`batch loaded: ${batch.rows_total} rows, ${batch.rows_rejected} of them rejected`);
+  return { id: batch.id, goodRows };
+}
+
+async function findOut(
+  { database }: Stage,
+  witness: Witness,
+  batch: Batch,
+  day: Day,
+  callbacks: boolean,
+): Promise<Findings> {
+  const log = await database.log();
+  const books = await database.books(log);
+  const [kill] = day.kills;
+  const statusOf = new Map(books.deductions.map(({ id, status }) => [id, status as string]));
+  return {
+    books,
+    comparison: compare(books, await witness.book()),
+    day,
+    failovers: failovers(log),
+    unknowns: unknowns(log),
+    resumed: resumed(kill?.held ?? [], kill?.instanceId ?? '', log, statusOf),
+    channels: byChannel(books.orders),
+    failures: await database.failureCodes(),
+    rejected: await database.rejectedRows(batch.id),
+    callbacks,
+    faults: await witness.faultsThatStruck(),
+    seconds: seconds(),
+  };
+}
+
+function print(found: Findings, wrong: readonly string[], kept: Kept): void {
+  const text = [report(found), ...wrong.map((one) => `WRONG: ${one}`), ...keptLines(kept)];
+  // With --json the story goes to stderr: stdout ends in one JSON object and holds nothing else.
+  const stream = options.json ? process.stderr : process.stdout;
+  stream.write(`${text.join('\n')}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(summary(found))}\n`);
+}
+
+function keptLines({ api, sandbox }: Kept): string[] {
+  if (!options.keep) return [];
+  return [
+    '',
+    'Still running:',
+    ...(api === null ? [] : [`  API      ${api}`, `  docs     ${api}/docs`]),
+    `  sandbox  ${sandbox} (the book: ${sandbox}/_book)`,
+    '  to stop: npm stop',
+  ];
+}
+
+/** The run script's folder, removed with it; else one of our own. */
+function workFolder(): string {
+  const runDir = process.env['RECOUP_RUN_DIR'];
+  if (runDir === undefined) return mkdtempSync(join(tmpdir(), 'recoup-demo-'));
+  const folder = join(runDir, `demo-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const { message = String(error), details } = error as Partial<RecoupError>;
+    const more = details === undefined ? '' : ` ${JSON.stringify(details)}`;
+    process.stderr.write(`demo: ${message}${more}\n`);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,169 @@
+import { formatDecimalAmount } from '../money.js';
+import type { Comparison, Finding, OurBooks } from './compare.js';
+import type { Day } from './scenario.js';
+import type { ChannelDay, Resumed, Tally, Unknowns } from './story.js';
+
+/** All that the demo found out. */
+export interface Findings {
+  readonly books: OurBooks;
+  readonly comparison: Comparison;
+  readonly day: Day;
+  readonly failovers: readonly Tally[];
+  readonly unknowns: Unknowns;
+  readonly resumed: Resumed;
+  readonly channels: readonly ChannelDay[];
+  readonly failures: readonly Tally[];
+  readonly rejected: readonly { readonly line: number; code: string; detail: string }[];
+  readonly callbacks: boolean;
+  readonly faults: number;
+  readonly seconds: number;
+}
+
+const sum = (tallies: readonly Tally[]): number =>
+  tallies.reduce((total, { count }) => total + count, 0);
+
+/** The one JSON object. Amounts in minor units. */
+export function summary(found: Findings) {
+  const { books, comparison, day, resumed } = found;
+  const having = (status: string) => books.deductions.filter((one) => one.status === status);
+  const money = (status?: string) =>
+    Number(
+      (status === undefined ? books.deductions : having(status)).reduce(
+        (total, { amountMinor }) => total + amountMinor,
+        0n,
+      ),
+    );
+  const { count } = comparison;
+  return {
+    repayments: books.deductions.length,
+    succeeded: having('succeeded').length,
+    failed: having('failed').length,
+    needs_review: having('needs_review').length,
+    in_flight: having('processing').length,
+    double_charged: count('double_charged'),
+    lost: count('lost') + count('not_captured'),
+    worker_kills: day.kills.length,
+    resumed: resumed.tasks,
+    redis_flushes: day.flushes,
+    seconds: found.seconds,
+    rejected: found.rejected.length,
+    resumed_mid_call: resumed.midCall,
+    channel_doubled: count('channel_doubled'),
+    failovers: sum(found.failovers),
+    unknowns: found.unknowns.attempts,
+    unknowns_settled: sum(found.unknowns.settled),
+    faults_struck: found.faults,
+    amounts_minor: {
+      due: money(),
+      collected: money('succeeded'),
+      declined: money('failed'),
+      needs_review: money('needs_review'),
+      in_flight: money('processing'),
+      captured_at_channels: Number(comparison.capturedMinor),
+    },
+    orders_compared: comparison.ordersCompared,
+    books_agree: comparison.agree,
+  };
+}
+
+export type Summary = ReturnType<typeof summary>;
+
+/** What speaks against the run; empty when all is well. */
+export function complaints(found: Findings): string[] {
+  const { day, comparison } = found;
+  const s = summary(found);
+  const ended = s.succeeded + s.failed + s.needs_review + s.in_flight;
+  const rules: readonly (readonly [boolean, string])[] = [
+    [day.stuck === null, `not everything came to an end: ${day.stuck ?? ''}`],
+    [s.in_flight === 0, `${s.in_flight} deductions have no outcome`],
+    [s.double_charged === 0, `${s.double_charged} borrowers were charged twice`],
+    [s.lost === 0, `${s.lost} payments were lost`],
+    [comparison.agree, 'the books differ'],
+    [ended === s.repayments, 'the outcomes do not add up'],
+    [s.worker_kills >= 1, 'no worker was killed'],
+    [s.resumed >= 1 && s.resumed_mid_call >= 1, 'nothing was resumed after the kill'],
+    [s.redis_flushes >= 1, 'Redis was not emptied'],
+  ];
+  return rules.filter(([ok]) => !ok).map(([, complaint]) => complaint);
+}
+
+/** For people. */
+export function report(found: Findings): string {
+  const s = summary(found);
+  const money = (minor: number): string => `${formatDecimalAmount(BigInt(minor))} CNY`;
+  const { amounts_minor: amounts } = s;
+  const differences = found.comparison.findings.filter(({ kind }) => kind !== 'channel_doubled');
+  return [
+    '',
+    `Recoup collected ${s.repayments} repayments in ${s.seconds} s`,
+    ...section('Outcomes', [
+      ['succeeded', s.succeeded, money(amounts.collected)],
+      ['failed', s.failed, money(amounts.declined)],
+      ['for a person to decide', s.needs_review, money(amounts.needs_review)],
+      ['without an outcome', s.in_flight, money(amounts.in_flight)],
+      ['due', s.repayments, money(amounts.due)],
+    ]),
+    ...section('Failed because', lines(found.failures)),
+    ...section('By channel: orders / succeeded / declined / not executed', channelLines(found)),
+    ...section(`Failovers: ${s.failovers}`, lines(found.failovers)),
+    ...section(
+      `Outcomes not known at first: ${s.unknowns}, settled: ${s.unknowns_settled}`,
+      lines(found.unknowns.settled),
+    ),
+    ...section('After the kill', [
+      ['resumed by other workers', s.resumed, ''],
+      ['of these, killed between intent and answer', s.resumed_mid_call, outcomes(found.resumed)],
+    ]),
+    ...section(`Rejected rows: ${s.rejected}, reported by line, nothing changed`, []),
+    ...found.rejected.map(({ line, code, detail }) => `  line ${line}: ${code} (${short(detail)})`),
+    ...section('Our books against the channels’, order by order', [
+      ['orders compared', s.orders_compared, ''],
+      ['captured at the channels', '', money(amounts.captured_at_channels)],
+      ['double charged', s.double_charged, ''],
+      ['lost', s.lost, ''],
+      ['doubled by a channel itself, counted apart', s.channel_doubled, ''],
+    ]),
+    ...differences.slice(0, 20).map(findingLine),
+    '',
+    ...remarks(found),
+  ].join('\n');
+}
+
+type Line = readonly [what: string, count: number | string, more: string];
+
+const lines = (tallies: readonly Tally[]): Line[] =>
+  tallies.slice(0, 20).map(({ what, count }) => [what, count, '']);
+
+function section(title: string, rows: readonly Line[]): string[] {
+  const width = Math.max(...rows.map(([what]) => what.length), 24);
+  const line = ([what, count, more]: Line): string =>
+    `  ${what.padEnd(width)} ${String(count).padStart(6)}  ${more}`.trimEnd();
+  return ['', title, ...rows.map(line)];
+}
+
+const channelLines = ({ channels }: Findings): Line[] =>
+  channels.map((day) => [
+    day.channelId,
+    day.orders,
+    `${day.succeeded} / ${day.declined} / ${day.notExecuted}` +
+      `${day.open > 0 ? `, ${day.open} open` : ''}   ${formatDecimalAmount(day.collectedMinor)} CNY`,
+  ]);
+
+const outcomes = ({ outcomes: tallies }: Resumed): string =>
+  tallies.map(({ what, count }) => `${count} ${what}`).join(', ');
+
+const findingLine = ({ kind, about, detail }: Finding): string => `  ${kind} ${about}: ${detail}`;
+
+const short = (text: string): string => (text.length > 90 ? `${text.slice(0, 89)}…` : text);
+
+function remarks({ callbacks, faults }: Findings): string[] {
+  return [
+    `${faults} faults struck at the channels (time-outs, lost answers, late effects, garbage, 5xx).`,
+    callbacks
+      ? 'unionlink called back to the API.'
+      : 'No API was running, so unionlink was polled and not listened to.',
+    'For this demo the compensator came every second for tasks 7 s overdue (usually every three',
+    'minutes, after three minutes), locks were leased for 6 s (usually 60 s), and the channels’',
+    'schedules and expiries were seconds (examples/channels.demo.yaml).',
+  ];
+}

@@ -1,0 +1,58 @@
+/** The channels' side of the story: the sandbox's own book, asked over HTTP. */
+import type { BookedOrder } from './compare.js';
+
+interface BookLine {
+  readonly channel: string;
+  readonly orderNo: string;
+  readonly state: BookedOrder['state'];
+  readonly amountMinor: number | null;
+  readonly captures: readonly { readonly amountMinor: number }[];
+}
+
+export class Witness {
+  constructor(private readonly adminUrl: string) {}
+
+  async book(): Promise<BookedOrder[]> {
+    const response = await fetch(`${this.adminUrl}/_book`);
+    if (!response.ok) throw new Error(`the sandbox's book answers ${response.status}`);
+    return readBook(await response.text());
+  }
+
+  async callBackTo(url: string): Promise<void> {
+    const response = await fetch(`${this.adminUrl}/_callbacks`, {
+      method: 'PUT',
+      body: JSON.stringify({ unionlink: url }),
+    });
+    if (!response.ok) throw new Error(`the sandbox's callbacks answer ${response.status}`);
+    await response.arrayBuffer();
+  }
+
+  /** How often each fault really struck: `swiftpay charge timeout_after` -> 12. */
+  async faultsThatStruck(): Promise<number> {
+    const response = await fetch(`${this.adminUrl}/_faults`);
+    const { hits } = (await response.json()) as { hits?: unknown };
+    return sumOf(hits);
+  }
+}
+
+export function readBook(text: string): BookedOrder[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const { channel, orderNo, state, amountMinor, captures } = JSON.parse(line) as BookLine;
+      return {
+        channelId: channel,
+        orderNo,
+        state,
+        amountMinor: amountMinor === null ? null : BigInt(amountMinor),
+        captures: captures.map((capture) => ({ amountMinor: BigInt(capture.amountMinor) })),
+      };
+    });
+}
+
+function sumOf(hits: unknown): number {
+  if (typeof hits === 'number') return hits;
+  if (typeof hits !== 'object' || hits === null) return 0;
+  return Object.values(hits).reduce<number>((sum, inner) => sum + sumOf(inner), 0);
+}

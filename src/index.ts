@@ -1,0 +1,350 @@
+/**
+ * Recoup inside an application: `import { createRecoup } from 'recoup'`.
+ *
+ * The same engine that `recoup serve` and `recoup worker` run, on the same MariaDB and Redis; any
+ * number of processes, embedding or not, may share them. docs/embedding.md has the whole story and
+ * examples/embed.ts runs.
+ */
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { loadProfiles } from './channels/load-profiles.js';
+import { compose, type Services } from './composition-root.js';
+import { loadConfig, type Config } from './config.js';
+import type { DeductionState } from './engine/deduction.js';
+import type { RunResult } from './engine/executor.js';
+import type { Log } from './engine/ports.js';
+import { RecoupError } from './errors.js';
+import { repaymentId, taskId, type ChannelId, type TaskId } from './ids.js';
+import type { Batch, BatchProgress } from './intake/batch.js';
+import type { LoadedBatch } from './intake/batch-desk.js';
+import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
+import type { NewRepayment } from './intake/repayment.js';
+import { createLog } from './log.js';
+import { amountMinor } from './money.js';
+import { migrate, pendingMigrations } from './store/migrate.js';
+
+export { type Config, loadConfig } from './config.js';
+export { type ErrorCode, RecoupError, errorTable } from './errors.js';
+export { type AmountMinor, amountMinor, formatDecimalAmount, parseDecimalAmount } from './money.js';
+export { type RepaymentId, repaymentId, type TaskId, taskId } from './ids.js';
+export type { Log } from './engine/ports.js';
+export type { Batch, BatchProgress } from './intake/batch.js';
+export type { LoadedBatch } from './intake/batch-desk.js';
+export type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
+export type { NewRepayment } from './intake/repayment.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface RecoupOptions {
+  /** Wins over `env`. Durations in ms; see `loadConfig` for the defaults. */
+  readonly config?: Partial<Config>;
+  /** `RECOUP_…` variables, and whatever the channels' profiles name. `process.env` unless given. */
+  readonly env?: Environment;
+  /** Your own log. Recoup hands it ids and codes, never tokens or secrets. */
+  readonly log?: Log;
+  /** Names this process in the execution log. */
+  readonly name?: string;
+}
+
+export interface DeductRequest {
+  readonly repaymentId: string;
+  /** Minor units (fen); left out: all that is outstanding. */
+  readonly amountMinor?: bigint | number;
+  /** Yours, 1 to 128 printable ASCII characters: the same key is the same deduction, for ever. */
+  readonly key: string;
+  /** A person asks: their name and why, 4 to 500 characters. It is kept for the audit. */
+  readonly agent?: { readonly name: string; readonly reason: string };
+}
+
+export interface DeductOptions {
+  /**
+   * How long to wait for the outcome, ms. Meanwhile this process itself asks the channel when an ask
+   * is due. Unless given, the call ends with the first run, which never outlasts a channel's time-out.
+   */
+  readonly waitMs?: number;
+}
+
+/** A deduction with all that is known of it. */
+export interface DeductionStory {
+  readonly deduction: DeductionRecord;
+  readonly attempts: readonly AttemptRecord[];
+  readonly cases: readonly CaseRecord[];
+  readonly log: readonly LoggedEntry[];
+}
+
+export interface BatchStory {
+  readonly batch: Batch;
+  readonly progress: BatchProgress;
+}
+
+export interface Recoup {
+  /** Names this process in the log. */
+  readonly instanceId: string;
+  /**
+   * Collects. Resolves with the deduction as it stands: `succeeded` or `failed` are final;
+   * `processing` and `needs_review` say that the outcome is not known yet, never that it failed.
+   * The same key with the same content finds the same deduction.
+   *
+   * @throws RecoupError `repayment_unknown`, `repayment_settled`, `amount_not_positive`,
+   *   `amount_exceeds_due`, `live_deduction_exists`, `bank_unknown`, `no_eligible_channel`, `busy`,
+   *   `idempotency_key_reused`, `idempotency_key_invalid`, `agent_reason_missing`, `rate_limited`:
+   *   nothing was charged. `journal_unavailable`: repeat with the same key.
+   */
+  deduct(request: DeductRequest, options?: DeductOptions): Promise<DeductionRecord>;
+  /** Null when there is no such deduction. */
+  show(id: string): Promise<DeductionStory | null>;
+  /** Registers repayments; one that is registered already is left as it is. */
+  registerRepayments(repayments: readonly NewRepayment[]): Promise<void>;
+  /**
+   * Adds or replaces channels from a YAML or JSON text.
+   *
+   * @throws RecoupError `channels_invalid` with every problem by line; nothing was written.
+   */
+  importChannels(text: string): Promise<readonly ChannelId[]>;
+  /**
+   * Loads a CSV of due repayments and sets the batch running; workers (see `startWorker`) collect
+   * it. The same file is the same batch, unless `again` says otherwise.
+   *
+   * @throws RecoupError `csv_headers`, `csv_empty`.
+   */
+  loadBatch(path: string, options?: { name?: string; again?: string }): Promise<LoadedBatch>;
+  /** @throws RecoupError `batch_unknown`. */
+  batch(id: string): Promise<BatchStory>;
+  /** Starts collecting batches, asking channels and resuming what was left, in this process. */
+  startWorker(): void;
+  /** Brings the schema up to date; returns what was applied. */
+  migrate(): Promise<readonly string[]>;
+  /** Takes nothing new, waits for what is under way, and lets every connection go. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens Recoup in this process.
+ *
+ * @throws RecoupError `config_invalid` with every problem at once.
+ */
+export async function createRecoup(options: RecoupOptions = {}): Promise<Recoup> {
+  const env = options.env ?? process.env;
+  const config = loadConfig({ ...env, ...asVariables(options.config ?? {}) });
+  const log = options.log ?? createLog(config.logLevel, { part: 'recoup' });
+  const { name } = options;
+  return embed(compose({ config, env, log, ...(name === undefined ? {} : { name }) }));
+}
+
+/** A configuration by object takes the way of the environment: one schema, one set of messages. */
+function asVariables(config: Partial<Config>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [
+        `RECOUP_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
+        String(value),
+      ]),
+  );
+}
+
+/** The same over services that are open already. `scope` keeps the callers' keys apart. */
+export function embed(services: Services, scope = 'embedded'): Recoup {
+  return new EmbeddedRecoup(services, scope);
+}
+
+const hourMs = 3_600_000;
+const lookMs = 250;
+
+class EmbeddedRecoup implements Recoup {
+  readonly #underWay = new Set<Promise<unknown>>();
+  #channelsRead: Promise<void> | null = null;
+
+  constructor(
+    private readonly services: Services,
+    private readonly scope: string,
+  ) {}
+
+  get instanceId(): string {
+    return this.services.instanceId;
+  }
+
+  async deduct(request: DeductRequest, options: DeductOptions = {}): Promise<DeductionRecord> {
+    const { clock, desk } = this.services;
+    if (!/^[\x21-\x7e]{1,128}$/.test(request.key)) throw new RecoupError('idempotency_key_invalid');
+    const agent = request.agent ?? null;
+    const { amountMinor: amount } = request;
+    const requestKey = `${this.scope}:${request.key}`;
+    const requestDigest = digestOf(request);
+    await this.#openChannels();
+    const wait = waitOf(options, clock.monotonicMs());
+    const known = await this.#known(requestKey, requestDigest);
+    if (known !== null) return await this.#await(known, null, wait);
+    if (agent !== null) await this.#admitAgent(request.repaymentId, agent);
+    try {
+      const { deductionId, finished } = await desk.start({
+        source: agent === null ? 'app' : 'agent',
+        repaymentId: repaymentId(request.repaymentId),
+        amountMinor: amount === undefined ? null : amountMinor(amount),
+        requestKey,
+        requestDigest,
+        batchId: null,
+        agent,
+      });
+      if (agent !== null) await this.#audit(agent, deductionId);
+      return await this.#await(deductionId, this.#track(finished), wait);
+    } catch (error) {
+      // Somebody else was quicker with the same key: theirs is the deduction.
+      const same = isCode(error, 'request_repeated')
+        ? await this.#known(requestKey, requestDigest)
+        : null;
+      if (same === null) throw error;
+      return await this.#await(same, null, wait);
+    }
+  }
+
+  async show(id: string): Promise<DeductionStory | null> {
+    const { deductions } = this.services;
+    const deductionId = taskId(id);
+    const deduction = await deductions.find(deductionId);
+    if (deduction === null) return null;
+    const [attempts, cases, log] = await Promise.all([
+      deductions.attempts(deductionId),
+      deductions.cases({ deductionId, limit: 100 }),
+      deductions.log(deductionId),
+    ]);
+    return { deduction, attempts, cases, log };
+  }
+
+  async registerRepayments(repayments: readonly NewRepayment[]): Promise<void> {
+    await this.services.repayments.register(repayments, this.services.clock.nowMs());
+  }
+
+  async importChannels(text: string): Promise<readonly ChannelId[]> {
+    const loaded = loadProfiles(text);
+    await this.services.channelStore.save(
+      loaded.map(({ profile, document }) => ({
+        channelId: profile.id,
+        profileJson: JSON.stringify(document),
+      })),
+      this.services.clock.nowMs(),
+    );
+    this.#channelsRead = null;
+    return loaded.map(({ profile }) => profile.id);
+  }
+
+  async loadBatch(
+    path: string,
+    { name = basename(path), again = '' }: { name?: string; again?: string } = {},
+  ): Promise<LoadedBatch> {
+    return await this.services.batchDesk.load(path, name, again);
+  }
+
+  async batch(id: string): Promise<BatchStory> {
+    const batch = await this.services.batchDesk.find(taskId(id));
+    return { batch, progress: await this.services.batches.progress(batch.id) };
+  }
+
+  startWorker(): void {
+    const { startPoller, compensator, batchRunner, log } = this.services;
+    this.#openChannels().then(
+      () => {
+        startPoller();
+        compensator.start();
+        batchRunner.start();
+      },
+      (error: unknown) => log.error('worker not started', { why: String(error) }),
+    );
+  }
+
+  async migrate(): Promise<readonly string[]> {
+    const { config, log } = this.services;
+    return await migrate(config.migrationUrl, config.databaseUrl, log);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+    await this.services.close();
+  }
+
+  /** The directory reads itself again every few seconds; only the first time must be waited for. */
+  async #openChannels(): Promise<void> {
+    this.#channelsRead ??= this.#readChannels().catch((error: unknown) => {
+      this.#channelsRead = null;
+      throw error;
+    });
+    await this.#channelsRead;
+  }
+
+  async #readChannels(): Promise<void> {
+    const pending = await pendingMigrations(this.services.database);
+    if (pending.length > 0) throw new RecoupError('schema_outdated', { pending });
+    await this.services.directory.refresh();
+  }
+
+  async #known(requestKey: string, requestDigest: string): Promise<TaskId | null> {
+    const known = await this.services.deductions.findByRequest(requestKey);
+    if (known === null) return null;
+    if (known.requestDigest !== requestDigest) {
+      throw new RecoupError('idempotency_key_reused', { deduction_id: known.id });
+    }
+    return known.id;
+  }
+
+  async #admitAgent(id: string, agent: NonNullable<DeductRequest['agent']>): Promise<void> {
+    const { clock, config, deductions, repayments } = this.services;
+    const length = agent.reason.trim().length;
+    if (length < 4 || length > 500) throw new RecoupError('agent_reason_missing');
+    const repayment = await repayments.find(repaymentId(id));
+    if (repayment === null) return;
+    const sinceMs = clock.nowMs() - hourMs;
+    const asked = await deductions.agentDeductionsSince(repayment.borrowerId, sinceMs);
+    if (asked >= config.agentPerBorrowerHour) {
+      throw new RecoupError('rate_limited', { per_hour: config.agentPerBorrowerHour });
+    }
+  }
+
+  async #audit(agent: NonNullable<DeductRequest['agent']>, deduction: TaskId): Promise<void> {
+    const { access, clock } = this.services;
+    const entry = { actor: agent.name, action: 'deduct', subject: deduction, detail: agent.reason };
+    await access.audit(entry, clock.nowMs());
+  }
+
+  #track(finished: Promise<RunResult<DeductionState>>): Promise<unknown> {
+    const settled = finished.catch((error: unknown) => {
+      // It is accepted and in the in-flight log: the compensator goes on with it.
+      this.services.log.warn('deduction interrupted', { why: String(error) });
+    });
+    this.#underWay.add(settled);
+    void settled.finally(() => this.#underWay.delete(settled));
+    return settled;
+  }
+
+  /** The deduction when its outcome is known, or as it stands when the time is over. */
+  async #await(
+    id: TaskId,
+    firstRun: Promise<unknown> | null,
+    wait: Wait,
+  ): Promise<DeductionRecord> {
+    const { clock, deductions, resume } = this.services;
+    await Promise.race([firstRun, ...(wait === null ? [] : [clock.sleep(wait.forMs)])]);
+    for (;;) {
+      const found = await deductions.find(id);
+      if (found === null) throw new Error(`deduction ${id} disappeared`);
+      const leftMs = wait === null ? 0 : wait.untilMs - clock.monotonicMs();
+      if (found.status !== 'processing' || leftMs <= 0) return found;
+      await clock.sleep(Math.min(lookMs, leftMs));
+      const due = (await deductions.attempts(id)).at(-1)?.nextAskAt?.getTime();
+      if (due !== undefined && due <= clock.nowMs()) await resume(id);
+    }
+  }
+}
+
+/** Null: until the first run has ended. */
+type Wait = { readonly forMs: number; readonly untilMs: number } | null;
+
+const waitOf = ({ waitMs }: DeductOptions, nowMs: number): Wait =>
+  waitMs === undefined ? null : { forMs: waitMs, untilMs: nowMs + waitMs };
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof RecoupError && error.code === code;
+
+function digestOf({ repaymentId: id, amountMinor: amount, agent }: DeductRequest): string {
+  const asked = [id, amount === undefined ? 'all' : String(amount), agent?.name, agent?.reason];
+  return createHash('sha256').update(JSON.stringify(asked)).digest('hex');
+}
