@@ -3,7 +3,7 @@ import type { Log } from '../engine/ports.js';
 import { RecoupError } from '../errors.js';
 import type { DeductionDesk, DeductionRequest, Started } from '../intake/deduction-desk.js';
 import type { Repayments } from '../intake/repayment.js';
-import type { ApiKey, AuditLog, DeductionReads } from './ports.js';
+import type { ApiKey, DeductionReads } from './ports.js';
 import { traceOf } from './problems.js';
 
 const hourMs = 3_600_000;
@@ -12,7 +12,7 @@ export interface AgentDeskParts {
   readonly desk: Pick<DeductionDesk, 'start'>;
   readonly deductions: DeductionReads;
   readonly repayments: Repayments;
-  readonly access: AuditLog;
+  readonly audit: (by: ApiKey, action: string, subject: string, detail: object) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -35,7 +35,7 @@ export class AgentDesk {
 
   /** @throws RecoupError what the desk throws, and `rate_limited` */
   async start(request: DeductionRequest, caller: ApiKey): Promise<Started> {
-    await this.#audit(caller, 'deduction_requested', request.repaymentId, {
+    await this.parts.audit(caller, 'deduction_requested', request.repaymentId, {
       amount_minor: request.amountMinor === null ? 'all' : Number(request.amountMinor),
       reason: request.agent?.reason,
     });
@@ -92,12 +92,6 @@ export class AgentDesk {
     }
   }
 
-  async #audit(caller: ApiKey, action: string, subject: string, detail: object): Promise<void> {
-    const { access, clock } = this.parts;
-    const actor = `${caller.name} (${caller.id})`;
-    await access.audit({ actor, action, subject, detail: JSON.stringify(detail) }, clock.nowMs());
-  }
-
   /** The deduction stands whether or not this can be written; that it could not is said loudly. */
   async #auditAfter(
     caller: ApiKey,
@@ -106,7 +100,7 @@ export class AgentDesk {
     detail: object,
   ): Promise<void> {
     try {
-      await this.#audit(caller, action, subject, detail);
+      await this.parts.audit(caller, action, subject, detail);
     } catch (error) {
       this.parts.log.error('not audited', {
         action,

@@ -1,10 +1,11 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
-import { isTaskId, type TaskId } from '../ids.js';
+import { isTaskId } from '../ids.js';
 import type { LoadedBatch } from '../intake/batch-desk.js';
 import type { Batch } from '../intake/batch.js';
 import { callerOf, type HttpContext } from './context.js';
+import type { HttpServices } from './ports.js';
 import { RunGate } from './run-gate.js';
 import { withUpload } from './upload.js';
 import { batchView } from './views.js';
@@ -15,16 +16,26 @@ import type { App } from './zod-fastify.js';
 /** Each writes rows as fast as the database takes them: a few at once are all it can do. */
 const loadsMax = 4;
 
-export function batchRoutes(app: App, { services }: HttpContext): void {
-  const { batchDesk, batches, config } = services;
+export function batchRoutes(app: App, context: HttpContext): void {
+  loadBatch(app, context.services);
+  readBatch(app, context.services);
+  readRejected(app, context.services);
+  moveBatch(app, context, {
+    verb: 'pause',
+    summary: 'Pause a batch',
+    description: 'Rows under way end; no further row is started.',
+  });
+  moveBatch(app, context, {
+    verb: 'resume',
+    summary: 'Go on with a paused batch',
+    description: 'The rows that were not started are started.',
+  });
+}
+
+function loadBatch(app: App, { batchDesk, batches, config }: HttpServices): void {
   const loads = new RunGate(loadsMax);
   // The body is read by the handler, after the key was checked.
   app.addContentTypeParser('text/csv', (_request, payload, done) => done(null, payload));
-
-  const find = async (id: string): Promise<Batch> => {
-    if (!isTaskId(id)) throw new RecoupError('batch_unknown');
-    return await batchDesk.find(id);
-  };
 
   const upload = async (request: FastifyRequest, body: Readable): Promise<LoadedBatch> => {
     const { name = 'upload', again } = request.query as { name?: string; again?: string };
@@ -32,6 +43,12 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
     const declaredBytes = Number.isFinite(declared) ? declared : null;
     const limits = { declaredBytes, bytesMax: config.uploadLimitBytes };
     return await withUpload(body, limits, (path) => batchDesk.load(path, name, again));
+  };
+
+  const answer = async ({ batch, known, notes }: LoadedBatch, reply: FastifyReply) => {
+    reply.code(known ? 200 : 202).header('location', `/v1/batches/${batch.id}`);
+    const view = batchView(batch, await batches.progress(batch.id));
+    return notes.length === 0 ? view : { ...view, notes: [...notes] };
   };
 
   app.route({
@@ -48,7 +65,7 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
       },
       response: { 200: replies.batch, 202: replies.batch },
     },
-    config: { docs: createDocs },
+    config: { docs: loadDocs },
     handler: async (request, reply) => {
       const { body } = request;
       const loaded = await loads.pass(async () => {
@@ -59,13 +76,9 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
       return await answer(loaded, reply);
     },
   });
+}
 
-  async function answer({ batch, known, notes }: LoadedBatch, reply: FastifyReply) {
-    reply.code(known ? 200 : 202).header('location', `/v1/batches/${batch.id}`);
-    const view = batchView(batch, await batches.progress(batch.id));
-    return notes.length === 0 ? view : { ...view, notes: [...notes] };
-  }
-
+function readBatch(app: App, { batchDesk, batches }: HttpServices): void {
   app.route({
     method: 'GET',
     url: '/v1/batches/:id',
@@ -76,11 +89,13 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
     },
     config: { docs: { problems: ['batch_unknown'] } },
     handler: async (request) => {
-      const batch = await find(request.params.id);
+      const batch = await find(batchDesk, request.params.id);
       return batchView(batch, await batches.progress(batch.id));
     },
   });
+}
 
+function readRejected(app: App, { batchDesk, batches }: HttpServices): void {
   app.route({
     method: 'GET',
     url: '/v1/batches/:id/rejected',
@@ -92,7 +107,7 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
     },
     config: { docs: { problems: ['batch_unknown', 'invalid_request'] } },
     handler: async (request) => {
-      const { id } = await find(request.params.id);
+      const { id } = await find(batchDesk, request.params.id);
       const { limit, after_line } = request.query;
       const rows = await batches.rejected(id, after_line, limit + 1);
       const page = rows.slice(0, limit);
@@ -104,34 +119,36 @@ export function batchRoutes(app: App, { services }: HttpContext): void {
       };
     },
   });
-
-  const move = (verb: 'pause' | 'resume', summary: string, description: string): void => {
-    app.route({
-      method: 'POST',
-      url: `/v1/batches/:id/${verb}`,
-      schema: { summary, params: requests.idParams, response: { 200: replies.batch } },
-      config: { docs: { description, problems: ['batch_unknown', 'batch_state'] } },
-      handler: async (request) => {
-        const { id } = await find(request.params.id);
-        await audit(request, `batch_${verb}`, id);
-        const batch = await batchDesk[verb](id);
-        return batchView(batch, await batches.progress(id));
-      },
-    });
-  };
-
-  async function audit(request: FastifyRequest, action: string, subject: TaskId): Promise<void> {
-    const { id, name } = callerOf(request);
-    const actor = `${name} (${id})`;
-    const nowMs = services.clock.nowMs();
-    await services.access.audit({ actor, action, subject, detail: '' }, nowMs);
-  }
-
-  move('pause', 'Pause a batch', 'Rows under way end; no further row is started.');
-  move('resume', 'Go on with a paused batch', 'The rows that were not started are started.');
 }
 
-const createDocs = {
+interface Move {
+  readonly verb: 'pause' | 'resume';
+  readonly summary: string;
+  readonly description: string;
+}
+
+function moveBatch(app: App, context: HttpContext, { verb, summary, description }: Move): void {
+  const { batchDesk, batches } = context.services;
+  app.route({
+    method: 'POST',
+    url: `/v1/batches/:id/${verb}`,
+    schema: { summary, params: requests.idParams, response: { 200: replies.batch } },
+    config: { docs: { description, problems: ['batch_unknown', 'batch_state'] } },
+    handler: async (request) => {
+      const { id } = await find(batchDesk, request.params.id);
+      await context.audit(callerOf(request), `batch_${verb}`, id);
+      const batch = await batchDesk[verb](id);
+      return batchView(batch, await batches.progress(id));
+    },
+  });
+}
+
+async function find(batchDesk: HttpServices['batchDesk'], id: string): Promise<Batch> {
+  if (!isTaskId(id)) throw new RecoupError('batch_unknown');
+  return await batchDesk.find(id);
+}
+
+const loadDocs = {
   description:
     'A CSV file as `text/csv`, or JSON that names a business date: then all registered repayments ' +
     'due on it. Answers when every row is loaded, so that all of the file is reported at once; the ' +

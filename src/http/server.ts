@@ -7,7 +7,7 @@ import { Keyring, rolesFor } from './access.js';
 import { batchRoutes } from './batch-routes.js';
 import { callbackRoutes } from './callback-routes.js';
 import { HttpContext } from './context.js';
-import { deductionRoutes } from './deduction-routes.js';
+import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { openapiInfo, openapiTransforms } from './openapi.js';
 import { operationRoutes } from './operation-routes.js';
@@ -16,6 +16,7 @@ import type { HttpServices } from './ports.js';
 import { codedError, problemHeaders, problemOf, rawProblem, traceOf } from './problems.js';
 import { repaymentRoutes } from './repayment-routes.js';
 import { RunGate } from './run-gate.js';
+import { startDeduction } from './start-deduction.js';
 import { serializerCompiler, validatorCompiler, type App } from './zod-fastify.js';
 
 export interface HttpOptions {
@@ -99,7 +100,10 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
         if (rolesFor(one, url) === undefined) throw new Error(`no roles for ${one} ${url}`);
       }
     });
-    deductionRoutes(v1, context);
+    startDeduction(v1, context);
+    listDeductions(v1, context);
+    readDeduction(v1, context);
+    askAgain(v1, context);
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);
     // In a scope of its own: only there is a CSV a body.

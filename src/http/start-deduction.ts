@@ -1,0 +1,189 @@
+/** `POST /v1/deductions`: idempotent, and synchronous for as long as the caller likes to wait. */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { RecoupError } from '../errors.js';
+import type { DeductionRequest, Started } from '../intake/deduction-desk.js';
+import type { DeductionRecord } from '../intake/records.js';
+import { amountMinor } from '../money.js';
+import { AgentDesk } from './agent-desk.js';
+import { callerOf, findDeduction, type HttpContext } from './context.js';
+import type { ApiKey } from './ports.js';
+import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
+import { deductionView } from './views.js';
+import * as replies from './wire-replies.js';
+import * as requests from './wire-requests.js';
+import type { App } from './zod-fastify.js';
+
+export function startDeduction(app: App, context: HttpContext): void {
+  const { deductions } = context.services;
+  const start = starter(context);
+  const find = (id: string): Promise<DeductionRecord> => findDeduction(deductions, id);
+
+  app.route({
+    method: 'POST',
+    url: '/v1/deductions',
+    schema: {
+      summary: 'Collect from a repayment',
+      body: requests.deductionBody,
+      response: { 200: replies.deduction, 202: replies.deduction },
+    },
+    config: { docs },
+    handler: async (request, reply) => {
+      const asked = requestOf(request, request.body);
+      const waitS = preferredWaitS(request.headers['prefer']);
+      const known = await deductions.findByRequest(asked.requestKey);
+      if (known !== null) return replay(known, asked, reply);
+      let started: Started;
+      try {
+        started = await start(asked, callerOf(request));
+      } catch (error) {
+        if (!(error instanceof RecoupError) || error.code !== 'request_repeated') throw error;
+        // Two with the same key at once: the other was first.
+        return replay(await find(String(error.details['deduction_id'])), asked, reply);
+      }
+      if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
+      const result = await waited(started, (waitS ?? 0) * 1_000, reply, context);
+      return answer(result ?? (await find(started.deductionId)), reply);
+    },
+  });
+}
+
+interface AskedBody {
+  readonly repayment_id: DeductionRequest['repaymentId'];
+  readonly amount_minor?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** @throws RecoupError for a header or a field that will not do */
+function requestOf(request: FastifyRequest, body: AskedBody): DeductionRequest {
+  const { id, name, role } = callerOf(request);
+  const key = idempotencyKey(request.headers['idempotency-key']);
+  const { repayment_id: repaymentId, amount_minor: amount } = body;
+  if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
+  const reason = role === 'agent' ? agentReason(body.reason) : null;
+  if (reason === null && body.reason !== undefined) {
+    throw invalidReason('only a deduction by an agent has a reason');
+  }
+  return {
+    source: role === 'agent' ? 'agent' : 'app',
+    repaymentId,
+    amountMinor: amount === undefined ? null : amountMinor(amount),
+    requestKey: requestKeyOf(id, key),
+    requestDigest: digestOf([repaymentId, amount ?? null, reason]),
+    batchId: null,
+    agent: reason === null ? null : { name, reason },
+  };
+}
+
+/** Fifteen digits and more, however they are spaced: an account's number, or a person's. */
+const longNumber = /\d(?:[ -]?\d){14,}/;
+
+function agentReason(text = ''): string {
+  const reason = text.trim();
+  if (reason.length < 4 || reason.length > 500) throw new RecoupError('agent_reason_missing');
+  if (longNumber.test(reason)) throw invalidReason('no account, card or identity number, please');
+  return reason;
+}
+
+const invalidReason = (message: string): RecoupError =>
+  new RecoupError('invalid_request', { problems: [{ in: 'body', field: 'reason', message }] });
+
+/** Starts a deduction as its source does, within the bound on what is under way. */
+function starter(context: HttpContext) {
+  const { services, gate } = context;
+  const agents = new AgentDesk(
+    { ...services, audit: (...entry) => context.audit(...entry) },
+    services.config.agentPerBorrowerHour,
+  );
+  return async (asked: DeductionRequest, caller: ApiKey): Promise<Started> => {
+    const leave = gate.enter();
+    try {
+      const started =
+        asked.agent === null ? await services.desk.start(asked) : await agents.start(asked, caller);
+      started.finished
+        .catch((error: unknown) => {
+          // It is accepted and in the in-flight log: the compensator goes on with it.
+          const why = error instanceof RecoupError ? error.code : 'internal';
+          services.log.warn('deduction interrupted', { task_id: started.deductionId, why });
+        })
+        .finally(leave);
+      return started;
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  };
+}
+
+/** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
+async function waited(
+  { deductionId, finished }: Started,
+  waitMs: number,
+  reply: FastifyReply,
+  { services, watch, closing }: HttpContext,
+): Promise<DeductionRecord | null> {
+  if (waitMs === 0) return null;
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  reply.raw.once('close', end);
+  closing.addEventListener('abort', end, { once: true });
+  if (reply.raw.destroyed || closing.aborted) end();
+  const timer = services.clock.sleep(waitMs, over.signal).then(end);
+  try {
+    // While this process works on it nobody else has news; afterwards the row tells.
+    const firstRun = finished.then(
+      ({ outcome }) => outcome,
+      () => null,
+    );
+    const outcome = await Promise.race([firstRun, timer]);
+    if (outcome === 'ended' || outcome === 'review') return null;
+    return await watch.until(deductionId, over.signal);
+  } finally {
+    end();
+    reply.raw.off('close', end);
+    closing.removeEventListener('abort', end);
+  }
+}
+
+function replay(first: DeductionRecord, asked: DeductionRequest, reply: FastifyReply) {
+  if (first.requestDigest !== asked.requestDigest) throw new RecoupError('idempotency_key_reused');
+  if (first.endedAt === null) {
+    const details = { deduction_id: first.id, deduction_status: first.status };
+    throw new RecoupError('idempotency_in_progress', details);
+  }
+  reply.header('idempotency-replayed', 'true');
+  return answer(first, reply);
+}
+
+/** What the row says: 200 when it is final, 202 when it is not. */
+function answer(record: DeductionRecord, reply: FastifyReply) {
+  reply.code(record.endedAt === null ? 202 : 200).header('location', `/v1/deductions/${record.id}`);
+  return deductionView(record);
+}
+
+const docs = {
+  description:
+    'Answers 202 as soon as the deduction is durably accepted; with `Prefer: wait=N`, within N ' +
+    'seconds (60 at most), 200 with the final result where there is one by then. The same key ' +
+    'and body again replay the final result (`Idempotency-Replayed: true`).',
+  headers: requests.createHeaders,
+  problems: [
+    'idempotency_key_missing',
+    'idempotency_key_invalid',
+    'idempotency_key_reused',
+    'idempotency_in_progress',
+    'malformed_body',
+    'invalid_request',
+    'agent_reason_missing',
+    'amount_not_positive',
+    'amount_exceeds_due',
+    'repayment_unknown',
+    'repayment_settled',
+    'live_deduction_exists',
+    'bank_unknown',
+    'no_eligible_channel',
+    'rate_limited',
+    'overloaded',
+    'busy',
+    'journal_unavailable',
+  ],
+} as const;
