@@ -94,10 +94,7 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
         endedAtMs: entry.atMs,
       };
     case 'not_executed':
-      // "Not sent" speaks of one send only; where there was another, the order may be alive.
-      return entry.via === 'charge' && attempt.sends === 1
-        ? dead(attempt, answer.proof, entry.atMs)
-        : askLater(open, entry);
+      return notExecuted(attempt, open, answer.proof, entry);
     case 'pending':
       return askLater(
         {
@@ -124,6 +121,20 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
     default:
       return assertNever(answer);
   }
+}
+
+/** What the channel or the wire says of its own accord; the proof by time is ours (`proofOfDeath`). */
+function notExecuted(
+  attempt: Attempt,
+  open: Attempt,
+  proof: NotExecutedProof,
+  entry: EntryOf<'replied'>,
+): Attempt {
+  // "Not sent" speaks of one send only; where there was another, the order may be alive.
+  if (proof === 'not_sent' && entry.via === 'charge' && attempt.sends === 1) {
+    return dead(attempt, proof, entry.atMs);
+  }
+  return askLater({ ...open, closeConfirmed: open.closeConfirmed || proof === 'closed' }, entry);
 }
 
 export const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): Attempt => ({

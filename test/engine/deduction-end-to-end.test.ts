@@ -63,7 +63,9 @@ describe('a deduction, end to end', () => {
       'replied',
       'settled',
     ]);
-    const [order] = (await environment.sandbox.book()).filter((one) => one.orderNo === record.orderNo);
+    const [order] = (await environment.sandbox.book()).filter(
+      (one) => one.orderNo === record.orderNo,
+    );
     expect(order?.captures).to.have.length(1);
     expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
   });
