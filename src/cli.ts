@@ -7,6 +7,7 @@ import { channelsCommand } from './cli/channels.js';
 import { exitCodes } from './cli/exit-codes.js';
 import { migrateCommand } from './cli/migrate.js';
 import { sandboxCommand } from './cli/sandbox.js';
+import { serveCommand } from './cli/serve.js';
 import { workerCommand } from './cli/worker.js';
 
 const exitCodeHelp = `
@@ -19,6 +20,7 @@ function program(): Command {
     .version(version())
     .addHelpText('after', exitCodeHelp);
   for (const one of [
+    serveCommand(),
     workerCommand(),
     migrateCommand(),
     batchCommand(),

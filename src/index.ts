@@ -14,9 +14,11 @@ import type { DeductionState } from './engine/deduction.js';
 import type { RunResult } from './engine/executor.js';
 import type { Log } from './engine/ports.js';
 import { RecoupError } from './errors.js';
-import { repaymentId, taskId, type ChannelId, type TaskId } from './ids.js';
+import { AgentDesk } from './http/agent-desk.js';
+import { isRepaymentId, isTaskId, type ChannelId, type TaskId } from './ids.js';
 import type { Batch, BatchProgress } from './intake/batch.js';
 import type { LoadedBatch } from './intake/batch-desk.js';
+import type { DeductionRequest, Started } from './intake/deduction-desk.js';
 import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
 import type { NewRepayment } from './intake/repayment.js';
 import { createLog } from './log.js';
@@ -148,45 +150,54 @@ export function embed(services: Services, scope = 'embedded'): Recoup {
   return new EmbeddedRecoup(services, scope);
 }
 
-const hourMs = 3_600_000;
 const lookMs = 250;
 
 class EmbeddedRecoup implements Recoup {
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #agentDesk: AgentDesk;
   #channelsRead: Promise<void> | null = null;
 
   constructor(
     private readonly services: Services,
     private readonly scope: string,
-  ) {}
+  ) {
+    const audit = (by: { name: string }, action: string, subject: string, detail: object) =>
+      services.access.audit(
+        { actor: `${by.name} (${scope})`, action, subject, detail: JSON.stringify(detail) },
+        services.clock.nowMs(),
+      );
+    this.#agentDesk = new AgentDesk({ ...services, audit }, services.config.agentPerBorrowerHour);
+  }
 
   get instanceId(): string {
     return this.services.instanceId;
   }
 
   async deduct(request: DeductRequest, options: DeductOptions = {}): Promise<DeductionRecord> {
-    const { clock, desk } = this.services;
+    const { clock } = this.services;
     if (!/^[\x21-\x7e]{1,128}$/.test(request.key)) throw new RecoupError('idempotency_key_invalid');
-    const agent = request.agent ?? null;
-    const { amountMinor: amount } = request;
+    const agent = request.agent === undefined ? null : checkedAgent(request.agent);
+    const { repaymentId: repayment, amountMinor: amount } = request;
+    if (!isRepaymentId(repayment)) {
+      throw new RecoupError('repayment_unknown', { repayment_id: repayment.slice(0, 80) });
+    }
+    if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
     const requestKey = `${this.scope}:${request.key}`;
     const requestDigest = digestOf(request);
     await this.#openChannels();
     const wait = waitOf(options, clock.monotonicMs());
     const known = await this.#known(requestKey, requestDigest);
     if (known !== null) return await this.#await(known, null, wait);
-    if (agent !== null) await this.#admitAgent(request.repaymentId, agent);
     try {
-      const { deductionId, finished } = await desk.start({
+      const { deductionId, finished } = await this.#start({
         source: agent === null ? 'app' : 'agent',
-        repaymentId: repaymentId(request.repaymentId),
+        repaymentId: repayment,
         amountMinor: amount === undefined ? null : amountMinor(amount),
         requestKey,
         requestDigest,
         batchId: null,
         agent,
       });
-      if (agent !== null) await this.#audit(agent, deductionId);
       return await this.#await(deductionId, this.#track(finished), wait);
     } catch (error) {
       // Somebody else was quicker with the same key: theirs is the deduction.
@@ -200,9 +211,9 @@ class EmbeddedRecoup implements Recoup {
 
   async show(id: string): Promise<DeductionStory | null> {
     const { deductions } = this.services;
-    const deductionId = taskId(id);
-    const deduction = await deductions.find(deductionId);
+    const deduction = isTaskId(id) ? await deductions.find(id) : null;
     if (deduction === null) return null;
+    const { id: deductionId } = deduction;
     const [attempts, cases, log] = await Promise.all([
       deductions.attempts(deductionId),
       deductions.cases({ deductionId, limit: 100 }),
@@ -236,7 +247,8 @@ class EmbeddedRecoup implements Recoup {
   }
 
   async batch(id: string): Promise<BatchStory> {
-    const batch = await this.services.batchDesk.find(taskId(id));
+    if (!isTaskId(id)) throw new RecoupError('batch_unknown', { batch_id: id.slice(0, 80) });
+    const batch = await this.services.batchDesk.find(id);
     return { batch, progress: await this.services.batches.progress(batch.id) };
   }
 
@@ -277,6 +289,17 @@ class EmbeddedRecoup implements Recoup {
     await this.services.directory.refresh();
   }
 
+  /** By hand: with a reason, audited, and only so often for one borrower. */
+  async #start(request: DeductionRequest): Promise<Started> {
+    const { agent } = request;
+    if (agent === null) return await this.services.desk.start(request);
+    return await this.#agentDesk.start(request, {
+      id: this.scope,
+      name: agent.name,
+      role: 'agent',
+    });
+  }
+
   async #known(requestKey: string, requestDigest: string): Promise<TaskId | null> {
     const known = await this.services.deductions.findByRequest(requestKey);
     if (known === null) return null;
@@ -284,25 +307,6 @@ class EmbeddedRecoup implements Recoup {
       throw new RecoupError('idempotency_key_reused', { deduction_id: known.id });
     }
     return known.id;
-  }
-
-  async #admitAgent(id: string, agent: NonNullable<DeductRequest['agent']>): Promise<void> {
-    const { clock, config, deductions, repayments } = this.services;
-    const length = agent.reason.trim().length;
-    if (length < 4 || length > 500) throw new RecoupError('agent_reason_missing');
-    const repayment = await repayments.find(repaymentId(id));
-    if (repayment === null) return;
-    const sinceMs = clock.nowMs() - hourMs;
-    const asked = await deductions.agentDeductionsSince(repayment.borrowerId, sinceMs);
-    if (asked >= config.agentPerBorrowerHour) {
-      throw new RecoupError('rate_limited', { per_hour: config.agentPerBorrowerHour });
-    }
-  }
-
-  async #audit(agent: NonNullable<DeductRequest['agent']>, deduction: TaskId): Promise<void> {
-    const { access, clock } = this.services;
-    const entry = { actor: agent.name, action: 'deduct', subject: deduction, detail: agent.reason };
-    await access.audit(entry, clock.nowMs());
   }
 
   #track(finished: Promise<RunResult<DeductionState>>): Promise<unknown> {
@@ -340,6 +344,22 @@ type Wait = { readonly forMs: number; readonly untilMs: number } | null;
 
 const waitOf = ({ waitMs }: DeductOptions, nowMs: number): Wait =>
   waitMs === undefined ? null : { forMs: waitMs, untilMs: nowMs + waitMs };
+
+/** Fifteen digits and more, however they are spaced: an account's number, or a person's (rule 13). */
+const longNumber = /\d(?:[ -]?\d){14,}/;
+
+function checkedAgent({ name, reason }: NonNullable<DeductRequest['agent']>) {
+  const [who, why] = [name.trim(), reason.trim()];
+  if (why.length < 4 || why.length > 500) throw new RecoupError('agent_reason_missing');
+  if (who.length < 1 || who.length > 100 || longNumber.test(who)) throw invalid('agent.name');
+  if (longNumber.test(why)) throw invalid('agent.reason');
+  return { name: who, reason: why };
+}
+
+const invalid = (field: string): RecoupError =>
+  new RecoupError('invalid_request', {
+    problems: [{ field, message: 'no text, too long, or an account or identity number' }],
+  });
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof RecoupError && error.code === code;

@@ -30,6 +30,7 @@ export const group = (name: string, description: string, ...commands: Command[])
   commands.reduce((all, one) => all.addCommand(one), new Command(name).description(description));
 
 /** Runs an action, prints what came of it and sets the exit code. Never rejects. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- commander knows no types
 export function run<Options extends CommonOptions>(
   action: (options: Options, args: readonly string[]) => Promise<Result>,
 ): (...args: unknown[]) => Promise<void> {

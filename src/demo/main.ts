@@ -14,7 +14,6 @@ import { OurDatabase } from './our-books.js';
 import { Daemon, runRecoup, type Environment } from './processes.js';
 import { complaints, report, summary, type Findings } from './report.js';
 import {
-  hasApi,
   liveThroughIt,
   pace,
   shortened,
@@ -48,7 +47,7 @@ const say = (what: string): void =>
   void process.stderr.write(`${seconds().toFixed(1).padStart(6)} s  ${what}\n`);
 
 interface Kept {
-  readonly api: string | null;
+  readonly api: string;
   readonly sandbox: string;
 }
 
@@ -106,7 +105,7 @@ async function collect(
   const batch = await loadBatch(env);
   const day = await liveThroughIt(stage, batch, victim);
   say(day.stuck === null ? 'nothing is left; comparing the books' : 'time is over');
-  const found = await findOut(stage, witness, batch, day, api !== null);
+  const found = await findOut(stage, witness, batch, day);
   return { found, kept: { api, sandbox: sandbox.admin } };
 }
 
@@ -128,9 +127,7 @@ async function startSandbox(
   return await daemon.ready<SandboxReady>();
 }
 
-/** Null where this build has no API yet. */
-async function startApi(stage: Stage, witness: Witness): Promise<string | null> {
-  if (!hasApi()) return null;
+async function startApi(stage: Stage, witness: Witness): Promise<string> {
   const env = { ...stage.env, RECOUP_HTTP_PORT: '0' };
   const daemon = Daemon.start('api', ['serve'], env, stage.folder);
   stage.daemons.push(daemon);
@@ -154,7 +151,6 @@ async function findOut(
   witness: Witness,
   batch: Batch,
   day: Day,
-  callbacks: boolean,
 ): Promise<Findings> {
   const log = await database.log();
   const books = await database.books(log);
@@ -170,7 +166,7 @@ async function findOut(
     channels: byChannel(books.orders),
     failures: await database.failureCodes(),
     rejected: await database.rejectedRows(batch.id),
-    callbacks,
+    callbacks: await witness.callbacks(),
     faults: await witness.faultsThatStruck(),
     seconds: seconds(),
   };
@@ -189,7 +185,8 @@ function keptLines({ api, sandbox }: Kept): string[] {
   return [
     '',
     'Still running:',
-    ...(api === null ? [] : [`  API      ${api}`, `  docs     ${api}/docs`]),
+    `  API      ${api}`,
+    `  docs     ${api}/docs`,
     `  sandbox  ${sandbox} (the book: ${sandbox}/_book)`,
     '  to stop: npm stop',
   ];

@@ -1,5 +1,4 @@
 /** The day itself: two workers, one killed in mid-call, Redis emptied once, until nothing is left. */
-import { readdirSync } from 'node:fs';
 import type { HeldTask, OurDatabase } from './our-books.js';
 import { Daemon, pause, type Environment } from './processes.js';
 import type { Corner } from './surroundings.js';
@@ -10,10 +9,11 @@ export const shortened = {
   RECOUP_COMPENSATOR_AGE_MS: '7000',
   /** Still longer than the longest call and its margin. */
   RECOUP_LOCK_LEASE_MS: '6000',
+  RECOUP_BATCH_CLAIM_MS: '8000',
 } as const;
 
 /** Few at a time, so that there is something to see and to kill. */
-export const pace = { RECOUP_BATCH_IN_FLIGHT: '12' } as const;
+export const pace = { RECOUP_BATCH_IN_FLIGHT: '24' } as const;
 
 const killAtShare = 0.3;
 const flushAtShare = 0.6;
@@ -150,9 +150,4 @@ async function untilNothingIsLeft(stage: Stage, batch: Batch): Promise<string | 
     }
     await pause(100);
   }
-}
-
-/** The API is another helper's room: a demo without it does without callbacks. */
-export function hasApi(): boolean {
-  return readdirSync(new URL('../cli/', import.meta.url)).includes('serve.js');
 }

@@ -27,7 +27,17 @@ export class Witness {
     await response.arrayBuffer();
   }
 
-  /** How often each fault really struck: `swiftpay charge timeout_after` -> 12. */
+  async callbacks(): Promise<{ sent: number; acknowledged: number }> {
+    const response = await fetch(`${this.adminUrl}/_stats`);
+    const { channels } = (await response.json()) as {
+      channels: Record<string, { callbacksSent: number; callbacksAcknowledged: number }>;
+    };
+    const { callbacksSent: sent = 0, callbacksAcknowledged: acknowledged = 0 } =
+      channels['unionlink'] ?? {};
+    return { sent, acknowledged };
+  }
+
+  /** How often faults really struck. */
   async faultsThatStruck(): Promise<number> {
     const response = await fetch(`${this.adminUrl}/_faults`);
     const { hits } = (await response.json()) as { hits?: unknown };

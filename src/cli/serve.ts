@@ -1,0 +1,74 @@
+import type { AddressInfo } from 'node:net';
+import type { Command } from 'commander';
+import type { Services } from '../composition-root.js';
+import { createHttpServer } from '../http/server.js';
+import { pendingMigrations } from '../store/migrate.js';
+import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
+import { exitCodes } from './exit-codes.js';
+import { CliError } from './failure.js';
+import { openServices } from './session.js';
+import { stopSignal, within } from './shutdown.js';
+import { startWork } from './worker.js';
+
+interface ServeOptions extends CommonOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly worker?: boolean;
+  readonly drain: number;
+}
+
+type Server = ReturnType<typeof createHttpServer>;
+
+export function serveCommand(): Command {
+  return command('serve', 'the HTTP API, and the address that channels call back')
+    .option('--host <host>', 'where to listen; RECOUP_HTTP_HOST unless given')
+    .option('--port <port>', 'RECOUP_HTTP_PORT unless given; 0: any', asWhole(0, 65_535))
+    .option('--worker', 'collect batches, ask and resume in the same process')
+    .option('--drain <seconds>', 'how long to finish what is under way', asWhole(0, 600), 30)
+    .action(
+      run<ServeOptions>(async (options) => {
+        const services = await openServices({ ...options, name: 'api', stays: true });
+        const server = createHttpServer({
+          ...services,
+          pendingMigrations: () => pendingMigrations(services.database),
+        });
+        const url = await listen(server, services, options);
+        if (options.worker === true) startWork(services);
+        const ready = { ready: true, url, docs: `${url}/docs`, pid: process.pid };
+        if (options.json === true) {
+          await print(JSON.stringify({ ...ready, instance_id: services.instanceId }));
+        } else tell(`Recoup listens at ${url}; the API is described at ${url}/docs`);
+        const signal = await stopSignal();
+        const closed = server.close().then(() => services.close());
+        const drained = await within(options.drain * 1_000, closed);
+        return {
+          json: { stopped: true, signal, drained },
+          text: drained ? 'stopped' : 'stopped; what was under way is resumed by others',
+          exitCode: drained ? exitCodes.done : exitCodes.open,
+        };
+      }),
+    );
+}
+
+async function listen(server: Server, services: Services, options: ServeOptions): Promise<string> {
+  const { config } = services;
+  const host = options.host ?? config.httpHost;
+  const port = options.port ?? config.httpPort;
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    await server.close();
+    await services.close();
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!/^(EADDR|EACCES)/.test(code)) throw error;
+    throw new CliError(
+      'address_in_use',
+      `Cannot listen at ${host}:${port}: ${code}.`,
+      'Choose another with --port or RECOUP_HTTP_PORT; 0 takes any that is free.',
+      exitCodes.unavailable,
+    );
+  }
+  const bound = server.server.address() as AddressInfo;
+  const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return `http://${name}:${bound.port}`;
+}
