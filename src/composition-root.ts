@@ -342,6 +342,7 @@ function bindIntake(container: Container, { config, log, clock }: Basics, worker
         workerId,
         inFlightMax: config.batchInFlight,
         idleMs: 500,
+        claimMs: config.batchClaimMs,
       }),
     [BatchStore, DeductionDesk],
   );

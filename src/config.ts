@@ -30,6 +30,8 @@ const schema = z.object({
   RECOUP_LOCK_LEASE_MS: whole(1_000, 600_000).default(60_000),
   RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(64),
   RECOUP_BATCH_IN_FLIGHT: whole(1, 5_000).default(256),
+  /** A worker that dies keeps the rows it had claimed from the others for so long. */
+  RECOUP_BATCH_CLAIM_MS: whole(1_000, 3_600_000).default(30_000),
   /** The compensator's sweep: how often, and how old an unfinished task must be. */
   RECOUP_COMPENSATOR_INTERVAL_MS: whole(100, 86_400_000).default(180_000),
   RECOUP_COMPENSATOR_AGE_MS: whole(100, 86_400_000).default(180_000),
@@ -56,6 +58,7 @@ export interface Config {
   readonly lockLeaseMs: number;
   readonly pollConcurrency: number;
   readonly batchInFlight: number;
+  readonly batchClaimMs: number;
   readonly compensatorIntervalMs: number;
   readonly compensatorAgeMs: number;
   readonly compensatorConcurrency: number;
@@ -99,6 +102,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     lockLeaseMs: data.RECOUP_LOCK_LEASE_MS,
     pollConcurrency: data.RECOUP_POLL_CONCURRENCY,
     batchInFlight: data.RECOUP_BATCH_IN_FLIGHT,
+    batchClaimMs: data.RECOUP_BATCH_CLAIM_MS,
     compensatorIntervalMs: data.RECOUP_COMPENSATOR_INTERVAL_MS,
     compensatorAgeMs: data.RECOUP_COMPENSATOR_AGE_MS,
     compensatorConcurrency: data.RECOUP_COMPENSATOR_CONCURRENCY,

@@ -11,11 +11,11 @@ export interface BatchRunnerSettings {
   /** Deductions whose first run has not ended, at most. */
   readonly inFlightMax: number;
   readonly idleMs: number;
+  /** A worker that dies with claimed rows keeps them from the others for so long. */
+  readonly claimMs: number;
 }
 
 const chunkRows = 100;
-/** A worker that dies with claimed rows keeps them from the others for so long. */
-const claimMs = 30_000;
 /** A row that no channel can take for now is looked at again after this. */
 const laterMs = 15_000;
 
@@ -91,7 +91,7 @@ export class BatchRunner {
     return await this.batches.claim(batchId, {
       by: this.settings.workerId,
       nowMs,
-      untilMs: nowMs + claimMs,
+      untilMs: nowMs + this.settings.claimMs,
       limit: Math.min(chunkRows, this.settings.inFlightMax),
     });
   }
