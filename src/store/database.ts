@@ -39,7 +39,6 @@ export function openDatabase(url: string, poolMax: number, log: Log): Database {
       acquireTimeoutMillis: 10_000,
       createRetryIntervalMillis: 200,
       idleTimeoutMillis: 60_000,
-      propagateCreateError: false,
       afterCreate: prepareConnection,
     },
     acquireConnectionTimeout: 10_000,

@@ -1,27 +1,10 @@
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
-import type { DeductionRequest } from '../../src/intake/deduction-desk.js';
 import type { DeductionRecord } from '../../src/intake/records.js';
-import type { NewRepayment } from '../../src/intake/repayment.js';
 import type { TaskId } from '../../src/ids.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-
-export function requestFor(
-  repayment: NewRepayment,
-  fields: Partial<DeductionRequest> = {},
-): DeductionRequest {
-  return {
-    source: 'app',
-    repaymentId: repayment.id,
-    amountMinor: null,
-    requestKey: `test:${repayment.id}:${Math.random()}`,
-    requestDigest: '0'.repeat(64),
-    batchId: null,
-    agent: null,
-    ...fields,
-  };
-}
+import { requestFor } from '../support/requests.js';
 
 describe('a deduction, end to end', () => {
   let environment: TestEnvironment;

@@ -1,0 +1,248 @@
+import { expect } from 'chai';
+import { systemClock } from '../../src/clock.js';
+import { deductionFlow, type DeductionState } from '../../src/engine/deduction.js';
+import type { Entry } from '../../src/engine/entries.js';
+import { fold } from '../../src/engine/flow.js';
+import { StaleWriter, type Append } from '../../src/engine/journal.js';
+import { RecoupError } from '../../src/errors.js';
+import { newTaskId, orderNo, type TaskId } from '../../src/ids.js';
+import type { NewRepayment } from '../../src/intake/repayment.js';
+import { silentLog } from '../../src/log.js';
+import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
+import { SqlJournal } from '../../src/store/sql-journal.js';
+import { place } from '../engine/flow-driver.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+
+describe('the journal on MariaDB', () => {
+  let environment: TestEnvironment;
+  let database: Database;
+  let journal: SqlJournal;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    database = openDatabase(environment.config.databaseUrl, 6, silentLog);
+    journal = new SqlJournal(database, 'Asia/Shanghai', systemClock, silentLog);
+  });
+  after(async () => {
+    await database.destroy();
+    await environment.close();
+  });
+
+  const first = (repayment: NewRepayment, task: TaskId, key = `k:${task}`): Entry[] => [
+    {
+      kind: 'accepted',
+      atMs: 1_800_000_000_123,
+      deduction: {
+        id: task,
+        repaymentId: repayment.id,
+        borrowerId: repayment.borrowerId,
+        amountMinor: repayment.dueMinor,
+        currency: 'CNY',
+        account: repayment.account,
+        source: 'app',
+        requestKey: key,
+        requestDigest: '0'.repeat(64),
+        batchId: null,
+        agent: null,
+        attemptUntilMs: 1_900_000_000_000,
+      },
+    },
+    { kind: 'routed', atMs: 1_800_000_000_124, route: { places: [place('first')], rejected: [] } },
+  ];
+
+  const intent = (repayment: NewRepayment, task: TaskId, attemptNo: number): Entry => ({
+    kind: 'charge_intended',
+    atMs: 1_800_000_000_200,
+    attemptNo,
+    nature: place('first').nature,
+    order: {
+      orderNo: orderNo(task, attemptNo),
+      channelId: place('first').channelId,
+      amountMinor: repayment.dueMinor,
+      currency: 'CNY',
+      account: repayment.account,
+      createdAtMs: 1_800_000_000_200,
+      expiresAtMs: 1_800_000_060_200,
+    },
+  });
+
+  const append = (before: Entry[], entries: Entry[], writer = 'w1'): Append<DeductionState> => {
+    const state = fold(deductionFlow, [...before, ...entries]);
+    if (state === null) throw new Error('no state');
+    return {
+      taskId: state.taskId,
+      kind: 'deduction',
+      afterSeq: before.length,
+      entries,
+      state,
+      wakeAtMs: 1_800_000_001_000,
+      writer,
+    };
+  };
+
+  const codeOf = async (promise: Promise<unknown>): Promise<string> => {
+    try {
+      await promise;
+      return 'resolved';
+    } catch (error) {
+      return error instanceof RecoupError ? error.code : (error as Error).name;
+    }
+  };
+
+  it('gives back what was appended, to the millisecond and the minor unit', async () => {
+    const repayment = await environment.repayment();
+    const task = newTaskId();
+    const entries = first(repayment, task);
+    await journal.append(append([], entries));
+    expect((await journal.load(task))?.entries).to.deep.equal(entries);
+    expect(await journal.load(newTaskId())).to.equal(null);
+  });
+
+  it('refuses a stale writer, and only it, in a group of many', async () => {
+    const tasks = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const repayment = await environment.repayment();
+        return { repayment, task: newTaskId() };
+      }),
+    );
+    await Promise.all(
+      tasks.map(({ repayment, task }) => journal.append(append([], first(repayment, task)))),
+    );
+    const results = await Promise.allSettled(
+      tasks.flatMap(({ repayment, task }, index) => {
+        const before = first(repayment, task);
+        const next = append(before, [intent(repayment, task, 1)], 'mine');
+        // Every fifth task is written by two at once: one of them must lose.
+        const rival = append(before, [intent(repayment, task, 1)], 'rival');
+        return index % 5 === 0
+          ? [journal.append(next), journal.append(rival)]
+          : [journal.append(next)];
+      }),
+    );
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused).to.have.length(12);
+    for (const one of refused) expect(one.reason).to.be.instanceOf(StaleWriter);
+    const rows = await selectRows<{ n: number }>(
+      database,
+      `SELECT COUNT(*) AS n FROM execution_log WHERE seq = 3 AND task_id IN (${tasks
+        .map(() => '?')
+        .join(',')})`,
+      tasks.map(({ task }) => task),
+    );
+    expect(Number(rows[0]?.n)).to.equal(60);
+  });
+
+  it('lets one deduction live on a repayment, whoever is first', async () => {
+    const repayment = await environment.repayment();
+    const rivals = Array.from({ length: 8 }, () => newTaskId());
+    const codes = await Promise.all(
+      rivals.map((task) => codeOf(journal.append(append([], first(repayment, task))))),
+    );
+    expect(codes.filter((code) => code === 'resolved')).to.have.length(1);
+    for (const code of codes.filter((one) => one !== 'resolved')) {
+      expect(['live_deduction_exists', 'amount_exceeds_due']).to.include(code);
+    }
+    const log = await selectRows<{ n: number }>(
+      database,
+      `SELECT COUNT(DISTINCT task_id) AS n FROM execution_log
+       WHERE task_id IN (${rivals.map(() => '?').join(',')})`,
+      rivals,
+    );
+    expect(Number(log[0]?.n), 'nothing of the others was written').to.equal(1);
+  });
+
+  it('names the constraint that refused a deduction', async () => {
+    const repayment = await environment.repayment();
+    const unknown = { ...repayment, id: 'rp_nowhere' as NewRepayment['id'] };
+    expect(await codeOf(journal.append(append([], first(unknown, newTaskId()))))).to.equal(
+      'repayment_unknown',
+    );
+    const more = { ...repayment, dueMinor: (repayment.dueMinor + 1n) as NewRepayment['dueMinor'] };
+    expect(await codeOf(journal.append(append([], first(more, newTaskId()))))).to.equal(
+      'amount_exceeds_due',
+    );
+    const task = newTaskId();
+    await journal.append(append([], first(repayment, task, 'one-key')));
+    const other = await environment.repayment();
+    expect(await codeOf(journal.append(append([], first(other, newTaskId(), 'one-key'))))).to.equal(
+      'request_repeated',
+    );
+  });
+
+  it('finds its own commit again when the confirmation was lost', async function () {
+    this.timeout(20_000);
+    const url = new URL(environment.config.databaseUrl);
+    const proxy = new TcpProxy(url.hostname, Number(url.port));
+    url.port = String(await proxy.listen());
+    const cut = openDatabase(url.href, 4, silentLog);
+    const through = new SqlJournal(cut, 'Asia/Shanghai', systemClock, silentLog);
+    try {
+      const tasks = await Promise.all(
+        Array.from({ length: 20 }, async () => ({
+          repayment: await environment.repayment(),
+          task: newTaskId(),
+        })),
+      );
+      let commits = 0;
+      proxy.cutAfter = (sent) => sent.includes('COMMIT') && (commits += 1) === 1;
+      await Promise.all(
+        tasks.map(({ repayment, task }) =>
+          through.append(append([], first(repayment, task), task)),
+        ),
+      );
+      expect(proxy.cuts, 'a commit whose reply was lost').to.equal(1);
+      for (const { task } of tasks) {
+        expect((await journal.load(task))?.entries).to.have.length(2);
+      }
+    } finally {
+      await cut.destroy();
+      await proxy.close();
+    }
+  });
+
+  it('goes on when the database was away, and says so when it stays away', async function () {
+    this.timeout(20_000);
+    const url = new URL(environment.config.databaseUrl);
+    const proxy = new TcpProxy(url.hostname, Number(url.port));
+    url.port = String(await proxy.listen());
+    const away = openDatabase(url.href, 2, silentLog);
+    const patient = new SqlJournal(away, 'Asia/Shanghai', systemClock, silentLog);
+    const impatient = new SqlJournal(away, 'Asia/Shanghai', systemClock, silentLog, {
+      committers: 1,
+      batchMax: 8,
+      patienceMs: 200,
+    });
+    try {
+      proxy.down = true;
+      const repayment = await environment.repayment();
+      const other = await environment.repayment();
+      const waiting = patient.append(append([], first(repayment, newTaskId())));
+      expect(await codeOf(impatient.append(append([], first(other, newTaskId()))))).to.equal(
+        'journal_unavailable',
+      );
+      proxy.down = false;
+      await waiting;
+    } finally {
+      await away.destroy();
+      await proxy.close();
+    }
+  });
+
+  it('cannot be changed by the application, nor by the owner', async () => {
+    const repayment = await environment.repayment();
+    const task = newTaskId();
+    await journal.append(append([], first(repayment, task)));
+    for (const user of [database, environment.owner]) {
+      for (const sql of [
+        `UPDATE execution_log SET kind = 'settled' WHERE task_id = '${task}'`,
+        `DELETE FROM execution_log WHERE task_id = '${task}'`,
+      ]) {
+        expect(await codeOf(user.raw(sql) as Promise<unknown>), sql).not.to.equal('resolved');
+      }
+    }
+    const truncated = await codeOf(database.raw('TRUNCATE execution_log') as Promise<unknown>);
+    expect(truncated).not.to.equal('resolved');
+  });
+});
