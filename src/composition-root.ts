@@ -17,7 +17,7 @@ import { BatchDesk } from './intake/batch-desk.js';
 import { BatchRunner } from './intake/batch-runner.js';
 import { DeductionDesk } from './intake/deduction-desk.js';
 import { RedisLocks } from './queue/locks.js';
-import { blockingOptions, connectRedis, failFastOptions } from './queue/redis.js';
+import { blockingOptions, connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
 import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
 import { LiveHealth } from './routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from './routing/live-router.js';
@@ -179,7 +179,7 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
     connectRedis(config.redisUrl, failFastOptions, log, 'queue'),
   );
   bind(ids.lockRedis).toResolvedValue(() =>
-    connectRedis(config.redisUrl, failFastOptions, log, 'locks'),
+    connectRedis(config.redisUrl, lockOptions, log, 'locks'),
   );
 
   bindStores(container);

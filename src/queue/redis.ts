@@ -18,6 +18,9 @@ export const failFastOptions: ConnectOptions = {
   retryStrategy,
 };
 
+/** For the locks: a failed try is followed by redlock's clean-up, so it costs this twice. */
+export const lockOptions: ConnectOptions = { ...failFastOptions, commandTimeout: 1_000 };
+
 export function connectRedis(url: string, options: ConnectOptions, log: Log, what: string): Redis {
   const redis = new Redis(url, options);
   let down = false;

@@ -19,7 +19,7 @@ import type { ChannelCalls, Channels, Log } from '../../src/engine/ports.js';
 import { repaymentId, taskId } from '../../src/ids.js';
 import { DeductionDesk } from '../../src/intake/deduction-desk.js';
 import { RedisLocks } from '../../src/queue/locks.js';
-import { connectRedis, failFastOptions } from '../../src/queue/redis.js';
+import { connectRedis, lockOptions } from '../../src/queue/redis.js';
 import { LiveHealth } from '../../src/routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../../src/routing/live-router.js';
 import { termsOf } from '../../src/routing/terms.js';
@@ -77,7 +77,7 @@ async function wire(doom: Doom) {
   const log: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   const config = loadConfig(doom.env);
   const database = openDatabase(config.databaseUrl, 4, log);
-  const redis = connectRedis(config.redisUrl, failFastOptions, log, 'locks');
+  const redis = connectRedis(config.redisUrl, lockOptions, log, 'locks');
   const store = new ChannelStore(database);
   const directory = new ChannelDirectory(store, doom.env, quiet, systemClock, log);
   await directory.refresh();

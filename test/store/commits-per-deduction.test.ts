@@ -37,7 +37,8 @@ describe('what a happy deduction costs, counted at the database', () => {
     const rows = await selectRows<{ sql: string }>(
       owner,
       `SELECT CONVERT(argument USING utf8mb4) AS \`sql\` FROM mysql.general_log
-       WHERE command_type = 'Query' AND user_host LIKE 'recoup_app%' ORDER BY event_time`,
+       WHERE command_type = 'Query' AND user_host LIKE ? ORDER BY event_time`,
+      [`${new URL(environment.config.databaseUrl).username}%`],
     );
     const statements = rows.map((row) => row.sql.trim());
     const starting = (word: RegExp): string[] => statements.filter((sql) => word.test(sql));

@@ -1,0 +1,156 @@
+import { expect } from 'chai';
+import { Compensator } from '../../src/compensation/compensator.js';
+import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { TaskId } from '../../src/ids.js';
+import { silentLog } from '../../src/log.js';
+import { selectRows } from '../../src/store/database.js';
+import { SqlInFlightLog } from '../../src/store/in-flight.js';
+import { until } from '../sandbox/sandbox-process.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+
+describe('the compensator', () => {
+  let environment: TestEnvironment;
+  let services: Services;
+  let deaf: Services;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    services = await environment.compose();
+    deaf = await environment.compose({ wrappers: neverHears });
+  });
+  after(async () => environment.close());
+
+  /** A process that never hears the answer to a charge, though the channel did it. */
+  const neverHears: Wrappers = {
+    channels: (inner) => ({
+      get: (id) => {
+        const channel = inner.get(id);
+        return (
+          channel && {
+            ...channel,
+            async charge(order) {
+              await channel.charge(order);
+              return { kind: 'unknown', why: 'timeout', detail: 'never heard' };
+            },
+          }
+        );
+      },
+    }),
+  };
+
+  /** Deductions whose wake-ups nobody carries out: no poller runs, and Redis is flushed. */
+  async function abandoned(count: number): Promise<TaskId[]> {
+    const tasks = await Promise.all(
+      Array.from({ length: count }, async () => {
+        const repayment = await environment.repayment();
+        const { deductionId, finished } = await deaf.desk.start(requestFor(repayment));
+        expect((await finished).outcome).to.equal('waiting');
+        return deductionId;
+      }),
+    );
+    await environment.flushRedis();
+    return tasks;
+  }
+
+  const sweeper = (instanceId: string, resumed: TaskId[], nowOffsetMs = 0): Compensator =>
+    new Compensator(
+      new SqlInFlightLog(services.database),
+      async (task) => {
+        resumed.push(task);
+        return (await services.executor.run(task)).outcome;
+      },
+      { instanceId, intervalMs: 60_000, ageMs: 180_000, concurrency: 4, keepEndedMs: 3_600_000 },
+      { ...services.clock, nowMs: () => Date.now() + nowOffsetMs },
+      silentLog,
+    );
+
+  it('leaves what is younger than its age, and resumes what is older, from the log', async function () {
+    this.timeout(20_000);
+    const tasks = await abandoned(5);
+    const early: TaskId[] = [];
+    await sweeper('early', early).runOnce();
+    expect(early).to.have.length(0);
+    // The ask is due for real; three minutes later the sweep comes by.
+    await services.clock.sleep(400);
+    const resumed: TaskId[] = [];
+    const report = await sweeper('late', resumed, 190_000).runOnce();
+    expect(resumed.toSorted()).to.deep.equal(tasks.toSorted());
+    expect(report.outcomes).to.deep.equal({ ended: 5 });
+    for (const task of tasks) {
+      const record = await services.deductions.find(task);
+      expect(record?.status).to.equal('succeeded');
+      const charges = (await services.deductions.log(task)).filter(
+        ({ entry }) => entry.kind === 'charge_intended' || entry.kind === 'resend_intended',
+      );
+      expect(charges, 'asked, not charged again').to.have.length(1);
+    }
+  });
+
+  it('shares a sweep among instances: each task is claimed once', async function () {
+    this.timeout(20_000);
+    const tasks = await abandoned(30);
+    await services.clock.sleep(400);
+    const resumed: TaskId[] = [];
+    await Promise.all(['a', 'b', 'c'].map((name) => sweeper(name, resumed, 190_000).runOnce()));
+    expect(resumed).to.have.length(tasks.length);
+    expect(new Set(resumed).size).to.equal(tasks.length);
+  });
+
+  it('is not kept from the others by one task that cannot be resumed', async () => {
+    const tasks = await abandoned(3);
+    await services.clock.sleep(400);
+    const [poisoned] = tasks;
+    const resumed: TaskId[] = [];
+    const compensator = new Compensator(
+      new SqlInFlightLog(services.database),
+      async (task) => {
+        if (task === poisoned) throw new Error('poisoned');
+        resumed.push(task);
+        return (await services.executor.run(task)).outcome;
+      },
+      { instanceId: 'x', intervalMs: 60_000, ageMs: 1, concurrency: 2, keepEndedMs: 3_600_000 },
+      services.clock,
+      silentLog,
+    );
+    const report = await compensator.runOnce();
+    expect(report.outcomes).to.deep.equal({ threw: 1, ended: 2 });
+    expect(resumed).to.have.length(2);
+    expect((await services.deductions.find(poisoned as TaskId))?.status).to.equal('processing');
+    await services.executor.run(poisoned as TaskId);
+  });
+
+  it('purges ended rows by age, and never a row that has not ended', async () => {
+    const [waiting] = await abandoned(1);
+    const later = sweeper('purger', [], 0);
+    const before = await selectRows<{ n: number }>(
+      services.database,
+      'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NOT NULL',
+    );
+    expect(Number(before[0]?.n)).to.be.above(0);
+    expect((await later.runOnce()).purged, 'young ones stay').to.equal(0);
+    const inFlight = new SqlInFlightLog(services.database);
+    const purged = await inFlight.purgeEnded(Date.now() + 60_000, 1_000);
+    expect(purged).to.equal(Number(before[0]?.n));
+    const left = await selectRows<{ task_id: string }>(
+      services.database,
+      'SELECT task_id FROM in_flight',
+    );
+    expect(left.map((row) => row.task_id)).to.deep.equal([waiting]);
+  });
+
+  it('rebuilds the wake-ups that a flush of Redis took, by its own interval', async function () {
+    this.timeout(20_000);
+    const [task] = await abandoned(1);
+    const worker = await environment.compose({
+      config: { compensatorIntervalMs: 200, compensatorAgeMs: 200 },
+    });
+    worker.startPoller();
+    worker.compensator.start();
+    await until('the task to end', async () => {
+      const record = await services.deductions.find(task as TaskId);
+      return record?.status === 'succeeded';
+    });
+  });
+});

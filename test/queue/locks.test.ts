@@ -1,0 +1,96 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { systemClock, type Clock } from '../../src/clock.js';
+import { loadConfig } from '../../src/config.js';
+import { silentLog } from '../../src/log.js';
+import { RedisLocks } from '../../src/queue/locks.js';
+import { connectRedis, lockOptions } from '../../src/queue/redis.js';
+
+describe('a lock on Redis', () => {
+  const { redisUrl } = loadConfig(process.env);
+  const open: Redis[] = [];
+  let offsetMs = 0;
+  const clock: Clock = { ...systemClock, monotonicMs: () => performance.now() + offsetMs };
+
+  function locks(leaseMs = 5_000, url = redisUrl): RedisLocks {
+    const redis = connectRedis(url, lockOptions, silentLog, 'test');
+    open.push(redis);
+    return new RedisLocks(redis, leaseMs, clock, silentLog);
+  }
+
+  let admin: Redis;
+  before(async () => {
+    admin = new Redis(redisUrl);
+    await admin.ping();
+  });
+  beforeEach(async () => {
+    offsetMs = 0;
+    await admin.flushdb();
+  });
+  after(() => {
+    for (const redis of open) redis.disconnect();
+    admin.disconnect();
+  });
+
+  const ready = async (): Promise<RedisLocks> => {
+    const made = locks();
+    const [redis] = open.slice(-1);
+    while (redis?.status !== 'ready') await systemClock.sleep(5);
+    return made;
+  };
+
+  it('is held by one at a time, and free after its release', async () => {
+    const [a, b] = [await ready(), await ready()];
+    const lease = await a.acquire('r1', 0);
+    expect(lease?.remainingMs()).to.be.within(4_000, 5_000);
+    expect(await b.acquire('r1', 0)).to.equal(null);
+    const waiting = b.acquire('r1', 2_000);
+    await lease?.release();
+    expect(await waiting).not.to.equal(null);
+  });
+
+  it('counts the lease on the monotonic clock', async () => {
+    const lease = await (await ready()).acquire('r2', 0);
+    offsetMs = 4_000;
+    expect(lease?.remainingMs()).to.be.below(1_000);
+    await lease?.extend();
+    expect(lease?.remainingMs()).to.be.above(4_000);
+  });
+
+  it('is over when it was flushed: an extension fails, a release does not', async () => {
+    const lease = await (await ready()).acquire('r3', 0);
+    await admin.flushdb();
+    await lease?.extend();
+    expect(lease?.remainingMs()).to.be.at.most(0);
+    await lease?.release();
+  });
+
+  it("does not release what has meanwhile become another's", async () => {
+    const [a, b] = [await ready(), await ready()];
+    const old = await a.acquire('r4', 0);
+    await admin.flushdb();
+    const fresh = await b.acquire('r4', 0);
+    await old?.release();
+    expect(await a.acquire('r4', 0)).to.equal(null);
+    await fresh?.release();
+  });
+
+  it('is granted by the process itself when Redis is away', async () => {
+    const lease = await locks(5_000, 'redis://127.0.0.1:1/0').acquire('r5', 0);
+    expect(lease?.remainingMs()).to.be.above(4_000);
+    await lease?.extend();
+    await lease?.release();
+    expect(lease?.remainingMs()).to.be.at.most(0);
+  });
+
+  it('does not hang on a Redis that is frozen', async function () {
+    this.timeout(15_000);
+    const frozen = await ready();
+    await admin.call('CLIENT', 'PAUSE', '4000', 'ALL');
+    const began = performance.now();
+    const lease = await frozen.acquire('r6', 0);
+    expect(performance.now() - began).to.be.below(3_500);
+    expect(lease).not.to.equal(null);
+    await admin.ping();
+  });
+});
