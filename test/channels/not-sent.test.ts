@@ -48,13 +48,15 @@ describe('The proof that an order was not sent', () => {
   }
 
   it('is given by a refused connection, for each of many at once, without waiting', async () => {
-    const channel = open(`http://127.0.0.1:${await closedPort()}`, { concurrency_max: 8 });
+    const timeouts = { charge_ms: 6_000, query_ms: 6_000, close_ms: 6_000 };
+    const url = `http://127.0.0.1:${await closedPort()}`;
+    const channel = open(url, { concurrency_max: 8, timeouts });
     const startedMs = performance.now();
     const answers = await Promise.all(
       Array.from({ length: 200 }, () => channel.charge(practiceOrder('swiftpay'))),
     );
     for (const answer of answers) expect(answer).to.deep.equal(notSent);
-    expect(performance.now() - startedMs).to.be.below(chargeMs);
+    expect(performance.now() - startedMs).to.be.below(3_000);
   });
 
   it('is given by a name that does not resolve', async () => {
@@ -73,7 +75,7 @@ describe('The proof that an order was not sent', () => {
     const channel = open(`https://127.0.0.1:${server.port}`);
     const startedMs = performance.now();
     expect(await channel.charge(practiceOrder('swiftpay'))).to.deep.equal(notSent);
-    expect(performance.now() - startedMs).to.be.within(chargeMs / 2 - 20, chargeMs - 50);
+    expect(performance.now() - startedMs).to.be.within(chargeMs / 2 - 20, chargeMs * 2);
   });
 
   it('is given when every connection is busy, and the order does not leave later', async () => {
@@ -89,6 +91,21 @@ describe('The proof that an order was not sent', () => {
     await channel.charge(third);
     expect(server.heard).to.include(first.orderNo).and.to.include(third.orderNo);
     expect(server.heard).not.to.include(second.orderNo);
+  });
+
+  it('is given when this process stalls before the first byte, and the order does not leave later', async () => {
+    const server = await serve(() => undefined);
+    const channel = open(`http://127.0.0.1:${server.port}`);
+    const order = practiceOrder('swiftpay');
+    const answer = channel.charge(order);
+    await new Promise((resolve) => process.nextTick(resolve));
+    // The kernel connects meanwhile; the loop learns first that time is up, then that it may send.
+    const until = performance.now() + chargeMs / 2 + 50;
+    while (performance.now() < until);
+    expect(await answer).to.deep.equal(notSent);
+    const next = practiceOrder('swiftpay');
+    await channel.charge(next);
+    expect(server.heard).to.include(next.orderNo).and.not.to.include(order.orderNo);
   });
 
   it('is not given by a reset after the first byte may have left', async () => {

@@ -20,37 +20,44 @@ describe('The book of the sandbox', () => {
 
   it('holds everything that was ever answered, through one SIGKILL after another', async () => {
     const told = new Map<string, string>();
-    for (let life = 0; life < 3; life += 1) {
-      sandbox = await SandboxProcess.start({ bookDir, latencyScale: 0.2 });
-      practice = new Practice(sandbox.ready.env);
-      const alive = { yes: true };
-      const charging = Array.from({ length: 24 }, async (_, lane) => {
-        for (let n = 0; alive.yes; n += 1) {
-          const id = ['swiftpay', 'unionlink', 'oldbank'][(lane + n) % 3]!;
-          const order = practiceOrderOn(id, `tok_ok_${life}_${lane}_${n}`);
-          told.set(order.orderNo, (await practice!.channel(id).charge(order)).kind);
-        }
-      });
-      const before = told.size;
-      await until('some are answered', async () => told.size > before + 150);
-      await sandbox.kill();
-      alive.yes = false;
-      await Promise.all(charging);
-      await practice.shutDown();
-    }
+    for (let life = 0; life < 3; life += 1) await chargeUntilKilled(life, told);
     sandbox = await SandboxProcess.start({ bookDir, latencyScale: 0.2 });
     const booked = new Map((await sandbox.book()).map((order) => [order.orderNo, order]));
     for (const [orderNo, kind] of told) {
       if (kind === 'succeeded') expect(booked.get(orderNo)?.captures).to.have.lengthOf(1);
       if (kind === 'pending') expect(booked.get(orderNo), orderNo).to.not.equal(undefined);
     }
-    expect([...told.values()].filter((kind) => kind === 'succeeded').length).to.be.above(200);
+    expect([...told.values()].filter((kind) => kind === 'succeeded').length).to.be.above(40);
     // What was accepted and not decided is decided after the restart, once.
     await until('everything is decided', async () =>
       (await sandbox!.book()).every(({ state }) => state !== 'executing'),
     );
     for (const { captures } of await sandbox.book()) expect(captures.length).to.be.at.most(1);
-  });
+  }).timeout(60_000);
+
+  /** Kills the sandbox in the midst of two dozen charges at a time. */
+  async function chargeUntilKilled(life: number, told: Map<string, string>): Promise<void> {
+    const killed = await SandboxProcess.start({ bookDir, latencyScale: 0.2 });
+    sandbox = killed;
+    practice = new Practice(killed.ready.env);
+    const before = told.size;
+    let alive = true;
+    const charging = Array.from({ length: 24 }, async (_, lane) => {
+      for (let n = 0; alive; n += 1) {
+        const id = ['swiftpay', 'unionlink', 'oldbank'][(lane + n) % 3]!;
+        const order = practiceOrderOn(id, `tok_ok_${life}_${lane}_${n}`);
+        told.set(order.orderNo, (await practice!.channel(id).charge(order)).kind);
+      }
+    });
+    try {
+      await until('some are answered', async () => told.size > before + 100, 15_000);
+      await killed.kill();
+    } finally {
+      alive = false;
+      await Promise.all(charging);
+      await practice.shutDown();
+    }
+  }
 
   it('comes back at the same addresses, with the same keys', async () => {
     sandbox = await SandboxProcess.start({ bookDir });

@@ -70,13 +70,13 @@ describe('The sandbox keeps the promises of each nature', () => {
           fault: 'late_effect',
           orderNo,
           nth: 1,
-          params: { delay_ms: 250, answer: 'server_error' },
+          params: { delay_ms: 700, answer: 'server_error' },
         },
       ]);
       expect(await swiftpay.charge(order)).to.include({ kind: 'unknown' });
       expect(await swiftpay.query(order)).to.deep.equal({ kind: 'not_found' });
       expect(await swiftpay.charge(order)).to.include({ kind: 'succeeded' });
-      await new Promise((resolve) => setTimeout(resolve, 350));
+      await new Promise((resolve) => setTimeout(resolve, 800));
       expect(await captures(order)).to.equal(1);
     });
   });
@@ -136,7 +136,9 @@ describe('The sandbox keeps the promises of each nature', () => {
       expect(await swiftpay.query(order)).to.deep.equal({ kind: 'not_found' });
       const startedMs = performance.now();
       await until('it is visible', async () => (await swiftpay.query(order)).kind === 'succeeded');
-      expect(performance.now() - startedMs).to.be.below(swiftpay.profile.nature.visibility_ms);
+      expect(performance.now() - startedMs).to.be.below(
+        swiftpay.profile.nature.visibility_ms + 1_000,
+      );
     });
   });
 
@@ -161,7 +163,7 @@ describe('The sandbox keeps the promises of each nature', () => {
           operation: 'charge',
           fault: 'late_effect',
           orderNo,
-          params: { delay_ms: 200, answer: 'reset' },
+          params: { delay_ms: 700, answer: 'reset' },
         },
       ]);
       expect(await unionlink.charge(order)).to.include({ kind: 'unknown' });

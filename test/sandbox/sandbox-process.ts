@@ -116,7 +116,7 @@ export class SandboxProcess {
 export async function until<T>(
   what: string,
   ask: () => Promise<T | null | undefined | false>,
-  withinMs = 5_000,
+  withinMs = 8_000,
 ): Promise<T> {
   const endsAtMs = performance.now() + withinMs;
   for (;;) {
