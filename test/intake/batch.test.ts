@@ -1,0 +1,191 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Services } from '../../src/composition-root.js';
+import type { TaskId } from '../../src/ids.js';
+import { dueColumns } from '../../src/intake/due-file.js';
+import { selectRows } from '../../src/store/database.js';
+import { until } from '../sandbox/sandbox-process.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+
+describe('a batch', () => {
+  let environment: TestEnvironment;
+  let services: Services;
+  let folder: string;
+  let files = 0;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    services = await environment.compose();
+    folder = await mkdtemp(join(tmpdir(), 'recoup-batch-'));
+  });
+  after(async () => {
+    await environment.close();
+    await rm(folder, { recursive: true });
+  });
+
+  const row = (id: string, amount = '100.00', bank = 'ICBC'): string =>
+    `${id},bw_${id},${bank},tok_ok_${id},1234,CNY,${amount},2026-11-22`;
+
+  async function file(rows: readonly string[]): Promise<string> {
+    files += 1;
+    const path = join(folder, `due-${files}.csv`);
+    await writeFile(path, `${dueColumns.join(',')}\n${rows.join('\n')}\n`);
+    return path;
+  }
+
+  const run = async (by: Services, id: TaskId): Promise<void> => {
+    by.startPoller();
+    by.batchRunner.start();
+    await until(
+      `the end of batch ${id}`,
+      async () => (await by.batches.find(id))?.state === 'done',
+      20_000,
+    );
+  };
+
+  const rejected = async (id: TaskId): Promise<string[]> =>
+    (await services.batches.rejected(id, 0, 100)).map((one) => `${one.lineNo} ${one.code}`);
+
+  it('collects its rows, reports the bad ones, and runs no row twice', async function () {
+    this.timeout(30_000);
+    const taken = await environment.repayment();
+    const path = await file([
+      row('b1_1'),
+      row('b1_2'),
+      row('b1_1'),
+      row('b1_3', 'nonsense'),
+      row('b1_4', '100.00', 'NOBANK'),
+      row(taken.id, '7.00'),
+      row('b1_5'),
+    ]);
+    const { batch, known } = await services.batchDesk.load(path, 'first');
+    expect(known).to.equal(false);
+    expect(batch).to.include({ state: 'running', rowsTotal: 7, rowsRejected: 3 });
+    const worker = await environment.compose();
+    await run(worker, batch.id);
+    expect(await rejected(batch.id)).to.deep.equal([
+      '4 row_duplicate',
+      '5 row_invalid',
+      '6 bank_unknown',
+      '7 repayment_mismatch',
+    ]);
+    const progress = await services.batches.progress(batch.id);
+    expect(progress).to.include({ pending: 0, started: 3, succeeded: 3, collectedMinor: 30_000n });
+
+    const again = await services.batchDesk.load(path, 'first');
+    expect(again).to.include({ known: true });
+    expect(again.batch.id, 'the same file is the same batch').to.equal(batch.id);
+    const meant = await services.batchDesk.load(path, 'first', 'really');
+    await run(worker, meant.batch.id);
+    expect(await rejected(meant.batch.id)).to.include.members(['2 repayment_settled']);
+    const counted = await selectRows<{ n: number }>(
+      services.database,
+      `SELECT COUNT(*) AS n FROM deduction WHERE repayment_id IN ('b1_1', 'b1_2', 'b1_5')`,
+    );
+    expect(Number(counted[0]?.n)).to.equal(3);
+    await worker.close();
+  });
+
+  it('is shared by workers, and rows of a dead one are found again, not charged again', async function () {
+    this.timeout(40_000);
+    const path = await file(Array.from({ length: 120 }, (_, n) => row(`b2_${n}`)));
+    const { batch } = await services.batchDesk.load(path, 'second');
+    // A worker that claimed rows and started them, and died before it could mark them.
+    const items = await services.batches.claim(batch.id, {
+      by: 'dead',
+      nowMs: Date.now(),
+      untilMs: Date.now() + 1_500,
+      limit: 40,
+    });
+    for (const { repayment } of items.slice(0, 10)) {
+      const { finished } = await services.desk.start({
+        source: 'batch',
+        repaymentId: repayment.id,
+        amountMinor: null,
+        requestKey: `batch:${batch.id}:${repayment.id}`,
+        requestDigest: '0'.repeat(64),
+        batchId: batch.id,
+        agent: null,
+      });
+      await finished;
+    }
+    const workers = [await environment.compose(), await environment.compose()];
+    await Promise.all(workers.map((worker) => run(worker, batch.id)));
+    const progress = await services.batches.progress(batch.id);
+    expect(progress).to.include({ started: 120, succeeded: 120, rejected: 0 });
+    const captured = (await environment.sandbox.book()).flatMap((order) => order.captures);
+    const orders = new Set((await environment.sandbox.book()).map((order) => order.orderNo));
+    expect(captured.length).to.be.at.most(orders.size);
+    await Promise.all(workers.map((worker) => worker.close()));
+  });
+
+  it('starts no further row while it is paused, and goes on when resumed', async function () {
+    this.timeout(30_000);
+    const path = await file(Array.from({ length: 30 }, (_, n) => row(`b3_${n}`)));
+    const { batch } = await services.batchDesk.load(path, 'third');
+    expect((await services.batchDesk.pause(batch.id)).state).to.equal('paused');
+    const worker = await environment.compose();
+    worker.startPoller();
+    worker.batchRunner.start();
+    const other = await file([row('b3_other')]);
+    const beside = await services.batchDesk.load(other, 'beside');
+    await run(worker, beside.batch.id);
+    expect((await services.batches.progress(batch.id)).pending, 'nothing was started').to.equal(30);
+    await services.batchDesk.resume(batch.id);
+    await run(worker, batch.id);
+    expect(await services.batches.progress(batch.id)).to.include({ succeeded: 30 });
+    const error: unknown = await services.batchDesk.pause(batch.id).catch((e: unknown) => e);
+    expect(error).to.have.property('code', 'batch_state');
+    await worker.close();
+  });
+
+  it('keeps a row that no channel can take for now, instead of giving it up', async function () {
+    this.timeout(30_000);
+    for (const id of ['swiftpay', 'unionlink', 'oldbank']) {
+      await services.channelStore.setPaused(id as never, true, Date.now());
+    }
+    const path = await file([row('b4_1')]);
+    const { batch } = await services.batchDesk.load(path, 'fourth');
+    const worker = await environment.compose();
+    expect(await worker.batchRunner.runOnce(batch)).to.equal(1);
+    expect(await services.batches.progress(batch.id)).to.include({ pending: 1, rejected: 0 });
+    for (const id of ['swiftpay', 'unionlink', 'oldbank']) {
+      await services.channelStore.setPaused(id as never, false, Date.now());
+    }
+    await worker.close();
+  });
+
+  it('takes the repayments due on a date, once', async function () {
+    this.timeout(30_000);
+    const dueDate = '2031-05-05';
+    await environment.repayment({ dueDate });
+    await environment.repayment({ dueDate });
+    const { batch } = await services.batchDesk.loadDue(dueDate);
+    expect(batch.rowsTotal).to.equal(2);
+    expect((await services.batchDesk.loadDue(dueDate)).batch.id).to.equal(batch.id);
+    const worker = await environment.compose();
+    await run(worker, batch.id);
+    expect(await services.batches.progress(batch.id)).to.include({ succeeded: 2 });
+    await worker.close();
+  });
+
+  it('meets a live deduction of another caller with a conflict that names it', async function () {
+    this.timeout(30_000);
+    const account = { token: 'tok_ok_live_1', bankCode: 'PSBC', last4: '1111' };
+    await environment.sandbox.setFaults([
+      { channel: 'unionlink', operation: 'query', fault: 'http_5xx_before' },
+    ]);
+    const repayment = await environment.repayment({ account });
+    const { deductionId } = await services.desk.start(requestFor(repayment));
+    const rival: unknown = await services.desk
+      .start(requestFor(repayment, { source: 'agent', agent: { name: 'Li', reason: 'called' } }))
+      .catch((e: unknown) => e);
+    expect(rival).to.have.property('code', 'live_deduction_exists');
+    expect(rival).to.have.nested.property('details.deduction_id', deductionId);
+    await environment.sandbox.clearFaults();
+  });
+});
