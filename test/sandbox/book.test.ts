@@ -41,9 +41,9 @@ describe('The book of the sandbox', () => {
     sandbox = killed;
     practice = new Practice(killed.ready.env);
     const before = told.size;
-    let alive = true;
+    const state = { killed: false };
     const charging = Array.from({ length: 24 }, async (_, lane) => {
-      for (let n = 0; alive; n += 1) {
+      for (let n = 0; !state.killed; n += 1) {
         const id = ['swiftpay', 'unionlink', 'oldbank'][(lane + n) % 3]!;
         const order = practiceOrderOn(id, `tok_ok_${life}_${lane}_${n}`);
         told.set(order.orderNo, (await practice!.channel(id).charge(order)).kind);
@@ -53,7 +53,7 @@ describe('The book of the sandbox', () => {
       await until('some are answered', async () => told.size > before + 100, 15_000);
       await killed.kill();
     } finally {
-      alive = false;
+      state.killed = true;
       await Promise.all(charging);
       await practice.shutDown();
     }
