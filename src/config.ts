@@ -29,7 +29,8 @@ const schema = z.object({
   RECOUP_DATABASE_POOL: whole(1, 200).default(10),
   RECOUP_LOCK_LEASE_MS: whole(1_000, 600_000).default(60_000),
   RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(64),
-  RECOUP_BATCH_IN_FLIGHT: whole(1, 5_000).default(256),
+  /** Below what the channels allow at once (`concurrency_max`): more would only wait for a connection. */
+  RECOUP_BATCH_IN_FLIGHT: whole(1, 5_000).default(128),
   /** A worker that dies keeps the rows it had claimed from the others for so long. */
   RECOUP_BATCH_CLAIM_MS: whole(1_000, 3_600_000).default(30_000),
   /** The compensator's sweep: how often, and how old an unfinished task must be. */
