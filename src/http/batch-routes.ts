@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
 import { isTaskId } from '../ids.js';
 import type { LoadedBatch } from '../intake/batch-desk.js';
@@ -70,12 +71,20 @@ function loadBatch(app: App, { batchDesk, batches, config }: HttpServices): void
       const { body } = request;
       const loaded = await loads.pass(async () => {
         if (body instanceof Readable) return await upload(request, body);
-        const { business_date, again } = body as { business_date: string; again?: string };
+        const { business_date, again } = named(body);
         return await batchDesk.loadDue(business_date, again);
       });
       return await answer(loaded, reply);
     },
   });
+}
+
+/** Without a content type there is no body, and no schema that says so. */
+function named(body: unknown): z.output<typeof requests.batchBody> {
+  const parsed = requests.batchBody.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const message = 'a JSON object, or a file as text/csv';
+  throw new RecoupError('invalid_request', { problems: [{ in: 'body', field: '', message }] });
 }
 
 function readBatch(app: App, { batchDesk, batches }: HttpServices): void {

@@ -167,7 +167,7 @@ function refuse(
   }
   reply
     .code(coded.status)
-    .headers(problemHeaders(coded))
+    .headers({ ...problemHeaders(coded), 'x-request-id': request.id })
     .serializer((text: string) => text)
     .send(JSON.stringify(problemOf(coded, request.id)));
 }

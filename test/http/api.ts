@@ -28,7 +28,7 @@ export interface Call {
   readonly as?: Role | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON, a text or bytes as they are. */
-  readonly body?: object | string;
+  readonly body?: object | string | Buffer;
   readonly signal?: AbortSignal;
 }
 
@@ -105,7 +105,7 @@ export class Api {
   }
 
   async call(method: string, path: string, { as, headers, body, signal }: Call = {}) {
-    const isObject = typeof body === 'object';
+    const isObject = typeof body === 'object' && !Buffer.isBuffer(body);
     const response = await fetch(`${this.base}${path}`, {
       method,
       redirect: 'manual',
@@ -114,7 +114,9 @@ export class Api {
         ...(isObject ? { 'content-type': 'application/json' } : {}),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: isObject ? JSON.stringify(body) : body }),
+      ...(body === undefined
+        ? {}
+        : { body: isObject ? JSON.stringify(body) : (body as string | Uint8Array<ArrayBuffer>) }),
       ...(signal === undefined ? {} : { signal }),
     });
     const text = await response.text();
