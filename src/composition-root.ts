@@ -220,7 +220,16 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
     [ids.journal, ids.locks, ids.channels, LiveRouter, ids.wakeUps],
   );
   bindIntake(container, { config, log, clock }, instanceId);
-  bind(Compensator).toResolvedValue(
+  bindCompensator(container, { config, log, clock }, instanceId);
+  return container;
+}
+
+function bindCompensator(
+  container: Container,
+  { config, log, clock }: Basics,
+  instanceId: string,
+): void {
+  container.bind(Compensator).toResolvedValue(
     (inFlight: SqlInFlightLog, executor: Executor<DeductionState>) =>
       new Compensator(
         inFlight,
@@ -237,7 +246,6 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
       ),
     [SqlInFlightLog, Executor],
   );
-  return container;
 }
 
 function bindStores(container: Container): void {

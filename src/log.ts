@@ -1,5 +1,12 @@
 import winston from 'winston';
-import type { Log } from './engine/ports.js';
+
+/** Structured logging; `fields` must hold no secret and no account token. */
+export interface Log {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
 
 /**
  * JSON lines on stderr: stdout belongs to results. Whoever logs gives ids and codes, never tokens,

@@ -6,9 +6,9 @@ import type { Route, RouteRequest } from './route.js';
 /** What the executor needs of a channel. No call rejects; each ends within its time-out. */
 export interface ChannelCalls {
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
-  charge(order: Order): Promise<ChargeAnswer>;
-  query(order: Order): Promise<QueryAnswer>;
-  close?(order: Order): Promise<CloseAnswer>;
+  readonly charge: (order: Order) => Promise<ChargeAnswer>;
+  readonly query: (order: Order) => Promise<QueryAnswer>;
+  readonly close?: (order: Order) => Promise<CloseAnswer>;
 }
 
 export interface Channels {
@@ -40,10 +40,4 @@ export interface WakeUps {
   schedule(taskId: TaskId, atMs: number): Promise<void>;
 }
 
-/** Structured logging; `fields` must hold no secret and no account token. */
-export interface Log {
-  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
+export type { Log } from '../log.js';

@@ -190,7 +190,6 @@ export class BatchStore implements Batches {
        WHERE batch_id = ? GROUP BY status`,
       [batchId],
     );
-    const count = (rows: readonly { n: number | string }[]): number => Number(rows[0]?.n ?? 0);
     const inState = (state: string): number => count(items.filter((row) => row.state === state));
     const having = (status: string) => deductions.filter((row) => row.status === status);
     return {
@@ -241,3 +240,5 @@ const itemUpdate: BulkUpdate = {
     claimed_until: 'DATETIME(3)',
   },
 };
+
+const count = (rows: readonly { n: number | string }[]): number => Number(rows[0]?.n ?? 0);

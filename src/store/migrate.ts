@@ -48,7 +48,8 @@ const options: Knex.MigratorConfig = {
 export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promise<string[]> {
   const database = openDatabase(ownerUrl, 2, log);
   try {
-    const holder = (await database.client.acquireConnection()) as unknown;
+    const client = database.client as KnexClient;
+    const holder = await client.acquireConnection();
     try {
       await onConnection(database, holder, `SELECT GET_LOCK('recoup_migrate', 60)`);
       await freeStaleLock(database);
@@ -57,11 +58,17 @@ export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promi
       return applied.map((name) => name.replace(/\.js$/, ''));
     } finally {
       await onConnection(database, holder, `SELECT RELEASE_LOCK('recoup_migrate')`);
-      await database.client.releaseConnection(holder);
+      await client.releaseConnection(holder);
     }
   } finally {
     await database.destroy();
   }
+}
+
+/** The part of knex's client that its types leave out. */
+interface KnexClient {
+  acquireConnection(): Promise<unknown>;
+  releaseConnection(connection: unknown): Promise<void>;
 }
 
 async function onConnection(database: Database, connection: unknown, sql: string): Promise<void> {
@@ -88,7 +95,7 @@ export async function pendingMigrations(database: Database): Promise<string[]> {
     const { errno } = error as { errno?: number };
     if (errno !== noSuchTable && errno !== denied) throw error;
   }
-  return all.map(source.getMigrationName).filter((name) => !done.includes(name));
+  return all.map((file) => source.getMigrationName(file)).filter((name) => !done.includes(name));
 }
 
 /** Append-only means it (rule 11): no UPDATE, no DELETE and no DDL for the application. */

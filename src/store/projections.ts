@@ -4,7 +4,7 @@
  * moves by differences, each in the transaction of the entry that causes it.
  */
 import type { Attempt } from '../engine/attempt.js';
-import { statusOf, type Case, type DeductionState } from '../engine/deduction.js';
+import { statusOf, type Case, type DeductionState } from '../engine/deduction-state.js';
 import type { Entry } from '../engine/entries.js';
 import type { Append } from '../engine/journal.js';
 import { businessDate } from '../business-date.js';

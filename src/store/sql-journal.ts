@@ -69,79 +69,29 @@ export class SqlJournal implements Journal<DeductionState> {
     await this.#commits.add({ append, log, projected: project(append, this.zone) });
   }
 
+  /** Rows in key order, and the log first: a stale writer is found out before it touches more. */
   async #write(writes: readonly Write[]): Promise<void> {
-    const of = (pick: (projected: Projected) => Row | null): Row[] =>
-      writes.map((write) => pick(write.projected)).filter((row) => row !== null);
-    const ofEach = (pick: (projected: Projected) => readonly Row[]): Row[] =>
-      writes.flatMap((write) => pick(write.projected));
-    await this.database.transaction(async (transaction) => {
-      // The log first: a stale writer is found out before it touches anything else.
-      await insertRows(
-        transaction,
-        'execution_log',
-        byKey(
-          writes.flatMap((write) => write.log),
-          'task_id',
-        ),
-      );
-      await insertRows(
-        transaction,
-        'deduction',
-        byKey(
-          of((p) => p.deductionInsert),
-          'id',
-        ),
-      );
-      await update(
-        transaction,
-        deductionUpdate,
-        of((p) => p.deductionUpdate),
-      );
-      await update(
-        transaction,
-        attemptUpdate,
-        ofEach((p) => p.attemptUpdates),
-      );
-      await insertRows(
-        transaction,
-        'attempt',
-        byKey(
-          ofEach((p) => p.attemptInserts),
-          'task_id',
-        ),
-      );
-      await insertRows(
-        transaction,
-        'in_flight',
-        byKey(
-          of((p) => p.inFlightInsert),
-          'task_id',
-        ),
-      );
-      await update(
-        transaction,
-        inFlightUpdate,
-        of((p) => p.inFlightUpdate),
-      );
-      await insertRows(
-        transaction,
-        'review_case',
-        byKey(
-          ofEach((p) => p.caseInserts),
-          'task_id',
-        ),
-      );
-      await update(
-        transaction,
-        caseUpdate,
-        ofEach((p) => p.caseUpdates),
-      );
-      await insertRows(
-        transaction,
-        'outbox',
-        ofEach((p) => p.outbox),
-      );
-      await update(transaction, repaymentUpdate, summed(of((p) => p.repaymentDelta)));
+    const log = writes.flatMap((write) => write.log);
+    const all = writes.map((write) => write.projected);
+    await this.database.transaction(async (trx) => {
+      const insert = async (table: string, key: string, rows: readonly Row[]): Promise<void> =>
+        await insertRows(trx, table, byKey(rows, key));
+      await insert('execution_log', 'task_id', log);
+      await insert('deduction', 'id', present(all.map((p) => p.deductionInsert)));
+      await update(trx, deductionUpdate, present(all.map((p) => p.deductionUpdate)));
+      const tried = all.flatMap((p) => p.attemptUpdates);
+      await update(trx, attemptUpdate, tried);
+      const intended = all.flatMap((p) => p.attemptInserts);
+      await insert('attempt', 'task_id', intended);
+      await insert('in_flight', 'task_id', present(all.map((p) => p.inFlightInsert)));
+      await update(trx, inFlightUpdate, present(all.map((p) => p.inFlightUpdate)));
+      const opened = all.flatMap((p) => p.caseInserts);
+      await insert('review_case', 'task_id', opened);
+      const closed = all.flatMap((p) => p.caseUpdates);
+      await update(trx, caseUpdate, closed);
+      const messages = all.flatMap((p) => p.outbox);
+      await insert('outbox', 'message_key', messages);
+      await update(trx, repaymentUpdate, summed(present(all.map((p) => p.repaymentDelta))));
     });
   }
 
@@ -224,6 +174,8 @@ async function update(
     throw new Error(`${rows.length - found} rows of ${how.table} are missing`);
   }
 }
+
+const present = (rows: readonly (Row | null)[]): Row[] => rows.filter((row) => row !== null);
 
 function byKey(rows: readonly Row[], key: string): readonly Row[] {
   return rows.toSorted((a, b) => (String(a[key]) < String(b[key]) ? -1 : 1));

@@ -107,7 +107,7 @@ describe('the executor', () => {
         channels: (real) => ({
           get: (id) => {
             charges += id === 'oldbank' ? 1 : 0;
-            return id === 'oldbank' ? inner.channels(real as never).get(id as never) : real.get(id);
+            return id === 'oldbank' ? inner.channels(real).get(id as never) : real.get(id);
           },
         }),
       },

@@ -5,6 +5,7 @@ import { loadConfig } from '../../src/config.js';
 import { silentLog } from '../../src/log.js';
 import { RedisLocks } from '../../src/queue/locks.js';
 import { connectRedis, lockOptions } from '../../src/queue/redis.js';
+import { until } from '../sandbox/sandbox-process.js';
 
 describe('a lock on Redis', () => {
   const { redisUrl } = loadConfig(process.env);
@@ -34,8 +35,7 @@ describe('a lock on Redis', () => {
 
   const ready = async (): Promise<RedisLocks> => {
     const made = locks();
-    const [redis] = open.slice(-1);
-    while (redis?.status !== 'ready') await systemClock.sleep(5);
+    await until('redis', async () => open.at(-1)?.status === 'ready');
     return made;
   };
 

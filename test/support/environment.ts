@@ -9,7 +9,7 @@ import { loadProfiles, type LoadedProfile } from '../../src/channels/load-profil
 import { compose, type Services, type Wrappers } from '../../src/composition-root.js';
 import { loadConfig, type Config } from '../../src/config.js';
 import type { Log } from '../../src/engine/ports.js';
-import { repaymentId, type RepaymentId } from '../../src/ids.js';
+import { repaymentId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
 import { amountMinor } from '../../src/money.js';
@@ -120,7 +120,7 @@ export function someRepayment(fields: Partial<NewRepayment> = {}): NewRepayment 
   repayments += 1;
   const suffix = `${process.pid}_${repayments}`;
   return {
-    id: repaymentId(`rp_${suffix}`) as RepaymentId,
+    id: repaymentId(`rp_${suffix}`),
     borrowerId: `bw_${suffix}`,
     currency: 'CNY',
     dueMinor: amountMinor(120_000),
