@@ -2,33 +2,39 @@
 /** The `recoup` command. Each command stands in a file of its own under cli/. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { batchCommand } from './cli/batch.js';
-import { channelsCommand } from './cli/channels.js';
 import { exitCodes } from './cli/exit-codes.js';
-import { migrateCommand } from './cli/migrate.js';
-import { sandboxCommand } from './cli/sandbox.js';
-import { serveCommand } from './cli/serve.js';
-import { workerCommand } from './cli/worker.js';
+
+/** Only what is asked for is loaded: a queue and an API take a second that `recoup sandbox` has not. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./cli/serve.js')).serveCommand(),
+  worker: async () => (await import('./cli/worker.js')).workerCommand(),
+  migrate: async () => (await import('./cli/migrate.js')).migrateCommand(),
+  doctor: async () => (await import('./cli/doctor.js')).doctorCommand(),
+  deduct: async () => (await import('./cli/deduct.js')).deductCommand(),
+  show: async () => (await import('./cli/show.js')).showCommand(),
+  list: async () => (await import('./cli/list.js')).listCommand(),
+  cases: async () => (await import('./cli/cases.js')).casesCommand(),
+  ask: async () => (await import('./cli/ask.js')).askCommand(),
+  batch: async () => (await import('./cli/batch.js')).batchCommand(),
+  repayments: async () => (await import('./cli/repayments.js')).repaymentsCommand(),
+  channels: async () => (await import('./cli/channels.js')).channelsCommand(),
+  routes: async () => (await import('./cli/routes.js')).routesCommand(),
+  keys: async () => (await import('./cli/keys.js')).keysCommand(),
+  sandbox: async () => (await import('./cli/sandbox.js')).sandboxCommand(),
+};
 
 const exitCodeHelp = `
 Exit codes: 0 done, or collected · 1 internal error · 2 bad usage or input, nothing was done ·
 3 the deduction failed · 4 not known yet: under way, for review, or interrupted · 5 unavailable, repeat`;
 
-function program(): Command {
+async function program(wanted: string | undefined): Promise<Command> {
   const recoup = new Command('recoup')
     .description('Collects loan repayments through payment channels: never twice, never lost.')
     .version(version())
     .addHelpText('after', exitCodeHelp);
-  for (const one of [
-    serveCommand(),
-    workerCommand(),
-    migrateCommand(),
-    batchCommand(),
-    channelsCommand(),
-    sandboxCommand(),
-  ]) {
-    recoup.addCommand(one);
-  }
+  const one = Object.hasOwn(commands, wanted ?? '') ? commands[wanted ?? ''] : undefined;
+  const loaders = one === undefined ? Object.values(commands) : [one];
+  for (const load of loaders) recoup.addCommand(await load());
   return recoup;
 }
 
@@ -45,13 +51,18 @@ function exitAsUsage(self: Command): void {
 }
 
 async function main(): Promise<void> {
-  const recoup = program();
+  const recoup = await program(process.argv[2]);
   exitAsUsage(recoup);
   try {
     await recoup.parseAsync();
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? exitCodes.done : exitCodes.refused;
+    if (process.exitCode !== exitCodes.done && process.argv.includes('--json')) {
+      const { message: title } = error;
+      const usage = { code: 'bad_usage', title, action: 'See --help.', details: {} };
+      process.stdout.write(`${JSON.stringify({ error: usage })}\n`);
+    }
   }
 }
 

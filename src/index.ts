@@ -116,7 +116,9 @@ export interface Recoup {
   startWorker(): void;
   /** Brings the schema up to date; returns what was applied. */
   migrate(): Promise<readonly string[]>;
-  /** Takes nothing new, waits for what is under way, and lets every connection go. */
+  /** Resolves when no run that `deduct` started is under way in this process. */
+  settle(): Promise<void>;
+  /** Waits for what is under way, and lets every connection go. */
   close(): Promise<void>;
 }
 
@@ -269,8 +271,12 @@ class EmbeddedRecoup implements Recoup {
     return await migrate(config.migrationUrl, config.databaseUrl, log);
   }
 
+  async settle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+  }
+
   async close(): Promise<void> {
-    await Promise.allSettled(this.#underWay);
+    await this.settle();
     await this.services.close();
   }
 

@@ -56,6 +56,15 @@ export function failureOf(error: unknown): Failure {
       exitCode: exitCodes.refused,
     };
   }
+  if (errno !== undefined && refusals.has(errno)) {
+    return {
+      code: 'database_refused',
+      title: 'The database refuses the user, or has no such database.',
+      action: 'Correct RECOUP_DATABASE_URL and RECOUP_MIGRATION_URL, or run `recoup migrate`.',
+      details: { why: code ?? errno },
+      exitCode: exitCodes.refused,
+    };
+  }
   if (isStoreAway(error)) {
     return {
       code: 'store_unavailable',
@@ -78,6 +87,9 @@ function exitCodeOf(code: ErrorCode): ExitCode {
   if (code === 'internal') return exitCodes.internal;
   return passing.has(code) ? exitCodes.unavailable : exitCodes.refused;
 }
+
+/** Database denied, wrong password, no such database, command or column denied. */
+const refusals = new Set([1044, 1045, 1049, 1142, 1227, 1698]);
 
 function isStoreAway(error: unknown): boolean {
   const { code = '', name = '', message = '' } = error as Partial<Error & { code: string }>;

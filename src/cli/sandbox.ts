@@ -13,7 +13,7 @@ interface SandboxCommandOptions extends CommonOptions {
   readonly faults?: string;
   readonly latencyScale: number;
   readonly callbackUrl?: string;
-  readonly envFile?: string;
+  readonly writeEnv?: string;
 }
 
 export function sandboxCommand(): Command {
@@ -33,7 +33,7 @@ export function sandboxCommand(): Command {
     .option('--faults <file>', 'rules as JSON, or `realistic` for a bad day')
     .option('--latency-scale <factor>', 'multiplies how long banks think; 0: at once', asFactor, 1)
     .option('--callback-url <url>', 'where unionlink calls back')
-    .option('--env-file <file>', 'write the environment for recoup there, readable by you alone')
+    .option('--write-env <file>', 'write the environment for recoup there, readable by you alone')
     .action(
       run<SandboxCommandOptions>(async (options) => {
         const { book, port, host, seed, latencyScale, callbackUrl } = options;
@@ -46,8 +46,8 @@ export function sandboxCommand(): Command {
           ...(await faultsFrom(options.faults)),
           ...(callbackUrl === undefined ? {} : { callbackUrls: { unionlink: callbackUrl } }),
         });
-        if (options.envFile !== undefined) {
-          await writeFile(options.envFile, `${exports(ready.env).join('\n')}\n`, { mode: 0o600 });
+        if (options.writeEnv !== undefined) {
+          await writeFile(options.writeEnv, `${exports(ready.env).join('\n')}\n`, { mode: 0o600 });
         }
         if (options.json === true) await print(JSON.stringify(ready));
         else {

@@ -1,0 +1,34 @@
+import { userInfo } from 'node:os';
+import type { Command } from 'commander';
+import { RecoupError } from '../errors.js';
+import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
+import { outcomeOf } from './deduct.js';
+import { withServices } from './session.js';
+import type { Services } from '../composition-root.js';
+import type { TaskId } from '../ids.js';
+
+interface AskOptions extends CommonOptions {
+  readonly by: string;
+}
+
+export function askCommand(): Command {
+  return command('ask', 'ask the channel about a deduction now; its poll schedule starts anew')
+    .argument('<id>', 'the deduction', asDeductionId)
+    .option('--by <name>', 'who wants to know; kept for the audit', userInfo().username)
+    .action(
+      run<AskOptions>((options, [id = '']) =>
+        withServices(options, (services) => ask(services, id as TaskId, options.by)),
+      ),
+    );
+}
+
+async function ask(services: Services, id: TaskId, by: string): Promise<Result> {
+  const { access, clock, deductions, executor } = services;
+  if ((await deductions.find(id)) === null) throw new RecoupError('deduction_unknown');
+  await access.audit({ actor: by, action: 'ask', subject: id, detail: '' }, clock.nowMs());
+  const { outcome } = await executor.run(id, { kind: 'ask', by });
+  if (outcome === 'busy') throw new RecoupError('busy', { deduction_id: id });
+  const deduction = await deductions.find(id);
+  if (deduction === null) throw new RecoupError('deduction_unknown');
+  return outcomeOf(deduction);
+}

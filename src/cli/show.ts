@@ -1,0 +1,134 @@
+import type { Command } from 'commander';
+import { assertNever } from '../assert.js';
+import type { Entry } from '../engine/entries.js';
+import type { Answer } from '../engine/reply.js';
+import { RecoupError } from '../errors.js';
+import { attemptView, caseView, deductionView, logEntryView } from '../http/views.js';
+import { embed, type DeductionStory } from '../index.js';
+import { formatDecimalAmount } from '../money.js';
+import { asDeductionId, command, run, type CommonOptions } from './command.js';
+import { outcomeLine } from './deduct.js';
+import { withServices } from './session.js';
+import { table } from './table.js';
+
+export function showCommand(): Command {
+  return command('show', 'a deduction, its attempts, and its log as a story')
+    .argument('<id>', 'as printed by `deduct` or `list`', asDeductionId)
+    .action(
+      run<CommonOptions>((options, [id = '']) =>
+        withServices(options, async (services) => {
+          const story = await embed(services, 'cli').show(id);
+          if (story === null) throw new RecoupError('deduction_unknown');
+          return {
+            json: {
+              deduction: deductionView(story.deduction),
+              attempts: story.attempts.map(attemptView),
+              cases: story.cases.map(caseView),
+              log: story.log.map(logEntryView),
+            },
+            text: storyText(story),
+          };
+        }),
+      ),
+    );
+}
+
+function storyText({ deduction, attempts, cases, log }: DeductionStory): string {
+  const { repaymentId, borrowerId, bankCode, accountLast4, source, agentName } = deduction;
+  const by = agentName === null ? '' : ` by ${agentName}: ${deduction.agentReason}`;
+  const attemptRows = attempts.map((one) => [
+    String(one.attemptNo),
+    one.channelId,
+    one.orderNo,
+    one.status,
+    one.declineCode ?? one.proof ?? one.unknownWhy ?? one.channelRef ?? '',
+  ]);
+  const caseLines = cases.map(
+    (one) =>
+      `case ${one.caseNo}: ${one.reason}, ${one.closedAt === null ? 'open' : 'closed'}; ` +
+      one.evidence,
+  );
+  return [
+    `deduction ${deduction.id}`,
+    outcomeLine(deduction),
+    `repayment ${repaymentId}, borrower ${borrowerId}, ${bankCode} …${accountLast4}`,
+    `asked for by ${source}${by}`,
+    '',
+    table(['attempt', 'channel', 'order number', 'status', ''], attemptRows),
+    ...caseLines,
+    '',
+    ...timeline(log),
+  ].join('\n');
+}
+
+function timeline(log: DeductionStory['log']): string[] {
+  const beganMs = log[0]?.entry.atMs ?? 0;
+  let before = '';
+  return log.map(({ seq, writer, entry }) => {
+    const sinceMs = entry.atMs - beganMs;
+    const since = sinceMs < 100_000 ? `${(sinceMs / 1_000).toFixed(3)} s` : `${sinceMs / 1_000} s`;
+    const name = writer.replace(/\.\d+$/, '');
+    const hand = name === before ? '' : `   [${name}]`;
+    before = name;
+    return `${String(seq).padStart(3)}  +${since.padStart(10)}  ${told(entry)}${hand}`;
+  });
+}
+
+/** An entry in words. */
+export function told(entry: Entry): string {
+  switch (entry.kind) {
+    case 'accepted':
+      return `accepted ${formatDecimalAmount(entry.deduction.amountMinor)}`;
+    case 'routed':
+      return routed(entry.route);
+    case 'charge_intended':
+      return `about to charge ${entry.order.channelId} under ${entry.order.orderNo}`;
+    case 'resend_intended':
+      return `about to send order ${entry.attemptNo} again, byte-identical`;
+    case 'close_intended':
+      return `about to close order ${entry.attemptNo} for ever`;
+    case 'taken_over':
+      return `taken over in mid-call by ${entry.by}: ask before acting`;
+    case 'replied':
+      return `${entry.via}: ${answered(entry.answer)}`;
+    case 'not_executed':
+      return `proven not executed: ${entry.proof}`;
+    case 'settled':
+      return `settled: ${formatDecimalAmount(entry.amountMinor)} by ${entry.channelId}`;
+    case 'failed':
+      return `failed: ${entry.code} (${entry.detail})`;
+    case 'case_opened':
+      return `case ${entry.caseNo} opened: ${entry.reason}; ${entry.evidence}`;
+    case 'case_closed':
+      return `case ${entry.caseNo} closed: ${entry.resolution}`;
+    case 'ask_requested':
+      return `${entry.by} wants the channel asked again`;
+    default:
+      return assertNever(entry);
+  }
+}
+
+function routed({ places, rejected }: Extract<Entry, { kind: 'routed' }>['route']): string {
+  const plan = places.map(({ channelId }) => channelId).join(', then ') || 'no channel';
+  const not = rejected.map(({ channelId, reason }) => `${channelId}: ${reason}`).join('; ');
+  return `routed to ${plan}${not === '' ? '' : ` (not ${not})`}`;
+}
+
+function answered(answer: Answer): string {
+  switch (answer.kind) {
+    case 'succeeded':
+      return `succeeded, ${answer.channelRef}`;
+    case 'declined':
+      return `declined: ${answer.code} (${answer.channelCode} ${answer.message}), ${answer.scope}`;
+    case 'unknown':
+      return `unknown: ${answer.why} (${answer.detail})`;
+    case 'not_executed':
+      return `not executed: ${answer.proof}`;
+    case 'mismatch':
+      return `mismatch: ${answer.field} is ${answer.theirs}, ours is ${answer.ours}`;
+    case 'refused':
+      return `refused: ${answer.detail}`;
+    default:
+      return answer.kind.replace('_', ' ');
+  }
+}
