@@ -91,9 +91,10 @@ export async function pendingMigrations(database: Database): Promise<string[]> {
     done = rows.map((row) => row.name);
   } catch (error) {
     const noSuchTable = 1146;
-    const denied = 1142;
-    const { errno } = error as { errno?: number };
-    if (errno !== noSuchTable && errno !== denied) throw error;
+    // Before the first migration the application's user has no right on anything.
+    const denied = [1142, 1044];
+    const { errno = 0 } = error as { errno?: number };
+    if (errno !== noSuchTable && !denied.includes(errno)) throw error;
   }
   return all.map((file) => source.getMigrationName(file)).filter((name) => !done.includes(name));
 }
