@@ -125,12 +125,15 @@ function readHeader(
     names.length > dueColumns.length ? [...dueColumns, amountColumn] : dueColumns;
   const fits = names.length === wanted.length && wanted.every((name) => names.includes(name));
   if (!fits)
-    throw new RecoupError('csv_headers', { ...expected(), found: printable(names.join(',')) });
+    throw new RecoupError('csv_headers', {
+      ...expected(),
+      found: names.map(shown).join(',').slice(0, 200),
+    });
   return names;
 }
 
-/** What somebody else's file says is shown as ASCII, and not at length. */
-const printable = (text: string): string => text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+/** Only what looks like a column's name: without a header the first line holds accounts. */
+const shown = (name: string): string => (/^[A-Za-z_ ]{1,32}$/.test(name) ? name : '?');
 
 function readRow(record: readonly Buffer[], columns: readonly string[], lineNo: number): ReadRow {
   const bad = (code: ErrorCode, detail: string): ReadRow => ({ bad: { lineNo, code, detail } });
