@@ -129,13 +129,16 @@ function hooks(app: FastifyInstance, { services, closing }: HttpContext): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (closing.aborted) {
-      reply.header('connection', 'close');
       throw new RecoupError('overloaded', { detail: 'This process is closing.' });
     }
     const encoding = request.headers['content-encoding'] ?? 'identity';
     if (encoding !== 'identity') {
       throw new RecoupError('unsupported_media_type', { detail: 'Send the body uncompressed.' });
     }
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection kept alive would keep the closing server, too.
+    if (closing.aborted) reply.header('connection', 'close');
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
