@@ -7,10 +7,10 @@ export async function checkDatabase(database: Database): Promise<Finding[]> {
     database,
     'SELECT VERSION() AS version, @@global.innodb_flush_log_at_trx_commit AS flush',
   );
-  const { version = '', flush = 0 } = row ?? {};
+  const { version = '', flush } = row ?? {};
   return [
     versionFinding(version),
-    durableFinding(flush),
+    durableFinding(Number(flush)),
     await isolationFinding(database, version),
   ];
 }

@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: 'demo' },
     'latency-scale': { type: 'string', default: '1' },
     /** For the whole run; past it the demo says what is stuck. */
-    'deadline-seconds': { type: 'string', default: '150' },
+    'deadline-seconds': { type: 'string', default: '240' },
   },
 });
 
@@ -88,16 +88,14 @@ async function collect(
   daemons: Daemon[],
 ): Promise<{ found: Findings; kept: Kept }> {
   const base: Environment = { ...process.env, ...corner.env, ...shortened, ...pace };
-  await runRecoup(['migrate'], base);
-  const sandbox = await startSandbox(base, folder, daemons);
+  const [sandbox] = await Promise.all([startSandbox(base, folder, daemons), prepareDatabase(base)]);
   const env: Environment = { ...base, ...sandbox.env };
   const witness = new Witness(sandbox.admin);
-  await runRecoup(['channels', 'import', example('channels.demo.yaml')], env);
   say(`sandbox channels at ${Object.values(sandbox.channels).join(', ')}, with faults`);
   const deadlineMs = startedMs + Number(options['deadline-seconds']) * 1_000;
   const stage: Stage = { database, corner, env, folder, daemons, say, deadlineMs };
-  const api = await startApi(stage, witness);
-  const [victim, other] = await Promise.all([
+  const [api, victim, other] = await Promise.all([
+    startApi(stage, witness),
     startWorker(stage, 'worker-1'),
     startWorker(stage, 'worker-2'),
   ]);
@@ -125,6 +123,11 @@ async function startSandbox(
   const daemon = Daemon.start('sandbox', args, env, folder);
   daemons.push(daemon);
   return await daemon.ready<SandboxReady>();
+}
+
+async function prepareDatabase(env: Environment): Promise<void> {
+  await runRecoup(['migrate'], env);
+  await runRecoup(['channels', 'import', example('channels.demo.yaml')], env);
 }
 
 async function startApi(stage: Stage, witness: Witness): Promise<string> {

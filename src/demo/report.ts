@@ -162,8 +162,8 @@ function remarks({ callbacks, faults }: Findings): string[] {
   return [
     `${faults} faults struck at the channels (time-outs, lost answers, late effects, garbage, 5xx).`,
     `unionlink called back ${callbacks.sent} times; ${callbacks.acknowledged} were taken in.`,
-    'For this demo the compensator came every second for tasks 7 s overdue (usually every three',
-    'minutes, after three minutes), locks were leased for 6 s (usually 60 s), rows of a batch claimed',
+    'For this demo the compensator came every second for tasks 5 s overdue (usually every three',
+    'minutes, after three minutes), locks were leased for 5 s (usually 60 s), rows of a batch claimed',
     'for 8 s (usually 30 s), and the channels’ schedules and expiries were seconds',
     '(examples/channels.demo.yaml).',
   ];

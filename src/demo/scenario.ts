@@ -6,9 +6,10 @@ import type { Corner } from './surroundings.js';
 /** Times that are minutes in production and seconds here; the report says so. */
 export const shortened = {
   RECOUP_COMPENSATOR_INTERVAL_MS: '1000',
-  RECOUP_COMPENSATOR_AGE_MS: '7000',
-  /** Still longer than the longest call and its margin. */
-  RECOUP_LOCK_LEASE_MS: '6000',
+  /** Not less than the lease: a sweep must not come while a dead worker's locks still hold. */
+  RECOUP_COMPENSATOR_AGE_MS: '5000',
+  /** Longer than the longest call and its margin. */
+  RECOUP_LOCK_LEASE_MS: '5000',
   RECOUP_BATCH_CLAIM_MS: '8000',
 } as const;
 
@@ -18,7 +19,7 @@ export const pace = { RECOUP_BATCH_IN_FLIGHT: '24' } as const;
 const killAtShare = 0.3;
 const flushAtShare = 0.6;
 const replaceAfterMs = 1_500;
-const lookMs = 25;
+const lookMs = 50;
 /** After the last outcome: whatever a channel still does late would show by then. */
 const aftermathMs = 3_000;
 
