@@ -45,7 +45,11 @@ export class DeductionDesk {
     private readonly router: Router,
     private readonly executor: Executor<DeductionState>,
     private readonly clock: Clock,
-    private readonly settings: { readonly attemptWindowMs: number },
+    private readonly settings: {
+      readonly attemptWindowMs: number;
+      /** For the simulator, where the same seed must give the same ids. */
+      readonly newTaskId?: () => TaskId;
+    },
   ) {}
 
   /**
@@ -94,7 +98,7 @@ export class DeductionDesk {
 
   #deduction(request: DeductionRequest, repayment: Repayment, amountMinor: AmountMinor): Deduction {
     return {
-      id: newTaskId(),
+      id: (this.settings.newTaskId ?? newTaskId)(),
       repaymentId: repayment.id,
       borrowerId: repayment.borrowerId,
       amountMinor,
