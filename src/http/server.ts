@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -40,6 +41,8 @@ export function createHttpServer(
   { runsMax = runsMaxUsual }: HttpOptions = {},
 ): FastifyInstance {
   const closing = new AbortController();
+  // As many as there are callers who wait.
+  setMaxListeners(0, closing.signal);
   const gate = new RunGate(runsMax);
   const watch = new OutcomeWatch(services.deductions, services.clock, services.log);
   const context = new HttpContext(services, gate, watch, closing.signal);

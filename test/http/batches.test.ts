@@ -1,7 +1,8 @@
 import { expect } from 'chai';
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { until } from '../sandbox/sandbox-process.js';
 import { Api, type Answer, type Json } from './api.js';
 
@@ -23,12 +24,23 @@ const csv = (...lines: string[]): string => `${lines.join('\n')}\n`;
 describe('POST /v1/batches', () => {
   let api: Api;
 
+  // A folder for temporary files that nobody else leaves anything in.
+  const usualTmp = process.env['TMPDIR'];
+  let ownTmp: string;
+
   before(async function () {
     this.timeout(30_000);
+    ownTmp = await mkdtemp(join(tmpdir(), 'recoup-test-'));
+    process.env['TMPDIR'] = ownTmp;
     api = await Api.start({ config: { uploadLimitBytes: 200_000, batchInFlight: 4 } });
     api.services.batchRunner.start();
   });
-  after(async () => api.close());
+  after(async () => {
+    if (usualTmp === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = usualTmp;
+    await rm(ownTmp, { recursive: true });
+    await api.close();
+  });
 
   const upload = async (body: string | Buffer, query = '', as: 'batch' | 'operator' = 'batch') =>
     await api.call('POST', `/v1/batches${query}`, {
