@@ -290,6 +290,7 @@ function bindRouting(
         },
         clock,
         log,
+        config.lockLeaseMs * 0.99 - leaseMarginMs,
       ),
     [ChannelStore, LiveHealth],
   );

@@ -42,6 +42,8 @@ export class ChannelDirectory implements Channels {
     private readonly observer: ChannelObserver,
     private readonly clock: Clock,
     private readonly log: Log,
+    /** The longest a call may take: the lease must cover it. Longer, and no call would be made. */
+    private readonly callMsMax: number,
   ) {}
 
   get(id: ChannelId): Channel | undefined {
@@ -82,6 +84,12 @@ export class ChannelDirectory implements Channels {
   #tryOpen(channelId: ChannelId, profileJson: string): OpenChannel | null {
     try {
       const profile = parseProfile(JSON.parse(profileJson));
+      const callMs = Math.max(...Object.values(profile.timeouts));
+      if (callMs > this.callMsMax) {
+        throw new Error(
+          `a time-out of ${callMs} ms is not covered by the lock's lease: raise RECOUP_LOCK_LEASE_MS`,
+        );
+      }
       return openChannel(profile, this.env, { observer: this.observer, clock: this.clock });
     } catch (error) {
       const why = String(error);

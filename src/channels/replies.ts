@@ -117,7 +117,8 @@ export function orderAnswer(
   }
   const missing = missingOf(fields, echoed[meaning.reply]);
   if (missing !== null) return incomplete(fields, missing);
-  const channelRef = fields.channelRef === null ? null : clip(fields.channelRef, 64);
+  const channelRef =
+    fields.channelRef === null ? null : fields.channelRef.slice(0, 128).toWellFormed();
   switch (meaning.reply) {
     case 'succeeded':
       return { kind: 'succeeded', channelRef: channelRef ?? '' };
@@ -204,7 +205,7 @@ export function mismatchOf(
 }
 
 function clip(text: string, max: number): string {
-  return text.length <= max ? text : `${text.slice(0, max - 1)}…`;
+  return (text.length <= max ? text : `${text.slice(0, max - 1)}…`).toWellFormed();
 }
 
 /** A channel's words, for people: short, printable, and without anything like a card number. */

@@ -69,18 +69,27 @@ export class Compensator {
   async runOnce(): Promise<SweepReport> {
     const outcomes: Partial<Record<RunOutcome | 'threw', number>> = {};
     let claimed = 0;
+    // One moment for the whole sweep: what it has claimed is not claimed by it again, so it ends.
+    const nowMs = this.clock.nowMs();
     for (;;) {
-      const page = await this.#claim();
+      const page = await this.#claim(nowMs);
       claimed += page.length;
       await this.#resumeAll(page, outcomes);
       if (page.length < pageSize || this.#stop.signal.aborted) break;
     }
-    const before = this.clock.nowMs() - this.settings.keepEndedMs;
-    return { claimed, outcomes, purged: await this.inFlight.purgeEnded(before, purgePage) };
+    return { claimed, outcomes, purged: await this.#purge(nowMs - this.settings.keepEndedMs) };
   }
 
-  async #claim(): Promise<readonly TaskId[]> {
-    const nowMs = this.clock.nowMs();
+  async #purge(endedBeforeMs: number): Promise<number> {
+    let purged = 0;
+    for (;;) {
+      const page = await this.inFlight.purgeEnded(endedBeforeMs, purgePage);
+      purged += page;
+      if (page < purgePage || this.#stop.signal.aborted) return purged;
+    }
+  }
+
+  async #claim(nowMs: number): Promise<readonly TaskId[]> {
     return await this.inFlight.claimOverdue({
       overdueAtMs: nowMs - this.settings.ageMs,
       nowMs,
@@ -97,6 +106,7 @@ export class Compensator {
     const left = [...page];
     const lane = async (): Promise<void> => {
       for (let task = left.shift(); task !== undefined; task = left.shift()) {
+        if (this.#stop.signal.aborted) return;
         const outcome = await this.#resumeOne(task);
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
       }

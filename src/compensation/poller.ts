@@ -3,8 +3,9 @@ import type { RunOutcome } from '../engine/executor.js';
 import type { Log, WakeUps } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
 
-/** A record in use is tried again after this; the one who uses it may be about to end it. */
-const busyMs = 1_000;
+/** A run that could not do its work is tried again after this; the compensator is far slower. */
+const againMs = 1_000;
+const unfinished: readonly RunOutcome[] = ['busy', 'lease_lost', 'overtaken'];
 
 /**
  * Carries out a wake-up: runs the task, which asks its channel if an ask is due. When to ask next is
@@ -19,7 +20,7 @@ export function poller(
   return async (taskId) => {
     try {
       const outcome = await resume(taskId);
-      if (outcome === 'busy') await wakeUps.schedule(taskId, clock.nowMs() + busyMs);
+      if (unfinished.includes(outcome)) await wakeUps.schedule(taskId, clock.nowMs() + againMs);
     } catch (error) {
       // The compensator finds it: the in-flight row is as overdue as before.
       log.warn('wake-up came to nothing', { task_id: taskId, why: String(error) });

@@ -117,7 +117,8 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
     case 'unknown':
       return askLater({ ...open, unknownWhy: answer.why }, entry);
     case 'mismatch':
-      return askLater(open, entry);
+      // It speaks of our order, if not well: the channel knows it.
+      return askLater({ ...open, seen: open.seen || answer.field !== 'order_no' }, entry);
     default:
       return assertNever(answer);
   }
@@ -147,13 +148,12 @@ export const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): A
 
 /** Plans the next ask: by the schedule, and once more when a "not found" would be proof. */
 function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
-  const { nature, order } = attempt;
+  const { nature } = attempt;
   const asks = attempt.asks + (entry.via === 'query' ? 1 : 0);
   const pause = nature.pollScheduleMs[asks];
-  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
-  const proofMs =
-    nature.honoursExpiry && !attempt.seen && entry.atMs < deadAtMs ? deadAtMs : Infinity;
-  const nextAskMs = Math.min(pause === undefined ? Infinity : entry.atMs + pause, proofMs);
+  const proofMs = nature.honoursExpiry && !attempt.seen ? nextProofMs(attempt, asks, entry) : null;
+  const scheduledMs = pause === undefined ? Infinity : entry.atMs + pause;
+  const nextAskMs = Math.min(scheduledMs, proofMs ?? Infinity);
   const stillNotFound = entry.answer.kind === 'not_found' ? attempt.notFoundSentAtMs : null;
   return {
     ...attempt,
@@ -161,4 +161,16 @@ function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
     notFoundSentAtMs: stillNotFound,
     nextAskMs: Number.isFinite(nextAskMs) ? nextAskMs : null,
   };
+}
+
+/** Asks past the end of the schedule, where one more answer would be proof. */
+const proofAsksMax = 5;
+
+/** When to ask for the sake of the proof by time: at its moment, and again if that went unheard. */
+function nextProofMs(attempt: Attempt, asks: number, entry: EntryOf<'replied'>): number | null {
+  const { nature, order } = attempt;
+  const deadAtMs = order.expiresAtMs + nature.visibilityMs;
+  if (entry.atMs < deadAtMs) return deadAtMs;
+  const lastPauseMs = nature.pollScheduleMs.at(-1) ?? 0;
+  return asks < nature.pollScheduleMs.length + proofAsksMax ? entry.atMs + lastPauseMs : null;
 }

@@ -17,6 +17,8 @@ export interface Case {
   readonly closed: { readonly atMs: number; readonly resolution: string } | null;
 }
 
+type Suspicion = Omit<EntryOf<'case_opened'>, 'kind' | 'atMs' | 'caseNo'>;
+
 export interface DeductionState extends TaskState {
   readonly deduction: Deduction;
   readonly acceptedAtMs: number;
@@ -24,7 +26,7 @@ export interface DeductionState extends TaskState {
   readonly attempts: readonly Attempt[];
   readonly cases: readonly Case[];
   /** Seen in the log and not yet laid before a person. */
-  readonly suspicion: Omit<EntryOf<'case_opened'>, 'kind' | 'atMs' | 'caseNo'> | null;
+  readonly suspicions: readonly Suspicion[];
   readonly end:
     | { readonly kind: 'succeeded'; readonly atMs: number; readonly attemptNo: number }
     | {
@@ -69,7 +71,7 @@ export function evolve(state: DeductionState | null, entry: Entry): DeductionSta
       route: null,
       attempts: [],
       cases: [],
-      suspicion: null,
+      suspicions: [],
       end: null,
     };
   }
@@ -104,7 +106,10 @@ export function evolve(state: DeductionState | null, entry: Entry): DeductionSta
     case 'case_opened': {
       const { caseNo: no, reason, attemptNo, evidence, atMs: openedAtMs } = entry;
       const opened: Case = { no, reason, attemptNo, evidence, openedAtMs, closed: null };
-      return { ...moved, suspicion: null, cases: [...state.cases, opened] };
+      const suspicions = state.suspicions.filter(
+        (one) => one.reason !== reason || one.attemptNo !== attemptNo,
+      );
+      return { ...moved, suspicions, cases: [...state.cases, opened] };
     }
     case 'case_closed':
       return {
@@ -172,7 +177,9 @@ function evolveReply(state: DeductionState, entry: EntryOf<'replied'>): Deductio
   const openCall = state.openCall?.attemptNo === entry.attemptNo ? null : state.openCall;
   const evolved = withAttempt({ ...state, openCall }, entry.attemptNo, (a) => answered(a, entry));
   const suspicion = suspect(state, before, entry);
-  return suspicion === null ? evolved : { ...evolved, suspicion };
+  return suspicion === null
+    ? evolved
+    : { ...evolved, suspicions: [...state.suspicions, suspicion] };
 }
 
 /** What in a reply a person should see (rules 9 and 10). */
@@ -180,7 +187,7 @@ function suspect(
   state: DeductionState,
   before: Attempt,
   { answer, via }: EntryOf<'replied'>,
-): DeductionState['suspicion'] {
+): Suspicion | null {
   const attemptNo = before.no;
   if (answer.kind === 'mismatch') {
     if (hasCase(state, 'mismatch', attemptNo)) return null;

@@ -38,17 +38,18 @@ export const deductionFlow: Flow<DeductionState> = {
 };
 
 function next(state: DeductionState, nowMs: number): Step {
-  if (state.suspicion !== null) {
+  const [suspicion] = state.suspicions;
+  if (suspicion !== undefined) {
     const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
-    return { kind: 'record', entries: [{ ...opened, ...state.suspicion }] };
+    return { kind: 'record', entries: [{ ...opened, ...suspicion }] };
   }
-  if (state.end !== null) return { kind: 'stop', reason: 'ended' };
+  if (state.end !== null) return tidyUp(state, nowMs);
 
   const live = state.attempts.find(isLive);
   if (live !== undefined) return settleOutcome(state, live, nowMs);
 
   const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
-  if (captured !== undefined) return settle(state, captured, nowMs);
+  if (captured !== undefined) return settle(captured, nowMs);
 
   return startAttempt(state, nowMs);
 }
@@ -57,15 +58,10 @@ function next(state: DeductionState, nowMs: number): Step {
 function startAttempt(state: DeductionState, nowMs: number): Step {
   const last = state.attempts.at(-1);
   if (last?.decline?.scope === 'final') {
-    return fail(state, last.decline.code, last.decline.message, nowMs);
+    return fail(last.decline.code, last.decline.message, nowMs);
   }
   if (nowMs >= state.deduction.attemptUntilMs) {
-    return fail(
-      state,
-      'deadline_passed',
-      'no new attempt starts this long after the request',
-      nowMs,
-    );
+    return fail('deadline_passed', 'no new attempt starts this long after the request', nowMs);
   }
   const { deduction, route } = state;
   const tried = state.attempts.map((attempt) => attempt.order.channelId);
@@ -89,7 +85,7 @@ function startAttempt(state: DeductionState, nowMs: number): Step {
       last === undefined
         ? ['no_eligible_channel', 'no channel can take this deduction']
         : ['channels_exhausted', last.decline?.message ?? 'no channel executed the order'];
-    return fail(state, code, detail, nowMs);
+    return fail(code, detail, nowMs);
   }
   return charge(state, place, nowMs);
 }
@@ -121,6 +117,7 @@ function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Ste
   // The executor takes an open call over before it asks what comes next.
   invariant(state.openCall === null, 'an open call was not taken over');
   const { nature, order, no: attemptNo } = live;
+  const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
 
   const proof = proofOfDeath(live);
   if (proof !== null) {
@@ -131,7 +128,9 @@ function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Ste
       const intent: Entry = { kind: 'close_intended', atMs: nowMs, attemptNo };
       return { kind: 'close', intent, attemptNo, order };
     }
-    if (nature.idempotent && (!nature.honoursExpiry || nowMs < order.expiresAtMs)) {
+    // Nothing more is sent once the money is known to have moved through another attempt.
+    const mayExecute = !nature.honoursExpiry || nowMs < order.expiresAtMs;
+    if (nature.idempotent && mayExecute && captured === undefined) {
       const intent: Entry = { kind: 'resend_intended', atMs: nowMs, attemptNo };
       return { kind: 'charge', intent, attemptNo, order };
     }
@@ -141,7 +140,10 @@ function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Ste
       ? { kind: 'wait', untilMs: live.nextAskMs }
       : { kind: 'query', attemptNo, order };
   }
-  if (openCase(state, 'outcome_unknown', attemptNo)) return { kind: 'stop', reason: 'review' };
+  if (openCase(state, 'outcome_unknown', attemptNo)) {
+    // What was captured is credited all the same; the case about the other attempt stays open.
+    return captured === undefined ? { kind: 'stop', reason: 'review' } : settle(captured, nowMs);
+  }
   const evidence = `asked ${live.asks} times, last known as ${live.status}; no definite answer`;
   const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
   return {
@@ -150,7 +152,7 @@ function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Ste
   };
 }
 
-function settle(state: DeductionState, captured: Attempt, nowMs: number): Step {
+function settle(captured: Attempt, nowMs: number): Step {
   const { orderNo: order, channelId, amountMinor } = captured.order;
   const settled: Entry = {
     kind: 'settled',
@@ -160,25 +162,25 @@ function settle(state: DeductionState, captured: Attempt, nowMs: number): Step {
     orderNo: order,
     amountMinor,
   };
-  return {
-    kind: 'record',
-    entries: [settled, ...closeAnswered(state, nowMs, 'the channel answered: succeeded')],
-  };
+  return { kind: 'record', entries: [settled] };
 }
 
-function fail(state: DeductionState, code: string, detail: string, nowMs: number): Step {
-  const failed: Entry = { kind: 'failed', atMs: nowMs, code, detail };
-  return {
-    kind: 'record',
-    entries: [failed, ...closeAnswered(state, nowMs, 'the outcome is known')],
-  };
+function fail(code: string, detail: string, nowMs: number): Step {
+  return { kind: 'record', entries: [{ kind: 'failed', atMs: nowMs, code, detail }] };
 }
 
-/** A definite answer settles the cases that were open for want of one. */
-function closeAnswered(state: DeductionState, nowMs: number, resolution: string): Entry[] {
-  return state.cases
-    .filter((one) => one.closed === null && one.reason === 'outcome_unknown')
-    .map((one) => ({ kind: 'case_closed', atMs: nowMs, caseNo: one.no, resolution }));
+/** The deduction has ended; what is left is to close the cases that a definite answer settled. */
+function tidyUp(state: DeductionState, nowMs: number): Step {
+  const live = state.attempts.find(isLive);
+  const resolution = 'the outcome is known';
+  const [first, ...others] = state.cases
+    .filter(({ closed, reason }) => closed === null && reason === 'outcome_unknown')
+    .filter(({ attemptNo }) => attemptNo !== live?.no)
+    .map(({ no: caseNo }): Entry => ({ kind: 'case_closed', atMs: nowMs, caseNo, resolution }));
+  if (first !== undefined) return { kind: 'record', entries: [first, ...others] };
+  // Another attempt was captured, this one is a person's case, and the person wants it asked again.
+  const asked = live !== undefined && live.nextAskMs !== null;
+  return asked ? settleOutcome(state, live, nowMs) : { kind: 'stop', reason: 'ended' };
 }
 
 function receive(state: DeductionState, evidence: Evidence, nowMs: number): readonly Entry[] {

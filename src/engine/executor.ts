@@ -133,10 +133,15 @@ export class Executor<S extends TaskState> {
   }
 
   async #advance(run: Run<S>): Promise<RunResult<S>> {
-    for (let steps = 0; steps < stepsMax; steps += 1) {
-      const step = this.parts.flow.next(run.state, this.parts.clock.nowMs());
-      const outcome = await this.#perform(run, step);
-      if (outcome !== null) return { outcome, state: run.state };
+    try {
+      for (let steps = 0; steps < stepsMax; steps += 1) {
+        const step = this.parts.flow.next(run.state, this.parts.clock.nowMs());
+        const outcome = await this.#perform(run, step);
+        if (outcome !== null) return { outcome, state: run.state };
+      }
+    } catch (error) {
+      await this.#saveAnswers(run).catch(() => undefined);
+      throw error;
     }
     throw new Error(`task ${run.state.taskId} made ${stepsMax} steps without coming to a wait`);
   }
@@ -181,19 +186,40 @@ export class Executor<S extends TaskState> {
     const { channels, clock } = this.parts;
     const channel = channels.get(step.order.channelId);
     const callMs = channel?.timeoutsMs[via] ?? 0;
-    if (!(await this.#leaseCovers(run, callMs))) return 'lease_lost';
+    if (!(await this.#leaseCovers(run, callMs))) return await this.#leaseLost(run);
     if (step.intent !== undefined) this.#hold(run, step.intent);
     if (!(await this.#commit(run, clock.nowMs() + callMs))) return 'overtaken';
     // The commit took its time: only what the lease still covers may be sent (rule 7).
-    if (!(await this.#leaseCovers(run, callMs))) return 'lease_lost';
+    if (!(await this.#leaseCovers(run, callMs))) {
+      // For a charge we know it, and say so: whoever goes on need not ask about it.
+      if (via === 'charge') this.#holdReply(run, step.attemptNo, via, notSent, clock.nowMs());
+      return await this.#leaseLost(run);
+    }
     const sentAtMs = clock.nowMs();
     const answer =
       channel === undefined
         ? notConfigured(step.order.channelId, via)
         : ((await send(channel)) ?? cannot(via));
-    const { attemptNo } = step;
-    this.#hold(run, { kind: 'replied', atMs: clock.nowMs(), attemptNo, via, answer, sentAtMs });
+    this.#holdReply(run, step.attemptNo, via, answer, sentAtMs);
     return null;
+  }
+
+  #holdReply(run: Run<S>, attemptNo: number, via: Via, answer: Answer, sentAtMs: number): void {
+    const atMs = this.parts.clock.nowMs();
+    this.#hold(run, { kind: 'replied', atMs, attemptNo, via, answer, sentAtMs });
+  }
+
+  async #leaseLost(run: Run<S>): Promise<RunOutcome> {
+    this.parts.log.warn('the lease ran short of the next call', { task_id: run.state.taskId });
+    return (await this.#saveAnswers(run)) ? 'lease_lost' : 'overtaken';
+  }
+
+  /**
+   * A run that must stop early still writes down what it has heard: the fence makes that safe with or
+   * without the lock. A task that was never accepted stays so.
+   */
+  async #saveAnswers(run: Run<S>): Promise<boolean> {
+    return run.committedSeq === 0 || (await this.#commit(run, this.parts.clock.nowMs()));
   }
 
   async #leaseCovers(run: Run<S>, callMs: number): Promise<boolean> {
@@ -260,9 +286,11 @@ interface Run<S> {
   onFirstCommit: (() => void) | undefined;
 }
 
+const notSent: Answer = { kind: 'not_executed', proof: 'not_sent' };
+
 function notConfigured(channelId: ChannelId, via: Via): Answer {
   // Nothing was sent: for a charge that is proof, for a question it is no answer.
-  if (via === 'charge') return { kind: 'not_executed', proof: 'not_sent' };
+  if (via === 'charge') return notSent;
   return { kind: 'unknown', why: 'not_offered', detail: `channel ${channelId} is not configured` };
 }
 

@@ -33,13 +33,13 @@ export class BatchDesk {
    * content (and `again`, where the same file is really meant a second time): loading it again
    * resumes a load that was cut off, or finds the batch.
    *
-   * @throws RecoupError `csv_headers`, `csv_empty`; nothing was written.
+   * @throws RecoupError `csv_headers`, `csv_empty`, `csv_malformed`; nothing was written.
    */
   async load(path: string, name: string, again = ''): Promise<LoadedBatch> {
     const notes = new Set<ErrorCode>();
     const note = (code: ErrorCode): void => void notes.add(code);
-    // A first look: a file that is wrong as a whole must not leave an empty batch behind.
-    for await (const _row of readDueFile(path, note)) break;
+    // A first look: a file that is wrong as a whole must not leave half a batch behind.
+    for await (const _row of readDueFile(path, note));
     const requestKey = `file:${await digest(path)}${again === '' ? '' : `:${again}`}`;
     const batch = await this.batches.open(newTaskId(), name, requestKey, this.clock.nowMs());
     if (batch.state !== 'loading') return { batch, known: true, notes: [...notes] };

@@ -74,6 +74,7 @@ export class BatchRunner {
         const results = await Promise.all(items.map((item) => this.#startItem(batch.id, item)));
         await this.batches.record(
           batch.id,
+          this.settings.workerId,
           results.filter((result) => result !== null),
         );
         handled += items.length;
@@ -81,9 +82,12 @@ export class BatchRunner {
       return handled;
     };
     const lanes = Math.max(2, Math.ceil(this.settings.inFlightMax / chunkRows));
-    const handled = await Promise.all(Array.from({ length: lanes }, lane));
+    // A lane that failed must not leave the others running beside the next round.
+    const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
+    const failed = ended.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
     await this.#endIfDone(batch.id);
-    return handled.reduce((sum, n) => sum + n, 0);
+    return ended.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
   }
 
   async #claim(batchId: TaskId): Promise<readonly BatchItem[]> {
@@ -106,7 +110,10 @@ export class BatchRunner {
       left = true;
     };
     try {
-      if (this.#stop.signal.aborted) return null;
+      if (this.#stop.signal.aborted) {
+        leave();
+        return null;
+      }
       const { deductionId, finished } = await this.desk.start(
         {
           source: 'batch',

@@ -73,7 +73,8 @@ export interface Batches {
     batchId: TaskId,
     claim: { by: string; nowMs: number; untilMs: number; limit: number },
   ): Promise<readonly BatchItem[]>;
-  record(batchId: TaskId, results: readonly ItemResult[]): Promise<void>;
+  /** Records what became of rows that `by` still has claimed; another's word about a row stays. */
+  record(batchId: TaskId, by: string, results: readonly ItemResult[]): Promise<void>;
   progress(batchId: TaskId): Promise<BatchProgress>;
   /** Rejected rows after a line, in line order. */
   rejected(batchId: TaskId, afterLine: number, limit: number): Promise<readonly RejectedItem[]>;

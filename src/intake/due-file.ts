@@ -4,7 +4,7 @@
  * whole form is wrong is refused as a whole.
  */
 import { createReadStream } from 'node:fs';
-import { parse, type CsvError } from 'csv-parse';
+import { parse } from 'csv-parse';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { isRepaymentId } from '../ids.js';
 import { currencies, parseDecimalAmount, type AmountMinor, type Currency } from '../money.js';
@@ -48,29 +48,26 @@ interface CsvRecord {
 }
 
 /**
- * Streams the rows of a file; memory does not grow with it.
+ * Streams the rows of a file; memory does not grow with it. Quotes have no meaning across columns or
+ * lines, since no column of ours holds a comma or a line break: so one bad line can never swallow
+ * the good ones after it. A column that some program wrote in quotes is read without them.
  *
  * @param notes is called for what is worth a word but no error, such as a byte order mark.
- * @throws RecoupError `csv_headers` or `csv_empty` before the first row is given out.
+ * @throws RecoupError `csv_headers` or `csv_empty` before the first row is given out;
+ *   `csv_malformed` where the file cannot be told apart into lines (a line without an end).
  */
 export async function* readDueFile(
   path: string,
   notes: (code: ErrorCode) => void,
 ): AsyncGenerator<ReadRow> {
-  const skipped: BadRow[] = [];
   const parser = parse({
     encoding: null,
     info: true,
     bom: false,
+    quote: false,
     relax_column_count: true,
     skip_empty_lines: true,
-    skip_records_with_error: true,
     max_record_size: recordBytesMax,
-    on_skip: (error: CsvError | undefined) => {
-      const lineNo = Number(error?.['lines'] ?? 0);
-      skipped.push({ lineNo, code: 'csv_malformed', detail: error?.code ?? 'not CSV' });
-      return undefined;
-    },
   });
   const file = createReadStream(path);
   file.on('error', (error) => parser.destroy(error));
@@ -79,37 +76,34 @@ export async function* readDueFile(
   let rows = 0;
   try {
     for await (const { record, info } of records) {
+      const fields = record.map(withoutQuotes);
       if (columns === null) {
-        columns = readHeader(record, notes);
+        columns = readHeader(fields, notes);
         continue;
       }
-      for (const bad of skipped.splice(0)) yield { bad };
       rows += 1;
-      yield readRow(record, columns, info.lines);
+      yield readRow(fields, columns, info.lines);
     }
   } catch (error) {
-    if (error instanceof RecoupError || columns === null) throw asHeaderError(error);
-    // The rest of the file cannot be told apart into lines any more: an unclosed quote, mostly.
-    const { lines, code, message } = error as { lines?: number; code?: string; message?: string };
+    const { code, lines } = error as { code?: string; lines?: number };
     if (code?.startsWith('CSV_') !== true) throw error;
-    yield { bad: { lineNo: lines ?? 0, code: 'csv_malformed', detail: message ?? code } };
-    rows += 1;
+    const inHeader = columns === null && (lines ?? 1) <= 1;
+    if (inHeader) throw new RecoupError('csv_headers', expected());
+    throw new RecoupError('csv_malformed', { line: lines ?? rows + 2, reason: code });
   } finally {
     file.destroy();
-  }
-  for (const bad of skipped.splice(0)) {
-    rows += 1;
-    yield { bad };
   }
   if (rows === 0) throw new RecoupError(columns === null ? 'csv_headers' : 'csv_empty', expected());
 }
 
-const expected = () => ({ expected: dueColumns.join(','), optional: amountColumn });
-
-function asHeaderError(error: unknown): unknown {
-  const { code } = error as { code?: string };
-  return code?.startsWith('CSV_') === true ? new RecoupError('csv_headers', expected()) : error;
+/** Works on bytes: what is quoted may be in any encoding. */
+function withoutQuotes(field: Buffer): Buffer {
+  const quote = 0x22;
+  const quoted = field.length >= 2 && field[0] === quote && field.at(-1) === quote;
+  return quoted ? field.subarray(1, -1) : field;
 }
+
+const expected = () => ({ expected: dueColumns.join(','), optional: amountColumn });
 
 function readHeader(
   record: readonly Buffer[],
@@ -118,9 +112,8 @@ function readHeader(
   const [first = Buffer.alloc(0)] = record;
   const marked = first.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]));
   if (marked) notes('csv_bom');
-  const names = [marked ? first.subarray(3) : first, ...record.slice(1)].map((field) =>
-    field.toString('latin1').trim(),
-  );
+  const bare = marked ? withoutQuotes(first.subarray(3)) : first;
+  const names = [bare, ...record.slice(1)].map((field) => field.toString('latin1').trim());
   const wanted: readonly string[] =
     names.length > dueColumns.length ? [...dueColumns, amountColumn] : dueColumns;
   const fits = names.length === wanted.length && wanted.every((name) => names.includes(name));

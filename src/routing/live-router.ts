@@ -83,9 +83,9 @@ export class LiveRouter implements Router {
     for (;;) {
       const nowMs = this.clock.nowMs();
       const date = businessDate(nowMs, this.settings.zone);
-      const ageMs = nowMs - this.#usageAtMs;
+      const ageMs = this.clock.monotonicMs() - this.#usageAtMs;
       if (date === this.#usageDate && ageMs < this.settings.usageMaxAgeMs) return;
-      this.#refreshing ??= this.#loadUsage(date, nowMs).finally(() => {
+      this.#refreshing ??= this.#loadUsage(date).finally(() => {
         this.#refreshing = null;
       });
       if (date === this.#usageDate) {
@@ -97,9 +97,10 @@ export class LiveRouter implements Router {
     }
   }
 
-  async #loadUsage(date: string, nowMs: number): Promise<void> {
+  async #loadUsage(date: string): Promise<void> {
     // What is planned while the tables are read may or may not be in the answer: counted again, a
     // limit is reached a little early for one refresh, never passed.
+    const readAtMs = this.clock.monotonicMs();
     const meanwhile: Usage = new Map();
     this.#meanwhile = meanwhile;
     const usage: Usage = new Map();
@@ -111,7 +112,7 @@ export class LiveRouter implements Router {
     }
     this.#usage = usage;
     this.#usageDate = date;
-    this.#usageAtMs = nowMs;
+    this.#usageAtMs = readAtMs;
   }
 
   #count(channelId: ChannelId, bankCode: string, amountMinor: bigint): void {

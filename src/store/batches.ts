@@ -11,7 +11,7 @@ import type {
 } from '../intake/batch.js';
 import { amountMinor } from '../money.js';
 import { ascii, text, updateRows, type BulkUpdate } from './bulk.js';
-import { execute, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 import { repaymentColumns, toRepayment } from './repayments.js';
 
 interface BatchRow {
@@ -67,22 +67,24 @@ export class BatchStore implements Batches {
 
   async addItems(batchId: TaskId, items: readonly NewBatchItem[]): Promise<readonly number[]> {
     if (items.length === 0) return [];
-    await execute(
-      this.database,
-      `INSERT INTO batch_item (batch_id, line_no, repayment_id, amount_minor, state, error_code,
+    await inTransaction(this.database, async (transaction) => {
+      await execute(
+        transaction,
+        `INSERT INTO batch_item (batch_id, line_no, repayment_id, amount_minor, state, error_code,
          error_detail)
        VALUES ${items.map(() => '(?,?,?,?,?,?,?)').join(',')}
        ON DUPLICATE KEY UPDATE batch_id = VALUES(batch_id)`,
-      items.flatMap((item) => [
-        batchId,
-        item.lineNo,
-        item.repaymentId,
-        item.amountMinor?.toString() ?? null,
-        item.error === null ? 'pending' : 'rejected',
-        item.error?.code ?? null,
-        item.error?.detail.slice(0, 500) ?? null,
-      ]),
-    );
+        items.flatMap((item) => [
+          batchId,
+          item.lineNo,
+          item.repaymentId,
+          item.amountMinor?.toString() ?? null,
+          item.error === null ? 'pending' : 'rejected',
+          item.error?.code ?? null,
+          item.error?.detail.slice(0, 500) ?? null,
+        ]),
+      );
+    });
     const lines = items.map((item) => item.lineNo);
     const rows = await selectRows<{ line_no: number }>(
       this.database,
@@ -122,7 +124,7 @@ export class BatchStore implements Batches {
   ): Promise<readonly BatchItem[]> {
     // The rows alone are locked, in a transaction of their own: a repayment's row belongs to the
     // journal's transactions.
-    const lines = await this.database.transaction(async (transaction) => {
+    const lines = await inTransaction(this.database, async (transaction) => {
       const rows = await selectRows<{ line_no: number }>(
         transaction,
         `SELECT line_no FROM batch_item
@@ -160,7 +162,7 @@ export class BatchStore implements Batches {
     }));
   }
 
-  async record(batchId: TaskId, results: readonly ItemResult[]): Promise<void> {
+  async record(batchId: TaskId, by: string, results: readonly ItemResult[]): Promise<void> {
     if (results.length === 0) return;
     const rows = results
       .toSorted((a, b) => a.lineNo - b.lineNo)
@@ -173,8 +175,14 @@ export class BatchStore implements Batches {
         deduction_id: 'deductionId' in result ? result.deductionId : null,
         claimed_until: 'laterMs' in result ? sqlTime(result.laterMs) : null,
       }));
-    await this.database.transaction(async (transaction) => {
-      await updateRows(transaction, itemUpdate, rows);
+    // A claim that ran out may be another's by now, with a newer word on the row.
+    const mine = {
+      ...itemUpdate,
+      where: `t.state = 'pending' AND t.claimed_by = ?`,
+      whereValues: [by],
+    };
+    await inTransaction(this.database, async (transaction) => {
+      await updateRows(transaction, mine, rows);
     });
   }
 
@@ -218,13 +226,21 @@ export class BatchStore implements Batches {
   }
 
   async addDue(batchId: TaskId, dueDate: string): Promise<number> {
-    return await execute(
+    // Begun again, it numbers on: what was added before keeps its line.
+    return await inTransaction(
       this.database,
-      `INSERT INTO batch_item (batch_id, line_no, repayment_id, state)
-       SELECT ?, ROW_NUMBER() OVER (ORDER BY r.id), r.id, 'pending' FROM repayment r
-       WHERE r.due_date = ? AND r.paid_minor < r.due_minor
-       ON DUPLICATE KEY UPDATE batch_id = VALUES(batch_id)`,
-      [batchId, dueDate],
+      async (transaction) =>
+        await execute(
+          transaction,
+          `INSERT INTO batch_item (batch_id, line_no, repayment_id, state)
+           SELECT ?, n.line_max + ROW_NUMBER() OVER (ORDER BY r.id), r.id, 'pending'
+           FROM repayment r
+             CROSS JOIN (SELECT COALESCE(MAX(line_no), 0) AS line_max FROM batch_item
+                         WHERE batch_id = ?) AS n
+             LEFT JOIN batch_item i ON i.batch_id = ? AND i.repayment_id = r.id
+           WHERE r.due_date = ? AND r.paid_minor < r.due_minor AND i.line_no IS NULL`,
+          [batchId, batchId, batchId, dueDate],
+        ),
     );
   }
 }

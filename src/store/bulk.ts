@@ -3,8 +3,8 @@
  * transactions never lock the same rows in opposite orders.
  *
  * An update reads its rows from one JSON parameter (JSON_TABLE) and is driven by it: the target is
- * looked up by primary key and never scanned. `ERROR ON ERROR` keeps a value that does not fit from
- * silently becoming NULL. Accepted by MariaDB 10.11 and MySQL 8.
+ * looked up by primary key and never scanned. Values must fit their columns before they come here:
+ * MariaDB's JSON_TABLE cuts and clamps without a word, whatever `ERROR ON ERROR` says.
  */
 import type { Knex } from 'knex';
 import { execute } from './database.js';
@@ -35,12 +35,19 @@ export interface BulkUpdate {
   readonly values: Readonly<Record<string, string>>;
   /** Assignments, where a value is not simply set. `j` is the row from the parameter. */
   readonly set?: string;
+  /** Which rows may change (`t`), with its values. */
+  readonly where?: string;
+  readonly whereValues?: readonly unknown[];
 }
 
 export const ascii = (length: number): string =>
   `VARCHAR(${length}) CHARACTER SET ascii COLLATE ascii_bin`;
 export const text = (length: number): string =>
   `VARCHAR(${length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
+
+/** Half a surrogate pair, from a channel's text that was cut, is no JSON to MariaDB. */
+const wellFormed = (_key: string, value: unknown): unknown =>
+  typeof value === 'string' ? value.toWellFormed() : value;
 
 /** Returns how many rows were found. */
 export async function updateRows(
@@ -63,6 +70,10 @@ export async function updateRows(
       .join(', ');
   const sql =
     `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (${columns})) AS j ` +
-    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}`;
-  return await execute(transaction, sql, [JSON.stringify(rows)]);
+    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +
+    (update.where === undefined ? '' : ` WHERE ${update.where}`);
+  return await execute(transaction, sql, [
+    JSON.stringify(rows, wellFormed),
+    ...(update.whereValues ?? []),
+  ]);
 }

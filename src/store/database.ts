@@ -1,5 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import createKnex, { type Knex } from 'knex';
 import type { Log } from '../engine/ports.js';
+import { classify } from './sql-errors.js';
 
 export type Database = Knex;
 
@@ -13,8 +15,14 @@ const lockWaitSeconds = 10;
  * reads in order to write), strict mode, and BIGINTs as strings, since mysql2 rounds them above 2^53.
  *
  * @param poolMax connections at most; waiting for one gives up after ten seconds.
+ * @param options.cutSilent false for work whose statements may take long: migrations.
  */
-export function openDatabase(url: string, poolMax: number, log: Log): Database {
+export function openDatabase(
+  url: string,
+  poolMax: number,
+  log: Log,
+  { cutSilent = true } = {},
+): Database {
   const at = new URL(url);
   return createKnex({
     client: 'mysql2',
@@ -39,7 +47,8 @@ export function openDatabase(url: string, poolMax: number, log: Log): Database {
       acquireTimeoutMillis: 10_000,
       createRetryIntervalMillis: 200,
       idleTimeoutMillis: 60_000,
-      afterCreate: prepareConnection,
+      afterCreate: (connection: RawConnection, done: Prepared) =>
+        prepareConnection(connection, cutSilent, done),
     },
     acquireConnectionTimeout: 10_000,
     log: {
@@ -56,11 +65,10 @@ interface RawConnection {
   query(sql: string, done: (error: Error | null) => void): void;
 }
 
-function prepareConnection(
-  connection: RawConnection,
-  done: (error: Error | null, connection: RawConnection) => void,
-): void {
-  connection.stream.setTimeout(silentMs, () => connection.stream.destroy());
+type Prepared = (error: Error | null, connection: RawConnection) => void;
+
+function prepareConnection(connection: RawConnection, cutSilent: boolean, done: Prepared): void {
+  if (cutSilent) connection.stream.setTimeout(silentMs, () => connection.stream.destroy());
   const settings = [
     "time_zone = '+00:00'",
     "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
@@ -92,6 +100,26 @@ export async function execute(
     { affectedRows: number },
   ];
   return result.affectedRows;
+}
+
+const triesMax = 8;
+
+/**
+ * Runs a transaction, and runs it again, whole, when it lost to another (deadlock, lock wait). Only
+ * for work that may be done twice: a connection lost at COMMIT is not repeated but thrown.
+ */
+export async function inTransaction<T>(
+  database: Database,
+  work: (transaction: Knex.Transaction) => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await database.transaction(work);
+    } catch (error) {
+      if (classify(error).kind !== 'retry' || tries >= triesMax) throw error;
+      await delay(5 * 2 ** tries * (0.5 + Math.random()));
+    }
+  }
 }
 
 /** Wall-clock ms -> what a DATETIME(3) column takes, UTC. */

@@ -57,7 +57,10 @@ export class GroupCommit<Item> {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const batch = this.#queue.splice(0, this.settings.batchMax);
+      const waited = this.#queue.splice(0, this.settings.batchMax);
+      // Its caller may long have lost its lease: what waited too long is not written any more.
+      const batch = this.#withoutExpired(waited, new Error('the database is too slow'));
+      if (batch.length === 0) continue;
       try {
         await this.#commit(batch);
       } catch (error) {

@@ -1,6 +1,6 @@
 import type { InFlightLog } from '../compensation/sweep.js';
 import { taskId, type TaskId } from '../ids.js';
-import { execute, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 
 /** The in-flight log on MariaDB. */
 export class SqlInFlightLog implements InFlightLog {
@@ -13,7 +13,7 @@ export class SqlInFlightLog implements InFlightLog {
   async claimOverdue(
     claim: Parameters<InFlightLog['claimOverdue']>[0],
   ): Promise<readonly TaskId[]> {
-    return await this.database.transaction(async (transaction) => {
+    return await inTransaction(this.database, async (transaction) => {
       const now = sqlTime(claim.nowMs);
       const rows = await selectRows<{ task_id: string }>(
         transaction,

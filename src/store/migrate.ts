@@ -46,22 +46,38 @@ const options: Knex.MigratorConfig = {
  * @returns the names of the migrations that were applied.
  */
 export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promise<string[]> {
-  const database = openDatabase(ownerUrl, 2, log);
+  // A statement may rightly be silent for long here: waiting for the lock, or changing a large table.
+  const database = openDatabase(ownerUrl, 2, log, { cutSilent: false });
   try {
-    const client = database.client as KnexClient;
-    const holder = await client.acquireConnection();
-    try {
-      await onConnection(database, holder, `SELECT GET_LOCK('recoup_migrate', 60)`);
+    return await holdingLock(database, async () => {
       await freeStaleLock(database);
       const [, applied] = (await database.migrate.latest(options)) as [number, string[]];
       await grant(database, new URL(ownerUrl), new URL(appUrl));
       return applied.map((name) => name.replace(/\.js$/, ''));
-    } finally {
-      await onConnection(database, holder, `SELECT RELEASE_LOCK('recoup_migrate')`);
-      await client.releaseConnection(holder);
-    }
+    });
   } finally {
     await database.destroy();
+  }
+}
+
+const lockWaitSeconds = 600;
+
+/** The server's name lock: it ends with its connection, whatever becomes of this process. */
+async function holdingLock<T>(database: Database, work: () => Promise<T>): Promise<T> {
+  const client = database.client as KnexClient;
+  const holder = await client.acquireConnection();
+  try {
+    const [[row]] = (await database
+      .raw(`SELECT GET_LOCK('recoup_migrate', ${lockWaitSeconds}) AS got`)
+      .connection(holder as Knex.Value)) as [[{ got: number | null }]];
+    if (Number(row.got) !== 1) throw new Error('another migration is under way; try again later');
+    return await work();
+  } finally {
+    // Never in the way of the result: the lock ends with the connection at the latest.
+    await Promise.resolve(
+      database.raw(`SELECT RELEASE_LOCK('recoup_migrate')`).connection(holder as Knex.Value),
+    ).catch(() => undefined);
+    await client.releaseConnection(holder);
   }
 }
 
@@ -69,10 +85,6 @@ export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promi
 interface KnexClient {
   acquireConnection(): Promise<unknown>;
   releaseConnection(connection: unknown): Promise<void>;
-}
-
-async function onConnection(database: Database, connection: unknown, sql: string): Promise<void> {
-  await database.raw(sql).connection(connection as Knex.Value);
 }
 
 /** knex marks its lock in a table; we hold the server's name lock, so a mark left there is stale. */

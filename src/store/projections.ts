@@ -52,7 +52,8 @@ export function project(append: Append<DeductionState>, zone: string): Projected
     inFlightInsert: first
       ? { ...inFlightRow(append), kind: append.kind, started_at: sqlTime(state.acceptedAtMs) }
       : null,
-    inFlightUpdate: first ? null : inFlightRow(append),
+    // Once it has ended the row may have been purged: a late answer changes nothing in it.
+    inFlightUpdate: first || endedBefore(append) ? null : inFlightRow(append),
     caseInserts: cases(opened),
     caseUpdates: cases(without(closed, opened)),
     repaymentDelta: repaymentDelta(state, entries),
@@ -141,6 +142,9 @@ export function caseRow(state: DeductionState, one: Case): Row {
     resolution: one.closed?.resolution.slice(0, 500) ?? null,
   };
 }
+
+const endedBefore = ({ state, entries }: Append<DeductionState>): boolean =>
+  state.end !== null && !entries.some(({ kind }) => kind === 'settled' || kind === 'failed');
 
 /** Every write to a task sets its claim free: the claim was for the wake-up that has come true. */
 function inFlightRow({ taskId, afterSeq, entries, state, wakeAtMs }: Append<DeductionState>): Row {

@@ -1,7 +1,7 @@
 import { repaymentId, type RepaymentId } from '../ids.js';
 import type { NewRepayment, Repayment, Repayments } from '../intake/repayment.js';
 import { amountMinor, type Currency } from '../money.js';
-import { execute, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 
 interface RepaymentRow {
   readonly id: string;
@@ -58,23 +58,25 @@ export class RepaymentStore implements Repayments {
   async register(repayments: readonly NewRepayment[], nowMs: number): Promise<void> {
     if (repayments.length === 0) return;
     const sorted = repayments.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    await execute(
-      this.database,
-      `INSERT INTO repayment (id, borrower_id, currency, due_minor, due_date, account_token,
+    await inTransaction(this.database, async (transaction) => {
+      await execute(
+        transaction,
+        `INSERT INTO repayment (id, borrower_id, currency, due_minor, due_date, account_token,
          bank_code, account_last4, created_at)
        VALUES ${sorted.map(() => '(?,?,?,?,?,?,?,?,?)').join(',')}
        ON DUPLICATE KEY UPDATE id = VALUES(id)`,
-      sorted.flatMap((one) => [
-        one.id,
-        one.borrowerId,
-        one.currency,
-        one.dueMinor.toString(),
-        one.dueDate,
-        one.account.token,
-        one.account.bankCode,
-        one.account.last4,
-        sqlTime(nowMs),
-      ]),
-    );
+        sorted.flatMap((one) => [
+          one.id,
+          one.borrowerId,
+          one.currency,
+          one.dueMinor.toString(),
+          one.dueDate,
+          one.account.token,
+          one.account.bankCode,
+          one.account.last4,
+          sqlTime(nowMs),
+        ]),
+      );
+    });
   }
 }

@@ -22,6 +22,7 @@ const refusedForNow = new Set([
   1792,
   1836, // read-only
   1021,
+  1030,
   1114, // disk full, table full
   1053,
   1077,
@@ -43,7 +44,7 @@ interface SqlError {
 
 export function classify(error: unknown): SqlFailure {
   const { errno = 0, code = '', message = '', sqlMessage = '' } = error as SqlError;
-  if (errno === 1927 || errno === 1053) return { kind: 'ambiguous' };
+  if (errno === 1927 || errno === 1053 || errno === 1180) return { kind: 'ambiguous' };
   if (lockConflicts.has(errno) || refusedForNow.has(errno)) return { kind: 'retry' };
   if (errno === duplicate) {
     // "… for key 'name'"; MySQL 8 writes 'table.name'.

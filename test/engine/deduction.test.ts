@@ -289,4 +289,74 @@ describe('the deduction flow', () => {
       expect(flow.log).to.have.length(before);
     });
   });
+
+  describe('found by a hostile review', () => {
+    it('sends nothing more once another attempt is known to be captured', () => {
+      const flow = new FlowDriver([place('first'), place('second', { idempotent: true })]);
+      flow.answer('charge', declined('other_channel'));
+      // The second attempt's intent is committed and the process dies; the first turns out captured.
+      flow.die('charge');
+      const { orderNo } = flow.attempt(1).order;
+      flow.receive({ kind: 'callback', orderNo, read: () => succeeded });
+      const steps = [];
+      for (let rounds = 0; rounds < 8; rounds += 1) {
+        const step = flow.next();
+        steps.push(step.kind);
+        if (step.kind === 'wait') flow.nowMs = step.untilMs;
+        else if (step.kind === 'query') flow.answer('query', notFound);
+        else break;
+      }
+      expect(steps).not.to.include('charge');
+      // What was captured is credited; the attempt that nobody can prove dead stays a case.
+      expect(flow.state.end).to.include({ kind: 'succeeded', attemptNo: 1 });
+      const open = flow.state.cases.filter((one) => one.closed === null).map((one) => one.reason);
+      expect(open).to.have.members(['late_success', 'outcome_unknown']);
+      expect(flow.next()).to.deep.equal({ kind: 'stop', reason: 'ended' });
+      flow.receive({ kind: 'ask', by: 'op' });
+      flow.answer('query', declined('final'));
+      expect(flow.state.cases.filter((one) => one.closed === null)).to.have.length(1);
+    });
+
+    it('takes a signed mismatch for a sign that the channel knows the order', () => {
+      const flow = new FlowDriver([place('first', { honoursExpiry: true }), place('second')]);
+      flow.answer('charge', { kind: 'mismatch', field: 'amount', ours: '1', theirs: '2' });
+      flow.nowMs += ttlMs + visibilityMs;
+      flow.answer('query', notFound);
+      expect(flow.attempt().status).to.equal('unknown');
+    });
+
+    it('asks again for the proof by time when the question at its moment went unheard', () => {
+      const fields = { honoursExpiry: true, pollScheduleMs: [1_000] };
+      const flow = new FlowDriver([place('first', fields), place('second')]);
+      flow.answer('charge', unknown);
+      flow.wait();
+      flow.answer('query', notFound);
+      flow.wait();
+      expect(flow.answer('query', unknown).kind).to.equal('wait');
+      flow.wait();
+      flow.answer('query', notFound);
+      expect(flow.attempt(1)).to.include({ status: 'not_executed', proof: 'expired_unseen' });
+    });
+
+    it('lays every suspicion before a person, even two of one commit', () => {
+      const flow = two();
+      flow.answer('charge', declined('other_channel'));
+      flow.answer('charge', declined('other_channel'));
+      for (const no of [1, 2]) {
+        flow.add({
+          kind: 'replied',
+          atMs: flow.nowMs,
+          attemptNo: no,
+          via: 'callback',
+          answer: succeeded,
+          sentAtMs: flow.nowMs,
+        });
+      }
+      flow.next();
+      expect(flow.state.cases.map((one) => one.reason)).to.deep.equal([
+        'late_success',
+        'captured_twice',
+      ]);
+    });
+  });
 });

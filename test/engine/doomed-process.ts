@@ -79,7 +79,7 @@ async function wire(doom: Doom) {
   const database = openDatabase(config.databaseUrl, 4, log);
   const redis = connectRedis(config.redisUrl, lockOptions, log, 'locks');
   const store = new ChannelStore(database);
-  const directory = new ChannelDirectory(store, doom.env, quiet, systemClock, log);
+  const directory = new ChannelDirectory(store, doom.env, quiet, systemClock, log, 30_000);
   await directory.refresh();
   const terms = directory.profiles().map((profile) => termsOf(profile, natureOf(profile)));
   const settings = { ...liveRouterDefaults, zone: config.businessZone };

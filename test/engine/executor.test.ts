@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
 import type { ChannelCalls } from '../../src/engine/ports.js';
 import type { TaskId } from '../../src/ids.js';
+import { silentLog } from '../../src/log.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
 
@@ -129,11 +130,17 @@ describe('the executor', () => {
     expect(await capturesOf(services, deductionId), 'the zombie charged nobody').to.equal(0);
   });
 
-  it('makes no call that the lease does not cover', async () => {
-    const short = await environment.compose({ config: { lockLeaseMs: 1_000 } });
+  it('leaves out a channel whose calls no lease would cover, and says why', async () => {
+    const said: string[] = [];
+    const log = {
+      ...silentLog,
+      error: (_: string, fields?: object) => said.push(JSON.stringify(fields)),
+    };
+    const short = await environment.compose({ config: { lockLeaseMs: 1_000 }, log });
     const repayment = await environment.repayment();
     const error: unknown = await short.desk.start(requestFor(repayment)).catch((e: unknown) => e);
-    expect(error).to.have.property('code', 'busy');
+    expect(error).to.have.property('code', 'no_eligible_channel');
+    expect(said.join()).to.include('RECOUP_LOCK_LEASE_MS');
     expect(await services.deductions.findLive(repayment.id)).to.equal(null);
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
-import type { TaskId } from '../../src/ids.js';
+import { newTaskId, type TaskId } from '../../src/ids.js';
 import { dueColumns } from '../../src/intake/due-file.js';
 import { selectRows } from '../../src/store/database.js';
 import { until } from '../sandbox/sandbox-process.js';
@@ -170,6 +170,54 @@ describe('a batch', () => {
     const worker = await environment.compose();
     await run(worker, batch.id);
     expect(await services.batches.progress(batch.id)).to.include({ succeeded: 2 });
+    await worker.close();
+  });
+
+  it('believes only whoever has the row claimed', async () => {
+    const path = await file([row('b6_1')]);
+    const { batch } = await services.batchDesk.load(path, 'sixth');
+    const claim = { nowMs: Date.now(), untilMs: Date.now() - 1, limit: 10 };
+    await services.batches.claim(batch.id, { ...claim, by: 'slow' });
+    await services.batches.claim(batch.id, { ...claim, by: 'quick' });
+    await services.batches.record(batch.id, 'quick', [{ lineNo: 2, deductionId: 'd1' }]);
+    await services.batches.record(batch.id, 'slow', [{ lineNo: 2, code: 'busy', detail: '' }]);
+    expect(await services.batches.progress(batch.id)).to.include({ started: 1, rejected: 0 });
+  });
+
+  it('reckons "all that is outstanding" anew when part of it was paid meanwhile', async () => {
+    const repayment = await environment.repayment();
+    const read = await services.repayments.find(repayment.id);
+    const part = await services.desk.start(
+      requestFor(repayment, { amountMinor: 20_000n as never }),
+    );
+    await part.finished;
+    const rest = await services.desk.start(requestFor(repayment), read ?? undefined);
+    await rest.finished;
+    expect((await services.deductions.find(rest.deductionId))?.amountMinor).to.equal(100_000n);
+  });
+
+  it('adds what was registered meanwhile when loading a date is begun again', async () => {
+    const dueDate = '2031-07-07';
+    await environment.repayment({ dueDate });
+    const batch = await services.batches.open(newTaskId(), 'd', 'due:x', Date.now());
+    await services.batches.addDue(batch.id, dueDate);
+    await environment.repayment({ dueDate });
+    await services.batches.addDue(batch.id, dueDate);
+    await services.batches.loaded(batch.id, Date.now());
+    expect((await services.batches.find(batch.id))?.rowsTotal).to.equal(2);
+    await services.batches.move(batch.id, 'running', 'paused', Date.now());
+  });
+
+  it('closes at once though rows wait for room', async function () {
+    this.timeout(20_000);
+    const path = await file(Array.from({ length: 60 }, (_, n) => row(`b7_${n}`)));
+    await services.batchDesk.load(path, 'seventh');
+    const worker = await environment.compose({ config: { batchInFlight: 2 } });
+    worker.batchRunner.start();
+    await until('a first row', async () => {
+      const [batch] = await services.batches.inState('running');
+      return batch !== undefined && (await services.deductions.list({ limit: 1 })).length > 0;
+    });
     await worker.close();
   });
 

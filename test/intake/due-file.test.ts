@@ -93,10 +93,29 @@ describe('a file of due repayments', () => {
     expect(bad(rows)).to.deep.equal([]);
   });
 
-  it('reports what cannot be told apart into lines', async () => {
-    const { rows } = await read(`${header}\n${good(1)}\n"rp_2,unclosed\n${good(3)}\n`);
-    expect('ok' in rows[0]!).to.equal(true);
-    expect(bad(rows).map((one) => one.code)).to.include('csv_malformed');
+  it('loses no good row to a bad line: stray quotes stay in their line', async () => {
+    const many = Array.from({ length: 3_000 }, (_, n) => good(n));
+    many[10] = '"rp_x"z,unclosed';
+    many[11] = '"rp_y,never closed,ICBC,tok_account_1,1234,CNY,1.00,2026-11-22';
+    const { rows } = await read(`${header}\n${many.join('\n')}\n`);
+    expect(rows).to.have.length(3_000);
+    expect(bad(rows).map(({ lineNo }) => lineNo)).to.deep.equal([12, 13]);
+  });
+
+  it('reads columns that a program wrote in quotes', async () => {
+    const quoted = (line: string) =>
+      line
+        .split(',')
+        .map((text) => `"${text}"`)
+        .join(',');
+    const { rows } = await read(`\uFEFF${quoted(header)}\n${quoted(good(1))}\n`);
+    expect(bad(rows)).to.deep.equal([]);
+    expect('ok' in rows[0]! && rows[0].ok.repayment.dueMinor).to.equal(128_050n);
+  });
+
+  it('refuses a file with a line that does not end', async () => {
+    const endless = `${header}\n${good(1)}\n${'x'.repeat(50_000)}\n${good(2)}\n`;
+    expect(await refusal(endless)).to.equal('csv_malformed');
   });
 
   it('refuses a file that is wrong as a whole', async () => {

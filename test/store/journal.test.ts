@@ -10,7 +10,8 @@ import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
 import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
-import { place } from '../engine/flow-driver.js';
+import type { Answer } from '../../src/engine/reply.js';
+import { declined, place } from '../engine/flow-driver.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
@@ -228,6 +229,47 @@ describe('the journal on MariaDB', () => {
       await away.destroy();
       await proxy.close();
     }
+  });
+
+  it('records a success that comes after the in-flight row was purged', async () => {
+    const repayment = await environment.repayment();
+    const task = newTaskId();
+    const reply = (answer: Answer, via: 'charge' | 'callback'): Entry => ({
+      kind: 'replied',
+      atMs: 1_800_000_000_300,
+      attemptNo: 1,
+      via,
+      answer,
+      sentAtMs: 1_800_000_000_300,
+    });
+    const failed: Entry = { kind: 'failed', atMs: 1_800_000_000_400, code: 'x', detail: '' };
+    const begun = first(repayment, task);
+    const ended = [intent(repayment, task, 1), reply(declined('final'), 'charge'), failed];
+    await journal.append(append([], begun));
+    await journal.append(append(begun, ended));
+    await database.raw('DELETE FROM in_flight WHERE task_id = ?', [task]);
+    const late = [reply({ kind: 'succeeded', channelRef: 'late' }, 'callback')];
+    await journal.append(append([...begun, ...ended], late));
+    expect((await journal.load(task))?.entries).to.have.length(6);
+  });
+
+  it('writes down what a channel said, even half a character', async () => {
+    const repayment = await environment.repayment();
+    const task = newTaskId();
+    const begun = [...first(repayment, task), intent(repayment, task, 1)];
+    await journal.append(append([], begun));
+    const answer: Answer = { kind: 'succeeded', channelRef: 'ref\ud842' };
+    const atMs = 1_800_000_000_300;
+    const replied: Entry = {
+      kind: 'replied',
+      atMs,
+      attemptNo: 1,
+      via: 'charge',
+      answer,
+      sentAtMs: atMs,
+    };
+    await journal.append(append(begun, [replied]));
+    expect((await journal.load(task))?.entries).to.have.length(4);
   });
 
   it('cannot be changed by the application, nor by the owner', async () => {

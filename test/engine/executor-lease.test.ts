@@ -1,0 +1,119 @@
+import { expect } from 'chai';
+import { stub, useFakeTimers } from 'sinon';
+import { deductionFlow, type DeductionState } from '../../src/engine/deduction.js';
+import type { Entry } from '../../src/engine/entries.js';
+import { Executor, LockBusy } from '../../src/engine/executor.js';
+import type { Append, Journal } from '../../src/engine/journal.js';
+import type { ChannelCalls, Router } from '../../src/engine/ports.js';
+import { silentLog } from '../../src/log.js';
+import { declined, FlowDriver, notSent, place } from './flow-driver.js';
+
+/** Ports of ours in place of the stores: what is tested is what happens between two calls. */
+class Bench {
+  readonly log: Entry[] = [];
+  readonly charge = stub<Parameters<ChannelCalls['charge']>, ReturnType<ChannelCalls['charge']>>();
+  /** What is left of the lease, one after another; the last one stays. */
+  leases: number[] = [60_000];
+  route: Router['plan'] = async () => ({ places: [place('first'), place('second')], rejected: [] });
+
+  readonly executor = new Executor<DeductionState>(
+    {
+      flow: deductionFlow,
+      journal: this.#journal(),
+      locks: {
+        acquire: async () => ({
+          remainingMs: () =>
+            this.leases.length > 1 ? (this.leases.shift() ?? 0) : (this.leases[0] ?? 0),
+          extend: async () => undefined,
+          release: async () => undefined,
+        }),
+      },
+      channels: {
+        get: () => ({
+          timeoutsMs: { charge: 5_000, query: 1_000, close: 1_000 },
+          charge: this.charge,
+          query: async () => ({ kind: 'not_found' }),
+        }),
+      },
+      router: { plan: (request) => this.route(request) },
+      wakeUps: { schedule: async () => undefined },
+      clock: { nowMs: () => Date.now(), monotonicMs: () => 0, sleep: async () => undefined },
+      log: silentLog,
+    },
+    { executorId: 'bench', leaseMarginMs: 2_000, lockWaitMs: 0 },
+  );
+
+  #journal(): Journal<DeductionState> {
+    return {
+      load: async () => ({ kind: 'deduction', entries: [...this.log] }),
+      append: async ({ entries, afterSeq }: Append<DeductionState>) => {
+        expect(afterSeq).to.equal(this.log.length);
+        this.log.push(...entries);
+      },
+    };
+  }
+
+  async start() {
+    const driver = new FlowDriver([place('first'), place('second')]);
+    const [accepted, routed] = driver.log as [Entry, Entry];
+    const now = { atMs: Date.now() };
+    const { accepted: done, finished } = this.executor.start([
+      { ...accepted, ...now },
+      { ...routed, ...now },
+    ]);
+    const refused: unknown = await done.catch((error: unknown) => error);
+    return { refused, result: await finished.catch((error: unknown) => error as Error) };
+  }
+
+  kinds = (): string[] => this.log.map((entry) => entry.kind);
+}
+
+describe('the lease before each call', () => {
+  it('that covers no call starts nothing', async () => {
+    const bench = new Bench();
+    bench.leases = [1_000];
+    const { refused } = await bench.start();
+    expect(refused).to.be.instanceOf(LockBusy);
+    expect(bench.charge.callCount).to.equal(0);
+    expect(bench.log).to.have.length(0);
+  });
+
+  it('that runs out during the commit keeps the charge back, and says that nothing was sent', async () => {
+    const bench = new Bench();
+    bench.leases = [60_000, 60_000, 1_000];
+    const { result } = await bench.start();
+    expect(result).to.include({ outcome: 'lease_lost' });
+    expect(bench.charge.callCount).to.equal(0);
+    expect(bench.log.at(-1)).to.deep.include({ kind: 'replied', answer: notSent });
+  });
+
+  it('that runs out after an answer does not lose the answer', async () => {
+    const bench = new Bench();
+    bench.charge.resolves(declined('other_channel'));
+    bench.leases = [60_000, 60_000, 60_000, 60_000, 1_000];
+    const { result } = await bench.start();
+    expect(result).to.include({ outcome: 'lease_lost' });
+    expect(bench.charge.callCount).to.equal(1);
+    expect(bench.kinds().slice(-1)).to.deep.equal(['replied']);
+  });
+
+  it('an answer is written down even when planning the next attempt fails', async () => {
+    const bench = new Bench();
+    const clock = useFakeTimers({ now: Date.now(), toFake: ['Date'] });
+    try {
+      bench.charge.callsFake(async () => {
+        // By the time the answer comes the route is old.
+        clock.tick(120_000);
+        return declined('other_channel');
+      });
+      bench.route = async () => {
+        throw new Error('no database');
+      };
+      const { result } = await bench.start();
+      expect(result).to.be.instanceOf(Error);
+      expect(bench.kinds().slice(-1)).to.deep.equal(['replied']);
+    } finally {
+      clock.restore();
+    }
+  });
+});
