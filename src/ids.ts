@@ -42,6 +42,8 @@ export function orderNo(task: TaskId, attemptNo: number): OrderNo {
   if (!Number.isInteger(attemptNo) || attemptNo < 1 || attemptNo > attemptsMax) {
     throw new RangeError(`attempt number outside 1..${attemptsMax}: ${attemptNo}`);
   }
-  const bits = BigInt(`0x${task.replaceAll('-', '')}`).toString(36).toUpperCase();
+  const bits = BigInt(`0x${task.replaceAll('-', '')}`)
+    .toString(36)
+    .toUpperCase();
   return `R${bits.padStart(25, '0')}${String(attemptNo).padStart(2, '0')}` as OrderNo;
 }
