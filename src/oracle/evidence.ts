@@ -1,0 +1,113 @@
+/**
+ * What the oracle is given: the channels' books and our tables, as plain values. Rows have the names
+ * of the tables' columns, so that `SELECT *` is evidence as it comes; amounts may be bigints, numbers
+ * or decimal strings. The oracle knows no code of the engine, so that a bug there cannot hide here.
+ */
+export type Amount = bigint | number | string;
+export type Instant = string | number | Date | null;
+
+export interface BookedOrder {
+  readonly channelId: string;
+  readonly orderNo: string;
+  readonly state: 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+  readonly amountMinor: bigint | null;
+  readonly captures: readonly {
+    readonly amountMinor: bigint;
+    /** The channel took it again by itself: not our doing, counted apart. */
+    readonly own?: boolean;
+  }[];
+  readonly refunds?: readonly { readonly amountMinor: bigint }[];
+}
+
+/** One row of the execution log; `body` is the entry without its kind and time. */
+export interface LogRow {
+  readonly taskId: string;
+  readonly seq: number;
+  readonly kind: string;
+  readonly writer: string;
+  readonly body: LogBody;
+}
+
+/** Those parts of entries that the oracle reads. */
+export interface LogBody {
+  readonly deduction?: { readonly repaymentId: string; readonly amountMinor: Amount };
+  readonly attemptNo?: number;
+  readonly order?: {
+    readonly orderNo: string;
+    readonly channelId: string;
+    readonly amountMinor: Amount;
+  };
+  readonly via?: string;
+  readonly answer?: { readonly kind: string; readonly proof?: string };
+  readonly proof?: string;
+  readonly orderNo?: string;
+  readonly channelId?: string;
+  readonly amountMinor?: Amount;
+  readonly code?: string;
+  readonly caseNo?: number;
+  readonly reason?: string;
+}
+
+export interface DeductionRow {
+  readonly id: string;
+  readonly repayment_id: string;
+  readonly status: string;
+  readonly amount_minor: Amount;
+  readonly order_no: string | null;
+  readonly channel_id: string | null;
+  readonly attempts: number | string;
+  readonly failure_code: string | null;
+}
+
+export interface AttemptRow {
+  readonly task_id: string;
+  readonly attempt_no: number | string;
+  readonly order_no: string;
+  readonly channel_id: string;
+  readonly amount_minor: Amount;
+  readonly status: string;
+}
+
+export interface CaseRow {
+  readonly task_id: string;
+  readonly case_no: number | string;
+  readonly reason: string;
+  readonly attempt_no: number | string;
+  readonly closed_at: Instant;
+}
+
+export interface InFlightRow {
+  readonly task_id: string;
+  readonly seq: number | string;
+  readonly wake_at: Instant;
+  readonly ended_at: Instant;
+}
+
+export interface RepaymentRow {
+  readonly id: string;
+  readonly due_minor: Amount;
+  readonly paid_minor: Amount;
+  readonly collecting_minor: Amount;
+}
+
+export interface OutboxRow {
+  readonly message_key: string;
+}
+
+export interface Evidence {
+  readonly books: readonly BookedOrder[];
+  /** In order of task and seq. */
+  readonly log: readonly LogRow[];
+  readonly deductions: readonly DeductionRow[];
+  readonly attempts: readonly AttemptRow[];
+  readonly cases: readonly CaseRow[];
+  /** Rows of ended tasks may have been purged. */
+  readonly inFlight: readonly InFlightRow[];
+  readonly repayments: readonly RepaymentRow[];
+  readonly outbox: readonly OutboxRow[];
+  /**
+   * Nothing is under way any more: no request in a wire, no capture to come, no run. What was
+   * captured must then be known to us. While work goes on, an unheard capture is no finding.
+   */
+  readonly quiet: boolean;
+}

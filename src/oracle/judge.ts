@@ -1,0 +1,159 @@
+/**
+ * The invariants, checked against the channels' books and our tables. One module for the simulator,
+ * the chaos run and the demo. Pure: the same evidence gets the same verdict.
+ */
+import type { BookedOrder, Evidence } from './evidence.js';
+import { readLogs, type OrderStory, type TaskStory } from './log-story.js';
+import { compareTables } from './tables.js';
+import type { Verdict, Violation } from './verdict.js';
+
+export function judge(evidence: Evidence): Verdict {
+  const stories = readLogs(evidence.log);
+  const announced = new Map<string, Announced>();
+  const violations: Violation[] = [];
+  for (const story of stories.values()) {
+    violations.push(...story.violations);
+    for (const order of story.orders.values()) {
+      if (announced.has(order.orderNo)) {
+        const detail = 'announced by two attempts';
+        violations.push({ kind: 'edge', about: order.orderNo, detail });
+      }
+      announced.set(order.orderNo, { story, order });
+    }
+  }
+  const captured = evidence.books.filter(({ captures }) => captures.length > 0);
+  const byNumber = new Map(captured.map((order) => [keyOf(order), order]));
+  for (const order of evidence.books) violations.push(...onBooked(order, announced));
+  for (const order of captured) violations.push(...onCapture(order, announced, evidence.quiet));
+  for (const story of stories.values()) violations.push(...onSuccess(story, byNumber));
+  violations.push(...chargedTwice(captured, announced));
+  violations.push(...overcharged(captured, announced, evidence));
+  violations.push(...compareTables(evidence, stories));
+  return {
+    violations,
+    count: (kind) => new Set(violations.filter((v) => v.kind === kind).map((v) => v.about)).size,
+    agree: violations.length === 0,
+    doubledByChannel: captured.filter(doubledByItself).map(({ orderNo }) => orderNo),
+    ordersCompared: new Set([...announced.keys(), ...evidence.books.map((one) => one.orderNo)])
+      .size,
+    capturedMinor: captured.reduce((sum, order) => sum + takenOf(order), 0n),
+  };
+}
+
+interface Announced {
+  readonly story: TaskStory;
+  readonly order: OrderStory;
+}
+
+/** An order number is ours alone; the channel it was captured at must be the one announced. */
+const keyOf = (order: { readonly channelId: string; readonly orderNo: string }): string =>
+  `${order.channelId} ${order.orderNo}`;
+
+const doubledByItself = ({ captures }: BookedOrder): boolean => captures.length > 1;
+
+/** What a channel took under an order number, net, its own doublings left out. */
+function takenOf({ captures, refunds = [] }: BookedOrder): bigint {
+  const ours = captures.filter(({ own }, at) => own === false || (own === undefined && at === 0));
+  const taken = ours.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
+  return taken - refunds.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
+}
+
+function onBooked(
+  order: BookedOrder,
+  announced: ReadonlyMap<string, Announced>,
+): readonly Violation[] {
+  const known = announced.get(order.orderNo)?.order;
+  if (known?.channelId === order.channelId) return [];
+  const where = known === undefined ? 'nowhere in our log' : `announced for ${known.channelId}`;
+  const detail = `${order.channelId} has it as ${order.state}; ${where}`;
+  return [{ kind: 'unannounced', about: order.orderNo, detail }];
+}
+
+function onCapture(
+  booked: BookedOrder,
+  announced: ReadonlyMap<string, Announced>,
+  quiet: boolean,
+): readonly Violation[] {
+  const { orderNo, channelId } = booked;
+  const found: Violation[] = [];
+  const find = (kind: Violation['kind'], detail: string): void =>
+    void found.push({ kind, about: orderNo, detail: `${channelId}: ${detail}` });
+  const ours = announced.get(orderNo);
+  if (ours === undefined) {
+    find('lost', 'captured, and our log does not know the order');
+    return found;
+  }
+  const { story, order } = ours;
+  const taken = takenOf(booked);
+  if (taken !== 0n && taken !== order.amountMinor) {
+    const twice = taken > order.amountMinor;
+    find(twice ? 'double_charged' : 'amount_differs', `took ${taken} of ${order.amountMinor}`);
+  }
+  if (taken === 0n) return found;
+  const told = [...story.cases.values()].some((one) => one.open);
+  const settled = story.end === 'succeeded' && story.settledOrderNo === orderNo;
+  const unheard = story.end === null && !quiet;
+  if (!settled && !told && !unheard) find('lost', `captured, and our deduction is ${story.end}`);
+  if (order.status === 'open') {
+    if (!told && quiet) find('open_but_captured', 'our log has no outcome');
+  } else if (order.status !== 'succeeded') {
+    find('dead_but_captured', `our log says ${order.status}`);
+  }
+  return found;
+}
+
+function onSuccess(
+  story: TaskStory,
+  byNumber: ReadonlyMap<string, BookedOrder>,
+): readonly Violation[] {
+  const about = story.taskId;
+  return [...story.orders.values()].flatMap((order): readonly Violation[] => {
+    if (order.amountMinor !== story.amountMinor) {
+      const detail = `asked for ${story.amountMinor}, ordered ${order.amountMinor}`;
+      return [{ kind: 'amount_differs', about, detail }];
+    }
+    if (order.status !== 'succeeded' || byNumber.has(keyOf(order))) return [];
+    const detail = `${order.channelId} has no capture under ${order.orderNo}`;
+    return [{ kind: 'not_captured', about, detail }];
+  });
+}
+
+/** Two order numbers of one deduction that were both captured, net of refunds. */
+function chargedTwice(
+  captured: readonly BookedOrder[],
+  announced: ReadonlyMap<string, Announced>,
+): readonly Violation[] {
+  const numbers = new Map<string, string[]>();
+  for (const order of captured) {
+    const id = announced.get(order.orderNo)?.story.taskId;
+    if (id === undefined || takenOf(order) === 0n) continue;
+    numbers.set(id, [...(numbers.get(id) ?? []), keyOf(order)]);
+  }
+  return [...numbers]
+    .filter(([, orders]) => orders.length > 1)
+    .map(([about, orders]) => ({
+      kind: 'double_charged',
+      about,
+      detail: `captured under ${orders.join(' and ')}`,
+    }));
+}
+
+/** More taken for a repayment than was due on it, by whatever deductions. */
+function overcharged(
+  captured: readonly BookedOrder[],
+  announced: ReadonlyMap<string, Announced>,
+  { repayments }: Evidence,
+): readonly Violation[] {
+  const taken = new Map<string, bigint>();
+  for (const order of captured) {
+    const id = announced.get(order.orderNo)?.story.repaymentId;
+    if (id !== undefined) taken.set(id, (taken.get(id) ?? 0n) + takenOf(order));
+  }
+  return repayments
+    .filter(({ id, due_minor: due }) => (taken.get(id) ?? 0n) > BigInt(due))
+    .map(({ id, due_minor: due }) => ({
+      kind: 'double_charged',
+      about: id,
+      detail: `captured ${taken.get(id)}, due ${due}`,
+    }));
+}

@@ -1,0 +1,190 @@
+import type { LogRow } from './evidence.js';
+import type { Violation, ViolationKind } from './verdict.js';
+
+export interface OrderStory {
+  readonly attemptNo: number;
+  readonly orderNo: string;
+  readonly channelId: string;
+  readonly amountMinor: bigint;
+  status: 'open' | 'succeeded' | 'declined' | 'not_executed';
+  /** Sends that the log cannot tell apart from several. */
+  sends: number;
+}
+
+/** What the log of one task tells to somebody who knows only its documented form. */
+export interface TaskStory {
+  readonly taskId: string;
+  repaymentId: string;
+  amountMinor: bigint;
+  length: number;
+  readonly orders: Map<number, OrderStory>;
+  readonly cases: Map<number, { reason: string; attemptNo: number; open: boolean }>;
+  end: 'succeeded' | 'failed' | null;
+  settledOrderNo: string | null;
+  routed: boolean;
+  /** An intent whose answer is not in the log. */
+  openCall: number | null;
+  readonly violations: Violation[];
+}
+
+export const isLive = (story: TaskStory): boolean => story.end === null;
+
+/** `needs_review`: the outcome is not known, and a person has been told. */
+export function statusOf(story: TaskStory): string {
+  if (story.end !== null) return story.end;
+  const open = [...story.orders.values()].find((order) => order.status === 'open');
+  const told = [...story.cases.values()].some(
+    (one) => one.open && one.reason === 'outcome_unknown' && one.attemptNo === open?.attemptNo,
+  );
+  return open !== undefined && told ? 'needs_review' : 'processing';
+}
+
+/** Reads every log, each entry against the edges that the flow declares. */
+export function readLogs(log: readonly LogRow[]): Map<string, TaskStory> {
+  const stories = new Map<string, TaskStory>();
+  for (const row of log) {
+    let story = stories.get(row.taskId);
+    if (story === undefined) {
+      story = newStory(row.taskId);
+      stories.set(row.taskId, story);
+    }
+    story.length += 1;
+    if (row.seq !== story.length) {
+      broken(story, 'gap', `entry ${row.seq} stands at place ${story.length}`);
+    }
+    if ((story.length === 1) !== (row.kind === 'accepted')) {
+      broken(story, 'gap', `${row.kind} stands at place ${story.length}`);
+    }
+    const read = readers[row.kind];
+    if (read === undefined) broken(story, 'edge', `unknown kind ${row.kind}`);
+    else read(story, row);
+  }
+  return stories;
+}
+
+const newStory = (taskId: string): TaskStory => ({
+  taskId,
+  repaymentId: '',
+  amountMinor: 0n,
+  length: 0,
+  orders: new Map(),
+  cases: new Map(),
+  end: null,
+  settledOrderNo: null,
+  routed: false,
+  openCall: null,
+  violations: [],
+});
+
+function broken(story: TaskStory, kind: ViolationKind, detail: string): void {
+  story.violations.push({ kind, about: story.taskId, detail });
+}
+
+type Reader = (story: TaskStory, row: LogRow) => void;
+
+/** The edges: what must be true of the story so far for an entry to follow. */
+const readers: Readonly<Record<string, Reader | undefined>> = {
+  accepted: (story, { body }) => {
+    story.repaymentId = body.deduction?.repaymentId ?? '';
+    story.amountMinor = BigInt(body.deduction?.amountMinor ?? 0);
+  },
+  routed: (story, row) => {
+    must(story, row, !anyOpen(story) && isLive(story));
+    story.routed = true;
+  },
+  charge_intended: (story, row) => {
+    const { order, attemptNo = 0 } = row.body;
+    must(story, row, isLive(story) && story.routed && attemptNo === story.orders.size + 1);
+    const others = [...story.orders.values()];
+    if (others.some((one) => one.status === 'open' || one.status === 'succeeded')) {
+      broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
+    }
+    must(story, row, others.every((one) => one.orderNo !== order?.orderNo));
+    if (order === undefined) return;
+    const { orderNo, channelId } = order;
+    const amountMinor = BigInt(order.amountMinor);
+    const told = { attemptNo, orderNo, channelId, amountMinor };
+    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1 });
+    story.openCall = attemptNo;
+  },
+  resend_intended: onOpenOrder((story, order) => {
+    order.sends += 1;
+    story.openCall = order.attemptNo;
+  }),
+  close_intended: onOpenOrder((story, order) => {
+    story.openCall = order.attemptNo;
+  }),
+  taken_over: onOpenOrder((story, order, row) => {
+    must(story, row, story.openCall === order.attemptNo);
+    order.sends += 1;
+    story.openCall = null;
+  }),
+  replied: readReply,
+  not_executed: onOpenOrder((_story, order) => {
+    order.status = 'not_executed';
+  }),
+  ask_requested: onOpenOrder(() => undefined),
+  settled: (story, row) => {
+    const order = story.orders.get(row.body.attemptNo ?? 0);
+    if (story.end !== null) broken(story, 'terminal_moved', `settled after ${story.end}`);
+    must(story, row, order?.status === 'succeeded' && order.orderNo === row.body.orderNo);
+    must(story, row, BigInt(row.body.amountMinor ?? 0) === story.amountMinor);
+    story.end = 'succeeded';
+    story.settledOrderNo = row.body.orderNo ?? null;
+  },
+  failed: (story, row) => {
+    if (story.end !== null) broken(story, 'terminal_moved', `failed after ${story.end}`);
+    const alive = [...story.orders.values()].some(
+      (one) => one.status === 'open' || one.status === 'succeeded',
+    );
+    must(story, row, !alive);
+    story.end = 'failed';
+  },
+  case_opened: (story, row) => {
+    const { caseNo = 0, reason = '', attemptNo = 0 } = row.body;
+    must(story, row, caseNo === story.cases.size + 1 && story.orders.has(attemptNo));
+    story.cases.set(caseNo, { reason, attemptNo, open: true });
+  },
+  case_closed: (story, row) => {
+    const one = story.cases.get(row.body.caseNo ?? 0);
+    must(story, row, one?.open === true);
+    // What is still not known cannot be closed as answered.
+    const order = story.orders.get(one?.attemptNo ?? 0);
+    must(story, row, one?.reason !== 'outcome_unknown' || order?.status !== 'open');
+    if (one !== undefined) one.open = false;
+  },
+};
+
+function must(story: TaskStory, row: LogRow, holds: boolean): void {
+  if (!holds) broken(story, 'edge', `${row.kind} may not stand at ${row.seq}`);
+}
+
+const anyOpen = (story: TaskStory): boolean =>
+  [...story.orders.values()].some((order) => order.status === 'open');
+
+function onOpenOrder(
+  read: (story: TaskStory, order: OrderStory, row: LogRow) => void,
+): Reader {
+  return (story, row) => {
+    const order = story.orders.get(row.body.attemptNo ?? 0);
+    must(story, row, order?.status === 'open' && isLive(story));
+    if (order !== undefined) read(story, order, row);
+  };
+}
+
+function readReply(story: TaskStory, row: LogRow): void {
+  const { attemptNo = 0, via, answer } = row.body;
+  const order = story.orders.get(attemptNo);
+  must(story, row, order !== undefined);
+  if (order === undefined) return;
+  // The answer of a call stands only where the call's intent was the last word on it.
+  if (via === 'charge' || via === 'close') must(story, row, story.openCall === attemptNo);
+  if (story.openCall === attemptNo) story.openCall = null;
+  const kind = answer?.kind;
+  if (kind === 'succeeded') order.status = 'succeeded';
+  if (order.status !== 'open') return;
+  if (kind === 'declined') order.status = 'declined';
+  // "Not sent" speaks of one sending, if there was but one.
+  const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && via === 'charge';
+  if (notSent && order.sends === 1) order.status = 'not_executed';
+}

@@ -1,0 +1,146 @@
+import type { AttemptRow, Evidence } from './evidence.js';
+import { isLive, statusOf, type OrderStory, type TaskStory } from './log-story.js';
+import type { Violation, ViolationKind } from './verdict.js';
+
+/** The projected tables against what the log tells; and what the tables must be by themselves. */
+export function compareTables(
+  evidence: Evidence,
+  stories: ReadonlyMap<string, TaskStory>,
+): readonly Violation[] {
+  const found: Violation[] = [];
+  const find: Find = (kind, about, detail) => void found.push({ kind, about, detail });
+  onDeductions(evidence, stories, find);
+  onAttempts(evidence, stories, find);
+  onCases(evidence, stories, find);
+  onInFlight(evidence, stories, find);
+  onOutbox(evidence, stories, find);
+  onRepayments(evidence, stories, find);
+  return found;
+}
+
+type Find = (kind: ViolationKind, about: string, detail: string) => void;
+type Stories = ReadonlyMap<string, TaskStory>;
+
+function onDeductions({ deductions }: Evidence, stories: Stories, find: Find): void {
+  const rows = new Map(deductions.map((row) => [row.id, row]));
+  for (const id of rows.keys()) {
+    if (!stories.has(id)) find('tables_differ', id, 'a deduction without a log');
+  }
+  for (const story of stories.values()) {
+    const { taskId } = story;
+    const row = rows.get(taskId);
+    if (row === undefined) {
+      find('tables_differ', taskId, 'a log without a deduction');
+      continue;
+    }
+    same(find, taskId, 'status', row.status, statusOf(story));
+    same(find, taskId, 'amount', String(row.amount_minor), String(story.amountMinor));
+    same(find, taskId, 'attempts', Number(row.attempts), story.orders.size);
+    same(find, taskId, 'order number', row.order_no, story.settledOrderNo);
+    same(find, taskId, 'repayment', row.repayment_id, story.repaymentId);
+  }
+}
+
+function onAttempts({ attempts }: Evidence, stories: Stories, find: Find): void {
+  const rows = new Map(attempts.map((row) => [`${row.task_id} ${row.attempt_no}`, row]));
+  const live = new Set<string>();
+  for (const row of attempts) {
+    if (statusInLog(row) !== 'open') continue;
+    if (live.has(row.task_id)) find('two_live', row.task_id, 'two live attempts');
+    live.add(row.task_id);
+  }
+  for (const story of stories.values()) {
+    for (const order of story.orders.values()) {
+      const key = `${story.taskId} ${order.attemptNo}`;
+      const row = rows.get(key);
+      rows.delete(key);
+      if (row === undefined) {
+        find('tables_differ', story.taskId, `attempt ${order.attemptNo} has no row`);
+        continue;
+      }
+      same(find, story.taskId, 'attempt status', statusInLog(row), order.status);
+      same(find, story.taskId, 'order number', row.order_no, order.orderNo);
+      same(find, story.taskId, 'channel', row.channel_id, order.channelId);
+    }
+  }
+  for (const key of rows.keys()) find('tables_differ', key, 'an attempt that no log announces');
+}
+
+function statusInLog({ status }: AttemptRow): OrderStory['status'] {
+  if (status === 'succeeded' || status === 'declined' || status === 'not_executed') return status;
+  return 'open';
+}
+
+function onCases({ cases }: Evidence, stories: Stories, find: Find): void {
+  const rows = new Map(cases.map((row) => [`${row.task_id} ${row.case_no}`, row]));
+  for (const { taskId, cases: told } of stories.values()) {
+    for (const [no, { reason, open }] of told) {
+      const key = `${taskId} ${no}`;
+      const row = rows.get(key);
+      rows.delete(key);
+      same(find, taskId, `case ${no}`, row?.reason, reason);
+      if (row !== undefined) same(find, taskId, `case ${no} open`, row.closed_at === null, open);
+    }
+  }
+  for (const key of rows.keys()) find('tables_differ', key, 'a case that no log opened');
+}
+
+function onInFlight({ inFlight }: Evidence, stories: Stories, find: Find): void {
+  const rows = new Map(inFlight.map((row) => [row.task_id, row]));
+  for (const story of stories.values()) {
+    const { taskId } = story;
+    const row = rows.get(taskId);
+    if (row === undefined) {
+      if (isLive(story)) find('abandoned', taskId, 'not ended, and not in flight');
+      continue;
+    }
+    // Answers that come after the end are in the log alone: the row may be gone by then.
+    if (isLive(story)) same(find, taskId, 'seq in flight', Number(row.seq), story.length);
+    same(find, taskId, 'ended in flight', row.ended_at !== null, !isLive(story));
+    const waits = row.wake_at !== null || statusOf(story) === 'needs_review';
+    if (isLive(story) && !waits) {
+      find('abandoned', taskId, 'no wake-up, no schedule and no person');
+    }
+  }
+}
+
+function onOutbox({ outbox }: Evidence, stories: Stories, find: Find): void {
+  const messages = new Map<string, number>();
+  for (const { message_key: key } of outbox) messages.set(key, (messages.get(key) ?? 0) + 1);
+  for (const { taskId, end } of stories.values()) {
+    const count = messages.get(taskId) ?? 0;
+    const wanted = end === 'succeeded' ? 1 : 0;
+    if (count !== wanted) find('ledger_differs', taskId, `${count} messages, ${wanted} wanted`);
+  }
+}
+
+function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): void {
+  const paid = new Map<string, bigint>();
+  const collecting = new Map<string, bigint>();
+  const live = new Set<string>();
+  for (const story of stories.values()) {
+    const { repaymentId: id, amountMinor, end } = story;
+    if (end === null) {
+      if (live.has(id)) find('two_live', id, 'two live deductions for one repayment');
+      live.add(id);
+    }
+    const sums = end === 'succeeded' ? paid : end === 'failed' ? null : collecting;
+    sums?.set(id, (sums.get(id) ?? 0n) + amountMinor);
+  }
+  for (const row of repayments) {
+    const [hasPaid, hasCollecting] = [BigInt(row.paid_minor), BigInt(row.collecting_minor)];
+    const [shouldPaid, should] = [paid.get(row.id) ?? 0n, collecting.get(row.id) ?? 0n];
+    if (hasPaid !== shouldPaid || hasCollecting !== should) {
+      const has = `paid ${hasPaid} and collecting ${hasCollecting}`;
+      find('repayment_differs', row.id, `${has}; its deductions make ${shouldPaid} and ${should}`);
+    }
+    if (hasPaid + hasCollecting > BigInt(row.due_minor)) {
+      find('repayment_differs', row.id, `${hasPaid} + ${hasCollecting} is above ${row.due_minor}`);
+    }
+  }
+}
+
+function same(find: Find, about: string, what: string, table: unknown, log: unknown): void {
+  if (table === log) return;
+  find('tables_differ', about, `${what}: the table says ${String(table)}, the log ${String(log)}`);
+}

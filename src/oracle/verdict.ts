@@ -1,0 +1,48 @@
+export type ViolationKind =
+  /** Captured under two order numbers of one deduction, twice under one by our doing, or more than due. */
+  | 'double_charged'
+  /** Captured, and no succeeded deduction, live task or open case of ours accounts for it. */
+  | 'lost'
+  /** A channel has an order that our log never announced. */
+  | 'unannounced'
+  /** We say that it was collected; the channel has no capture. */
+  | 'not_captured'
+  /** We say that the order is dead; the channel captured it. */
+  | 'dead_but_captured'
+  /** All is quiet, it was captured, and our log has no outcome and no case. */
+  | 'open_but_captured'
+  | 'amount_differs'
+  /** A log has a gap, or starts otherwise than with `accepted`. */
+  | 'gap'
+  /** An entry that may not stand where it stands. */
+  | 'edge'
+  /** A terminal state moved without evidence, or twice. */
+  | 'terminal_moved'
+  /** Two attempts of a task, or two deductions for a repayment, are live at once. */
+  | 'two_live'
+  /** The tables and the log tell different stories. */
+  | 'tables_differ'
+  /** A repayment's paid or collecting amount is not the sum of its deductions, or above what is due. */
+  | 'repayment_differs'
+  /** Unfinished, with no wake-up, no schedule and no person. */
+  | 'abandoned'
+  /** The ledger has no message of a settlement, or one too many. */
+  | 'ledger_differs';
+
+export interface Violation {
+  readonly kind: ViolationKind;
+  /** A deduction, a repayment or an order number. */
+  readonly about: string;
+  readonly detail: string;
+}
+
+export interface Verdict {
+  readonly violations: readonly Violation[];
+  /** Different things that a kind of violation is about. */
+  readonly count: (kind: ViolationKind) => number;
+  readonly agree: boolean;
+  /** Orders that a channel captured more than once by itself. */
+  readonly doubledByChannel: readonly string[];
+  readonly ordersCompared: number;
+  readonly capturedMinor: bigint;
+}

@@ -1,0 +1,11 @@
+import { timelineOf } from './timeline.js';
+import { nothing, addWorld } from './total.js';
+import { runWorld } from './run-world.js';
+const n = Number(process.argv[2] ?? 100);
+const from = Number(process.argv[3] ?? 1);
+const total = nothing();
+const t = performance.now();
+for (let seed = from; seed < from + n; seed += 1) addWorld(total, await runWorld({ seed }));
+const s = (performance.now() - t) / 1000;
+console.log(JSON.stringify(total, null, 1).slice(0, 6000), total.deductions / s);
+if (n===1) console.log(timelineOf(await runWorld({ seed: from, told: true })));

@@ -1,0 +1,131 @@
+import type { Lease, Locks, WakeUps } from '../engine/ports.js';
+import type { SimProcess } from './sim-process.js';
+import type { World } from './world.js';
+
+const retryMs = 100;
+
+/** Locks that expire, get lost, are flushed, and are granted twice when their store is away. */
+export class SimLocks {
+  #held = new Map<string, { readonly token: number; readonly expiresMs: number }>();
+  #tokens = 0;
+
+  constructor(
+    private readonly world: World,
+    private readonly leaseMs: number,
+  ) {}
+
+  flush(): void {
+    this.#held.clear();
+  }
+
+  of(process: SimProcess): Locks {
+    return { acquire: async (key, waitMs) => await this.#acquire(process, key, waitMs) };
+  }
+
+  async #acquire(process: SimProcess, key: string, waitMs: number): Promise<Lease | null> {
+    const { time, faults } = this.world;
+    const giveUpMs = time.nowMs + waitMs;
+    for (;;) {
+      const askedMs = time.nowMs;
+      // eslint-free: one try after another is what waiting for a lock is.
+      const got = await process.io(1, () => {
+        if (faults.strikes('lock_granted_alone', 0)) return 'alone';
+        return this.#take(key, null);
+      });
+      if (got === 'alone') return new SimLease(process, this, key, null, askedMs + this.leaseMs);
+      if (got !== null) return new SimLease(process, this, key, got, askedMs + this.leaseMs);
+      if (time.nowMs + retryMs > giveUpMs) return null;
+      await process.clock.sleep(retryMs);
+    }
+  }
+
+  /** @param mine the token that may be renewed; null to take a free lock. */
+  #take(key: string, mine: number | null): number | null {
+    const nowMs = this.world.time.nowMs;
+    const holder = this.#held.get(key);
+    const free = holder === undefined || holder.expiresMs <= nowMs;
+    if (mine === null ? !free : free || holder.token !== mine) return null;
+    this.#tokens += 1;
+    const token = mine ?? this.#tokens;
+    this.#held.set(key, { token, expiresMs: nowMs + this.leaseMs });
+    return token;
+  }
+
+  async extend(process: SimProcess, key: string, token: number | null): Promise<number> {
+    const askedMs = this.world.time.nowMs;
+    const kept = await process.io(1, () => {
+      if (this.world.faults.strikes('lock_lost', 0)) return false;
+      return token === null || this.#take(key, token) !== null;
+    });
+    return kept ? askedMs + this.leaseMs : askedMs;
+  }
+
+  async release(process: SimProcess, key: string, token: number | null): Promise<void> {
+    await process.io(1, () => {
+      if (token !== null && this.#held.get(key)?.token === token) this.#held.delete(key);
+    });
+  }
+}
+
+class SimLease implements Lease {
+  constructor(
+    private readonly process: SimProcess,
+    private readonly locks: SimLocks,
+    private readonly key: string,
+    private readonly token: number | null,
+    private expiresMs: number,
+  ) {}
+
+  remainingMs(): number {
+    return this.expiresMs - this.process.clock.monotonicMs();
+  }
+
+  async extend(): Promise<void> {
+    this.expiresMs = await this.locks.extend(this.process, this.key, this.token);
+  }
+
+  async release(): Promise<void> {
+    await this.locks.release(this.process, this.key, this.token);
+  }
+}
+
+/** Wake-ups that are dropped, come late and come again. */
+export class SimWakeUps {
+  #generation = 0;
+  readonly #queued = new Set<string>();
+
+  constructor(private readonly world: World) {}
+
+  flush(): void {
+    this.#generation += 1;
+    this.#queued.clear();
+  }
+
+  of(process: SimProcess): WakeUps {
+    const { world } = this;
+    const { faults } = world;
+    return {
+      schedule: async (taskId, atMs) => {
+        const task = world.ordinalOf(taskId);
+        await process.io(1, () => undefined);
+        if (faults.strikes('wake_dropped', task)) return;
+        const late = faults.strikes('wake_late', task);
+        const lateMs = late ? faults.extent().spread(1_000, 600_000) : 0;
+        const times = faults.strikes('wake_repeated', task) ? 2 : 1;
+        const generation = this.#generation;
+        // As the queue names its jobs: the same wake-up is not queued twice at a time.
+        const job = `${taskId}-${atMs}`;
+        if (this.#queued.has(job)) return;
+        this.#queued.add(job);
+        for (let n = 0; n < times; n += 1) {
+          const delayMs = Math.max(0, atMs - process.clock.nowMs()) + lateMs + n * 7;
+          world.time.after(delayMs, () => {
+            if (generation !== this.#generation) return;
+            this.#queued.delete(job);
+            world.wake(taskId);
+          });
+        }
+      },
+    };
+  }
+}

@@ -1,0 +1,136 @@
+import { isDeepStrictEqual } from 'node:util';
+import { deductionFlow } from '../engine/deduction.js';
+import { fold } from '../engine/flow.js';
+import type { Evidence, LogRow } from '../oracle/evidence.js';
+import { judge } from '../oracle/judge.js';
+import { attemptRow, caseRow, deductionRow } from '../store/projections.js';
+import { hashText, mix } from './chance.js';
+import type { FaultId } from './faults.js';
+import type { MemoryDatabase } from './memory-database.js';
+import { World, type Happened, type WorldOptions, type WorldViolation } from './world.js';
+
+export interface WorldResult {
+  readonly seed: number;
+  readonly deductions: number;
+  /** Deductions that at least one fault struck. */
+  readonly deductionsHit: number;
+  readonly faults: readonly FaultId[];
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly doubledByChannel: number;
+  readonly violations: readonly WorldViolation[];
+  /** Deductions that neither ended nor came before a person, although faults had stopped. */
+  readonly unresolved: readonly string[];
+  readonly digest: number;
+  readonly story: readonly Happened[];
+  readonly database: MemoryDatabase;
+}
+
+export async function runWorld(options: WorldOptions): Promise<WorldResult> {
+  const world = new World(options);
+  const startMs = world.time.nowMs;
+  await world.live();
+  const { database } = world;
+  const unresolved = [...database.deductions.values()]
+    .filter((row) => row['status'] === 'processing')
+    .map((row) => String(row['id']));
+  if (world.callers > 0) unresolved.push(`${world.callers} callers without a word`);
+  const verdict = judge(evidenceOf(world));
+  const violations = [...world.violations, ...verdict.violations, ...foldedOtherwise(world)];
+  const statuses: Record<string, number> = {};
+  for (const row of database.deductions.values()) {
+    const status = String(row['status']);
+    statuses[status] = (statuses[status] ?? 0) + 1;
+  }
+  return {
+    seed: options.seed,
+    deductions: database.deductions.size,
+    deductionsHit: [...database.deductions.keys()].filter((id) =>
+      world.faults.tasksHit.has(Number.parseInt(id.slice(-8), 16)),
+    ).length,
+    faults: world.faults.struck,
+    events: world.time.events,
+    virtualMs: world.time.nowMs - startMs,
+    statuses,
+    doubledByChannel: verdict.doubledByChannel.length,
+    violations,
+    unresolved,
+    digest: digestOf(world),
+    story: world.story,
+    database,
+  };
+}
+
+export function evidenceOf(world: World): Evidence {
+  const { database } = world;
+  const log: LogRow[] = [];
+  for (const [taskId, rows] of database.log) {
+    for (const { seq, writer, entry } of rows) {
+      log.push({ taskId, seq, kind: entry.kind, writer, body: entry as LogRow['body'] });
+    }
+  }
+  return {
+    log,
+    books: [...world.channels.values()].flatMap((channel) =>
+      [...channel.book.values()].map(({ orderNo, state, order, captures }) => ({
+        channelId: channel.id,
+        orderNo,
+        state,
+        amountMinor: order.amountMinor,
+        captures,
+      })),
+    ),
+    deductions: [...database.deductions.values()] as unknown as Evidence['deductions'],
+    attempts: [...database.attempts.values()].flat() as unknown as Evidence['attempts'],
+    cases: [...database.cases.values()].flat() as unknown as Evidence['cases'],
+    inFlight: [...database.inFlight.values()] as unknown as Evidence['inFlight'],
+    repayments: [...database.repayments.values()].map(({ facts, paid, collecting }) => ({
+      id: facts.id,
+      due_minor: facts.dueMinor,
+      paid_minor: paid,
+      collecting_minor: collecting,
+    })),
+    outbox: [...database.outbox.values()] as unknown as Evidence['outbox'],
+    quiet: true,
+  };
+}
+
+/** Folding the log with the engine's own fold gives the rows that the appends left, to the letter. */
+function foldedOtherwise({ database, zone }: World): WorldViolation[] {
+  const found: WorldViolation[] = [];
+  const differ = (about: string, what: string): void =>
+    void found.push({ kind: 'tables_differ', about, detail: `${what} is not what the log folds to` });
+  for (const [taskId, rows] of database.log) {
+    const state = fold(
+      deductionFlow,
+      rows.map((row) => row.entry),
+    );
+    if (state === null) continue;
+    const kept = database.deductions.get(taskId) ?? {};
+    for (const [column, value] of Object.entries(deductionRow(state))) {
+      if (kept[column] !== value) differ(taskId, `deduction.${column}`);
+    }
+    const attempts = state.attempts.map((one) => attemptRow(state, one, zone));
+    if (!isDeepStrictEqual(database.attempts.get(taskId) ?? [], attempts)) {
+      differ(taskId, 'attempt');
+    }
+    const cases = state.cases.map((one) => caseRow(state, one));
+    if (!isDeepStrictEqual(database.cases.get(taskId) ?? [], cases)) differ(taskId, 'review_case');
+  }
+  return found;
+}
+
+function digestOf(world: World): number {
+  let digest = world.digest;
+  const add = (text: string): void => void (digest = mix(digest, hashText(text)));
+  for (const [taskId, rows] of world.database.log) {
+    for (const { entry, writer } of rows) add(`${taskId} ${entry.kind} ${entry.atMs} ${writer}`);
+  }
+  for (const channel of world.channels.values()) {
+    for (const { orderNo, state, captures } of channel.book.values()) {
+      add(`${orderNo} ${state} ${captures.length}`);
+    }
+  }
+  return digest;
+}

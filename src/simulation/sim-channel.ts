@@ -1,0 +1,263 @@
+import type { ChannelNature, Order } from '../engine/order.js';
+import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
+import type { ChannelId } from '../ids.js';
+import type { Chance } from './chance.js';
+import type { World } from './world.js';
+
+/** What one simulated channel is like. `nature` is what its profile promises; it keeps that. */
+export interface ChannelCharacter {
+  readonly id: ChannelId;
+  readonly nature: ChannelNature;
+  readonly orderTtlMs: number;
+  readonly sync: boolean;
+  readonly callsBack: boolean;
+  /** How long a started order really stays invisible, at the most. */
+  readonly invisibleMs: number;
+  readonly clockSkewMs: number;
+  readonly declineShare: number;
+  readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
+  readonly outage: { readonly fromMs: number; readonly toMs: number } | null;
+}
+
+export interface SimCapture {
+  readonly amountMinor: bigint;
+  /** The channel took it again by itself, without having been sent anything. */
+  readonly own: boolean;
+}
+
+export interface SimOrder {
+  readonly orderNo: string;
+  readonly bytes: string;
+  readonly order: Order;
+  state: 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+  readonly startedAtMs: number;
+  readonly visibleAtMs: number;
+  readonly captures: SimCapture[];
+  decline: Extract<ChargeAnswer, { kind: 'declined' }> | null;
+}
+
+type Respond<A> = (answer: A) => void;
+
+const refused = (detail: string) => ({ kind: 'unknown', why: 'unlisted_code', detail }) as const;
+
+/** A channel with a book of its own. It never looks at ours, but for what `forgets` says of itself. */
+export class SimChannel {
+  readonly book = new Map<string, SimOrder>();
+
+  constructor(
+    readonly character: ChannelCharacter,
+    private readonly world: World,
+  ) {}
+
+  get id(): ChannelId {
+    return this.character.id;
+  }
+
+  charge(order: Order, respond: Respond<ChargeAnswer>): void {
+    const { nature, sync } = this.character;
+    const task = this.world.ordinal(order.orderNo);
+    const chance = this.world.chanceOf(task);
+    const bytes = bytesOf(order);
+    const known = this.book.get(order.orderNo);
+    if (known !== undefined) return this.#again(known, bytes, respond);
+    if (nature.honoursExpiry && this.#nowMs >= order.expiresAtMs) {
+      const expired = this.#write(order, bytes, 'expired', chance);
+      return respond(this.#stateOf(expired));
+    }
+    const record = this.#write(order, bytes, 'executing', chance);
+    const late = this.world.faults.strikes('effect_late', task);
+    const never = !sync && this.world.faults.strikes('never_decides', task);
+    if (never) return respond({ kind: 'pending', channelRef: null });
+    const quick = sync ? chance.between(20, 300) : chance.spread(500, 600_000);
+    const settleMs = late ? this.world.faults.extent().spread(2_000, 7_200_000) : quick;
+    this.world.outside(settleMs, () => {
+      this.#settle(record, task, chance);
+      if (sync) respond(this.#stateOf(record));
+      this.#callBack(record, task);
+    });
+    if (!sync) {
+      respond({ kind: 'pending', channelRef: chance.yes(0.5) ? `ref-${task}` : null });
+      if (chance.yes(0.3)) this.#callBack(record, task);
+    }
+  }
+
+  query(order: Order, respond: Respond<QueryAnswer>): void {
+    const task = this.world.ordinal(order.orderNo);
+    const record = this.book.get(order.orderNo);
+    const nowMs = this.world.time.nowMs;
+    if (record === undefined || nowMs < record.visibleAtMs) {
+      if (record?.state === 'closed') return respond(this.#stateOf(record));
+      return respond(this.#unseen(task));
+    }
+    const inWindow = nowMs < record.startedAtMs + this.character.invisibleMs;
+    if (inWindow && this.world.faults.strikes('not_found_within_window', task)) {
+      return respond({ kind: 'not_found' });
+    }
+    // An archive: what it has shown us it may forget, and only that; we have it in our log.
+    if (this.world.knownToUs(order.orderNo) && this.world.faults.strikes('order_forgotten', task)) {
+      return respond({ kind: 'not_found' });
+    }
+    if (this.world.faults.strikes('answer_mismatched', task)) {
+      return respond(mismatch(record.order));
+    }
+    respond(this.#stateOf(record));
+  }
+
+  close(order: Order, respond: Respond<CloseAnswer>): void {
+    const task = this.world.ordinal(order.orderNo);
+    const record = this.book.get(order.orderNo);
+    const refuses = this.character.nature.closeProof === 'refuses_unseen';
+    if (record === undefined) {
+      if (refuses) this.#write(order, '', 'closed', this.world.chanceOf(task));
+      return respond(refuses ? { kind: 'closed' } : { kind: 'not_found' });
+    }
+    if (record.state === 'closed' || record.state === 'expired') {
+      return respond({ kind: 'closed' });
+    }
+    const cancels = record.state === 'executing' && this.world.chanceOf(task).yes(0.3);
+    if (cancels) record.state = 'closed';
+    respond(cancels ? { kind: 'closed' } : { kind: 'refused', detail: record.state });
+  }
+
+  get #nowMs(): number {
+    return this.world.time.nowMs + this.character.clockSkewMs;
+  }
+
+  /** The same number again. What the channel then does is its nature. */
+  #again(known: SimOrder, bytes: string, respond: Respond<ChargeAnswer>): void {
+    const dead = known.state === 'closed' || known.state === 'expired';
+    if (!dead && !(this.character.nature.idempotent && known.bytes === bytes)) {
+      // Nothing was promised for this, so the worst happens: it is a new order to the channel.
+      known.captures.push({ amountMinor: known.order.amountMinor, own: false });
+      known.state = 'captured';
+    }
+    respond(this.#stateOf(known));
+  }
+
+  #write(order: Order, bytes: string, state: SimOrder['state'], chance: Chance): SimOrder {
+    const startedAtMs = this.world.time.nowMs;
+    const { invisibleMs } = this.character;
+    const record: SimOrder = {
+      orderNo: order.orderNo,
+      bytes,
+      order,
+      state,
+      startedAtMs,
+      visibleAtMs: startedAtMs + (chance.yes(0.5) ? 0 : chance.between(0, invisibleMs)),
+      captures: [],
+      decline: null,
+    };
+    this.book.set(order.orderNo, record);
+    this.world.note(
+      'channel',
+      `${this.id} has the order: ${state}`,
+      this.world.ordinal(order.orderNo),
+    );
+    return record;
+  }
+
+  #settle(record: SimOrder, task: number, chance: Chance): void {
+    if (record.state !== 'executing') return;
+    if (chance.yes(this.character.declineShare)) {
+      const final = chance.yes(0.4);
+      record.state = 'declined';
+      record.decline = {
+        kind: 'declined',
+        code: final ? 'insufficient_funds' : 'risk_refused',
+        channelCode: 'E1',
+        message: 'no',
+        scope: final ? 'final' : 'other_channel',
+      };
+    } else {
+      record.state = 'captured';
+      const { amountMinor } = record.order;
+      record.captures.push({ amountMinor, own: false });
+      if (this.world.faults.strikes('channel_doubles', task)) {
+        record.captures.push({ amountMinor, own: true });
+      }
+    }
+    this.world.note('channel', `${this.id}: ${record.state}`, task);
+  }
+
+  #unseen(task: number): QueryAnswer {
+    const { closeProof } = this.character.nature;
+    if (closeProof === 'none' && this.world.faults.strikes('close_proves_nothing', task)) {
+      return { kind: 'not_executed', proof: 'closed' };
+    }
+    return { kind: 'not_found' };
+  }
+
+  #stateOf(record: SimOrder): ChargeAnswer {
+    switch (record.state) {
+      case 'executing':
+        return { kind: 'pending', channelRef: null };
+      case 'captured':
+        return { kind: 'succeeded', channelRef: `ref-${record.orderNo}` };
+      case 'declined':
+        return record.decline ?? refused('declined without a reason');
+      case 'closed':
+        return this.character.nature.closeProof === 'refuses_unseen'
+          ? { kind: 'not_executed', proof: 'closed' }
+          : refused('closed');
+      case 'expired':
+        return {
+          kind: 'declined',
+          code: 'order_expired',
+          channelCode: 'E9',
+          message: 'too late',
+          scope: 'other_channel',
+        };
+      default:
+        throw new Error('unreachable state of an order');
+    }
+  }
+
+  #callBack(record: SimOrder, task: number): void {
+    const { faults } = this.world;
+    if (!this.character.callsBack) return;
+    const copies = faults.strikes('callback_repeated', task) ? faults.extent().between(2, 4) : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (faults.strikes('callback_lost', task)) continue;
+      const late = faults.strikes('callback_late', task);
+      const delayMs = late
+        ? faults.extent().spread(5_000, 10_800_000)
+        : this.world.chanceOf(task).between(1, 2_000);
+      const wrong = faults.strikes('callback_mismatched', task);
+      const answer: QueryAnswer = wrong ? mismatch(record.order) : this.#stateOf(record);
+      this.world.outside(delayMs, () => {
+        const said = this.#mayContradict(record, task) ? contradiction : answer;
+        this.world.callBack(record.order, said, 0);
+      });
+    }
+  }
+
+  /** It takes back a success that we have already recorded: wrong, but no harm by itself. */
+  #mayContradict(record: SimOrder, task: number): boolean {
+    return (
+      record.state === 'captured' &&
+      this.world.succeededByUs(record.orderNo) &&
+      this.world.faults.strikes('callback_contradicts', task)
+    );
+  }
+}
+
+const contradiction: QueryAnswer = {
+  kind: 'declined',
+  code: 'risk_refused',
+  channelCode: 'E7',
+  message: 'taken back',
+  scope: 'other_channel',
+};
+
+const mismatch = (order: Order): QueryAnswer => ({
+  kind: 'mismatch',
+  field: 'amount',
+  ours: String(order.amountMinor),
+  theirs: String(order.amountMinor + 1n),
+});
+
+/** Everything that would be on the wire. */
+export function bytesOf(order: Order): string {
+  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs } = order;
+  return [orderNo, amountMinor, currency, account.token, createdAtMs, expiresAtMs].join(' ');
+}

@@ -1,0 +1,120 @@
+import type { InFlightLog } from '../compensation/sweep.js';
+import type { DeductionState } from '../engine/deduction.js';
+import type { Append, Journal } from '../engine/journal.js';
+import { RecoupError } from '../errors.js';
+import { taskId } from '../ids.js';
+import type { DeskReads } from '../intake/deduction-desk.js';
+import type { DeductionRecord } from '../intake/records.js';
+import { amountMinor } from '../money.js';
+import { MemoryInFlightLog, type Stored } from './memory-database.js';
+import type { SimProcess } from './sim-process.js';
+
+/** The database as one process sees it: late, refusing, and now and then silent about what it did. */
+export function journalOf(process: SimProcess): Journal<DeductionState> {
+  const { world } = process;
+  return {
+    async load(id) {
+      const task = world.ordinalOf(id);
+      return await process.io(1, () => {
+        if (world.faults.strikes('read_refused', task)) throw unavailable();
+        const entries = world.database.entries(id);
+        return entries === null ? null : { kind: 'deduction' as const, entries: [...entries] };
+      });
+    },
+    append: async (append) => await commit(process, append),
+  };
+}
+
+async function commit(process: SimProcess, append: Append<DeductionState>): Promise<void> {
+  const { world } = process;
+  const { faults } = world;
+  const task = world.ordinalOf(append.taskId);
+  await new Promise<void>((resolve, reject) => {
+    if (faults.strikes('crash_before_commit', task)) return process.crash();
+    if (faults.strikes('pause_before_commit', task)) {
+      process.pause(faults.extent().spread(1_000, 300_000));
+    }
+    const late = faults.strikes('commit_late', task);
+    const slow = faults.strikes('commit_slow', task);
+    const delayMs = late || slow ? faults.extent().spread(500, 20_000) : 3;
+    // Its patience ends and it hears "not known"; the server still commits what it was sent.
+    if (late) world.time.after(5, () => process.deliver(() => reject(unavailable())));
+    const gone = world.chanceOf(task).yes(0.5);
+    const apply = (): void => {
+      if (!process.alive && !gone) return;
+      if (faults.strikes('commit_refused', task)) {
+        return process.deliver(() => reject(unavailable()));
+      }
+      try {
+        world.database.append(append);
+      } catch (error) {
+        world.note('journal', `refuses ${append.writer}: ${String(error)}`, task);
+        return process.deliver(() => reject(error as Error));
+      }
+      world.committed(append);
+      if (faults.strikes('crash_after_commit', task)) return process.crash();
+      const unheard = faults.strikes('commit_unheard', task);
+      process.deliver(() => (unheard ? reject(unavailable()) : resolve()));
+    };
+    // COMMIT leaves the process when it runs, and not while it stands still.
+    if (process.paused) process.deliver(() => world.outside(delayMs, apply));
+    else world.outside(delayMs, apply);
+  });
+}
+
+const unavailable = (): RecoupError => new RecoupError('journal_unavailable');
+
+export function inFlightOf(process: SimProcess): InFlightLog {
+  const inFlight = new MemoryInFlightLog(process.world.database);
+  return {
+    claimOverdue: async (claim) => await process.io(2, () => inFlight.claimOverdue(claim)),
+    purgeEnded: async (before, limit) =>
+      await process.io(2, () => inFlight.purgeEnded(before, limit)),
+  };
+}
+
+export function deskReadsOf(process: SimProcess): DeskReads {
+  const { database } = process.world;
+  return {
+    repayment: async (id) =>
+      await process.io(1, () => {
+        const balance = database.repayments.get(id);
+        if (balance === undefined) return null;
+        const { facts, paid, collecting } = balance;
+        return {
+          ...facts,
+          paidMinor: amountMinor(paid),
+          collectingMinor: amountMinor(collecting),
+        };
+      }),
+    byRequest: async (key) => await process.io(1, () => recordOf(database.byRequest(key))),
+    liveOn: async (id) => await process.io(1, () => recordOf(database.liveOn(id))),
+  };
+}
+
+function recordOf(row: Stored | null): DeductionRecord | null {
+  if (row === null) return null;
+  const text = (column: string): string | null =>
+    row[column] === null || row[column] === undefined ? null : String(row[column]);
+  return {
+    id: taskId(String(row['id'])),
+    repaymentId: String(row['repayment_id']),
+    borrowerId: String(row['borrower_id']),
+    amountMinor: amountMinor(String(row['amount_minor'])),
+    currency: 'CNY',
+    bankCode: String(row['bank_code']),
+    accountLast4: String(row['account_last4']),
+    source: String(row['source']) as DeductionRecord['source'],
+    status: String(row['status']) as DeductionRecord['status'],
+    failureCode: text('failure_code'),
+    failureDetail: text('failure_detail'),
+    channelId: text('channel_id'),
+    orderNo: text('order_no'),
+    batchId: text('batch_id'),
+    agentName: text('agent_name'),
+    agentReason: text('agent_reason'),
+    requestDigest: String(row['request_digest']),
+    createdAt: new Date(`${String(row['created_at'])}Z`),
+    endedAt: null,
+  };
+}

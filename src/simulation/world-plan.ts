@@ -1,0 +1,187 @@
+import type { Source } from '../engine/entries.js';
+import { channelId, repaymentId } from '../ids.js';
+import type { NewRepayment } from '../intake/repayment.js';
+import { amountMinor, type AmountMinor } from '../money.js';
+import type { ChannelTerms } from '../routing/terms.js';
+import type { Chance } from './chance.js';
+import type { Faults } from './faults.js';
+import type { ChannelCharacter } from './sim-channel.js';
+
+/** Midnight by our calendar; the world starts a few hours into a day. */
+export const worldStartMs = Date.UTC(2026, 10, 22, 2);
+
+const processSkewMaxMs = 1_500;
+const channelSkewMaxMs = 1_000;
+
+/** What is settled about a world before anything happens in it. */
+export interface WorldPlan {
+  readonly channels: readonly ChannelCharacter[];
+  readonly terms: readonly ChannelTerms[];
+  readonly processes: number;
+  readonly repayments: readonly NewRepayment[];
+  readonly requests: readonly PlannedRequest[];
+  readonly happenings: readonly Happening[];
+  /** How long faults strike; afterwards everything must come to an end. */
+  readonly faultsForMs: number;
+  readonly leaseMs: number;
+  readonly lockWaitMs: number;
+  readonly attemptWindowMs: number;
+  readonly encoded: boolean;
+}
+
+export interface PlannedRequest {
+  readonly atMs: number;
+  readonly repayment: NewRepayment;
+  readonly source: Source;
+  readonly amountMinor: AmountMinor | null;
+  readonly requestKey: string;
+}
+
+export type Happening =
+  | { readonly kind: 'redis_flush'; readonly atMs: number }
+  | { readonly kind: 'crash'; readonly atMs: number; readonly process: number }
+  | { readonly kind: 'pause'; readonly atMs: number; readonly process: number; readonly ms: number }
+  | {
+      readonly kind: 'clock_jump';
+      readonly atMs: number;
+      readonly process: number;
+      readonly skewMs: number;
+    }
+  | { readonly kind: 'ask'; readonly atMs: number };
+
+export function planWorld(chance: Chance, faults: Faults): WorldPlan {
+  const faultsForMs = chance.between(300_000, 1_200_000);
+  const processes = chance.between(2, 4);
+  const channels = Array.from({ length: chance.between(2, 3) }, (_, at) =>
+    character(at, faultsForMs, chance, faults),
+  );
+  const repayments = Array.from({ length: chance.between(5, 10) }, (_, at) =>
+    repayment(at, chance),
+  );
+  return {
+    channels,
+    terms: channels.map((channel) => termsOf(channel, chance)),
+    processes,
+    repayments,
+    requests: repayments.flatMap((one) => requestsFor(one, chance)),
+    happenings: happenings(processes, faultsForMs, chance, faults),
+    faultsForMs,
+    leaseMs: chance.pick([15_000, 30_000]),
+    lockWaitMs: chance.pick([0, 300, 2_000]),
+    attemptWindowMs: chance.pick([300_000, 1_800_000, 3_600_000]),
+    encoded: chance.yes(0.2),
+  };
+}
+
+const patient = [1_000, 3_000, 10_000, 30_000, 60_000, 180_000, 600_000, 1_800_000];
+const longer = [2_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 7_200_000];
+const short = [500, 2_000, 5_000];
+
+function character(
+  at: number,
+  faultsForMs: number,
+  chance: Chance,
+  faults: Faults,
+): ChannelCharacter {
+  const honoursExpiry = chance.yes(0.5);
+  const invisibleMs = chance.spread(200, 30_000);
+  const out = faults.strikes('outage', 0);
+  const fromMs = worldStartMs + chance.between(0, faultsForMs);
+  return {
+    id: channelId(`channel_${at + 1}`),
+    nature: {
+      idempotent: chance.yes(0.5),
+      honoursExpiry,
+      closeProof: chance.yes(0.4) ? 'refuses_unseen' : 'none',
+      // What a profile must reckon with: the clocks of both sides may differ (docs/RELIABILITY.md).
+      visibilityMs: invisibleMs + processSkewMaxMs + channelSkewMaxMs + 1,
+      pollScheduleMs: chance.pick(honoursExpiry ? [patient, longer] : [patient, longer, short]),
+    },
+    orderTtlMs: chance.spread(12_000, 300_000),
+    sync: chance.yes(0.5),
+    callsBack: chance.yes(0.5),
+    invisibleMs,
+    clockSkewMs: chance.between(-channelSkewMaxMs, channelSkewMaxMs),
+    declineShare: chance.pick([0, 0.1, 0.3, 0.6]),
+    timeoutsMs: {
+      charge: chance.between(1_000, 10_000),
+      query: chance.between(1_000, 5_000),
+      close: chance.between(1_000, 5_000),
+    },
+    outage: out ? { fromMs, toMs: fromMs + faults.extent().spread(10_000, 3_600_000) } : null,
+  };
+}
+
+function termsOf(channel: ChannelCharacter, chance: Chance): ChannelTerms {
+  const unlimited = { perTransactionMaxMinor: null, dailyMaxMinor: null };
+  return {
+    channelId: channel.id,
+    tier: chance.between(1, 2),
+    paused: false,
+    currencies: new Set(['CNY']),
+    perTransactionMinMinor: null,
+    limits: unlimited,
+    banks: new Map([['ICBC', unlimited]]),
+    fees: { flatMinor: BigInt(chance.between(0, 100)), basisPoints: 20n, maxMinor: null },
+    maintenance: [],
+    chargeMs: channel.timeoutsMs.charge,
+    orderTtlMs: channel.orderTtlMs,
+    nature: channel.nature,
+  };
+}
+
+function repayment(at: number, chance: Chance): NewRepayment {
+  return {
+    id: repaymentId(`rp_${at + 1}`),
+    borrowerId: `bw_${at + 1}`,
+    currency: 'CNY',
+    dueMinor: amountMinor(chance.between(2, 500_000)),
+    dueDate: '2026-11-22',
+    account: { token: `tok_${at + 1}`, bankCode: 'ICBC', last4: '4321' },
+  };
+}
+
+const sources: readonly [Source, ...Source[]] = ['app', 'batch', 'agent'];
+
+function requestsFor(repayment: NewRepayment, chance: Chance): PlannedRequest[] {
+  const startMs = chance.between(0, 120_000);
+  const race = chance.yes(0.3);
+  return Array.from({ length: chance.pick([1, 1, 2, 3]) }, (_, at) => {
+    const source = chance.pick(sources);
+    const partial = source === 'agent' || chance.yes(0.3);
+    const part = BigInt(chance.between(1, Number(repayment.dueMinor)));
+    return {
+      atMs: startMs + (race ? chance.between(0, 3) : at * chance.between(1_000, 200_000)),
+      repayment,
+      source,
+      amountMinor: partial ? amountMinor(part) : null,
+      requestKey: `${source}:${repayment.id}:${at}`,
+    };
+  });
+}
+
+/** What happens by the clock and not upon an occasion. */
+function happenings(
+  processes: number,
+  faultsForMs: number,
+  chance: Chance,
+  faults: Faults,
+): Happening[] {
+  const list: Happening[] = [];
+  const when = (): number => chance.between(0, Math.min(faultsForMs, 400_000));
+  for (let n = 0; n < 3; n += 1) {
+    const process = chance.between(0, processes - 1);
+    const atMs = when();
+    if (faults.strikes('redis_flush', 0)) list.push({ kind: 'redis_flush', atMs });
+    if (faults.strikes('crash', 0)) list.push({ kind: 'crash', atMs, process });
+    if (faults.strikes('pause', 0)) {
+      list.push({ kind: 'pause', atMs, process, ms: faults.extent().spread(1_000, 300_000) });
+    }
+    if (faults.strikes('clock_jump', 0)) {
+      const skewMs = faults.extent().between(-processSkewMaxMs, processSkewMaxMs);
+      list.push({ kind: 'clock_jump', atMs, process, skewMs });
+    }
+    list.push({ kind: 'ask', atMs: chance.between(0, faultsForMs) });
+  }
+  return list;
+}

@@ -1,0 +1,283 @@
+import type { DeductionState } from '../engine/deduction.js';
+import type { Append } from '../engine/journal.js';
+import type { Order } from '../engine/order.js';
+import type { QueryAnswer } from '../engine/reply.js';
+import { channelId, taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
+import type { ChannelTerms } from '../routing/terms.js';
+import { callBackWith, ReviewDesk, sendRequest } from './callers.js';
+import { Chance, hashText, mix } from './chance.js';
+import { Faults } from './faults.js';
+import { MemoryDatabase } from './memory-database.js';
+import { SimLocks, SimWakeUps } from './redis-ports.js';
+import { bytesOf, SimChannel } from './sim-channel.js';
+import { SimProcess } from './sim-process.js';
+import { VirtualTime } from './virtual-time.js';
+import { planWorld, worldStartMs, type Happening, type WorldPlan } from './world-plan.js';
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Faults that do not strike although it would be their turn: for shrinking. */
+  readonly without?: ReadonlySet<string>;
+  /** Keep what happens, for a story to be told. */
+  readonly told?: boolean;
+}
+
+export interface Happened {
+  readonly atMs: number;
+  readonly who: string;
+  readonly what: string;
+  readonly task: number;
+}
+
+export interface WorldViolation {
+  readonly kind: string;
+  readonly about: string;
+  readonly detail: string;
+}
+
+const sweepMs = 180_000;
+const lastsMs = 4 * 86_400_000;
+
+/** Everything that exists in one simulated world, and the rules by which its parts meet. */
+export class World {
+  readonly zone = 'UTC';
+  readonly time = new VirtualTime(worldStartMs);
+  readonly faults: Faults;
+  readonly plan: WorldPlan;
+  readonly database: MemoryDatabase;
+  readonly locks: SimLocks;
+  readonly wakeUps = new SimWakeUps(this);
+  readonly channels = new Map<ChannelId, SimChannel>();
+  readonly processes: SimProcess[] = [];
+  readonly violations: WorldViolation[] = [];
+  readonly story: Happened[] = [];
+  /** Callers who still wait for a word. */
+  callers = 0;
+  digest = 0;
+  #outside = 0;
+  #tasks = 0;
+  #births = 0;
+  readonly #chances: Chance[] = [];
+  readonly #departures = new Map<string, number>();
+
+  constructor(private readonly options: WorldOptions) {
+    const { seed, without = new Set() } = options;
+    this.faults = new Faults(seed, without);
+    this.plan = planWorld(new Chance(seed), this.faults);
+    this.database = new MemoryDatabase(this.zone, this.plan.encoded);
+    this.locks = new SimLocks(this, this.plan.leaseMs);
+    for (const character of this.plan.channels) {
+      this.channels.set(character.id, new SimChannel(character, this));
+    }
+    for (const repayment of this.plan.repayments) this.database.register(repayment);
+  }
+
+  get terms(): readonly ChannelTerms[] {
+    return this.plan.terms;
+  }
+
+  get lockWaitMs(): number {
+    return this.plan.lockWaitMs;
+  }
+
+  get attemptWindowMs(): number {
+    return this.plan.attemptWindowMs;
+  }
+
+  /** Safety first, with faults; then liveness, without. */
+  async live(): Promise<void> {
+    for (let slot = 0; slot < this.plan.processes; slot += 1) this.#born(slot);
+    for (const request of this.plan.requests) {
+      this.callers += 1;
+      this.time.after(request.atMs, () => sendRequest(this, request, 0));
+    }
+    for (const one of this.plan.happenings) this.time.after(one.atMs, () => this.#happen(one));
+    this.time.after(this.plan.faultsForMs, () => this.#stopFaults());
+    await this.time.run(() => this.#settled(), worldStartMs + lastsMs);
+  }
+
+  /** Something under way that no process of ours holds: a request in a wire, a capture to come. */
+  outside(ms: number, act: () => void): void {
+    this.#outside += 1;
+    this.time.after(ms, () => {
+      this.#outside -= 1;
+      act();
+    });
+  }
+
+  note(who: string, what: string, task: number): void {
+    this.digest = mix(mix(this.digest, hashText(what)), task + (this.time.nowMs % 2 ** 31));
+    if (this.options.told === true) this.story.push({ atMs: this.time.nowMs, who, what, task });
+  }
+
+  violated(kind: string, about: string, detail: string): void {
+    this.note('oracle', `${kind}: ${about} ${detail}`, 0);
+    this.violations.push({ kind, about, detail });
+  }
+
+  newTaskId(): TaskId {
+    this.#tasks += 1;
+    const world = this.options.seed.toString(16).padStart(8, '0').slice(-8);
+    return asTaskId(`${world}-0000-7000-8000-${this.#tasks.toString(16).padStart(12, '0')}`);
+  }
+
+  ordinalOf(taskId: TaskId): number {
+    return Number.parseInt(taskId.slice(-8), 16);
+  }
+
+  ordinal(orderNo: string): number {
+    const taskId = this.database.taskOfOrder(orderNo);
+    return taskId === null ? 0 : this.ordinalOf(taskId);
+  }
+
+  chanceOf(task: number): Chance {
+    const known = this.#chances[task];
+    if (known !== undefined) return known;
+    const chance = new Chance(mix(this.options.seed, task + 1));
+    this.#chances[task] = chance;
+    return chance;
+  }
+
+  /** A process that would take a message now; null when all are dead or stand still. */
+  someProcess(task: number): SimProcess | null {
+    const up = this.processes.filter((one) => one.alive && !one.paused);
+    const [first, ...rest] = up;
+    return first === undefined ? null : this.chanceOf(task).pick([first, ...rest]);
+  }
+
+  wake(taskId: TaskId): void {
+    const task = this.ordinalOf(taskId);
+    const process = this.someProcess(task);
+    if (process === null) return this.time.after(1_000, () => this.wake(taskId));
+    void process.wake(taskId);
+  }
+
+  callBack(order: Order, answer: QueryAnswer, tries: number): void {
+    callBackWith(this, order, answer, tries);
+  }
+
+  restartLater(dead: SimProcess): void {
+    const slot = this.processes.indexOf(dead);
+    const chance = new Chance(mix(this.options.seed, this.#births + 77));
+    this.time.after(chance.spread(500, 60_000), () => this.#born(slot));
+  }
+
+  /** Rule 1, seen from the wire: only what is in the log may be sent, and as it is in the log. */
+  sends(order: Order, channel: SimChannel): void {
+    const taskId = this.database.taskOfOrder(order.orderNo);
+    const announced =
+      taskId === null
+        ? undefined
+        : this.database
+            .entries(taskId)
+            ?.find((one) => one.kind === 'charge_intended' && one.order.orderNo === order.orderNo);
+    if (announced?.kind !== 'charge_intended') {
+      return this.violated('unannounced', order.orderNo, `sent to ${channel.id} before its intent`);
+    }
+    if (bytesOf(announced.order) !== bytesOf(order) || announced.order.channelId !== channel.id) {
+      this.violated('order_changed', order.orderNo, `sent to ${channel.id} other than announced`);
+    }
+  }
+
+  /** Rule 3: a number goes once to a channel that is not idempotent. */
+  left(order: Order): void {
+    const times = (this.#departures.get(order.orderNo) ?? 0) + 1;
+    this.#departures.set(order.orderNo, times);
+    const channel = this.channels.get(order.channelId);
+    if (times > 1 && channel?.character.nature.idempotent === false) {
+      this.violated('resent', order.orderNo, `sent ${times} times to ${channel.id}`);
+    }
+  }
+
+  committed({ entries, writer, taskId }: Append<DeductionState>): void {
+    const task = this.ordinalOf(taskId);
+    for (const entry of entries) this.note(writer, entry.kind, task);
+  }
+
+  isOut({ character: { outage } }: SimChannel): boolean {
+    const { nowMs } = this.time;
+    return !this.faults.stopped && outage !== null && nowMs >= outage.fromMs && nowMs < outage.toMs;
+  }
+
+  /** Whether the log says that the channel has shown us this order. */
+  knownToUs(orderNo: string): boolean {
+    const taskId = this.database.taskOfOrder(orderNo);
+    const entries = taskId === null ? null : this.database.entries(taskId);
+    const intent = entries?.find(
+      (one) => one.kind === 'charge_intended' && one.order.orderNo === orderNo,
+    );
+    if (intent?.kind !== 'charge_intended') return false;
+    return (entries ?? []).some(
+      (one) =>
+        one.kind === 'replied' &&
+        one.attemptNo === intent.attemptNo &&
+        (one.answer.kind === 'pending' || one.answer.kind === 'refused'),
+    );
+  }
+
+  succeededByUs(orderNo: string): boolean {
+    const taskId = this.database.taskOfOrder(orderNo);
+    const rows = taskId === null ? [] : (this.database.attempts.get(taskId) ?? []);
+    return rows.some((row) => row['order_no'] === orderNo && row['status'] === 'succeeded');
+  }
+
+  usage() {
+    return [...this.database.attempts.values()].flat().map((row) => ({
+      channelId: channelId(String(row['channel_id'])),
+      bankCode: String(row['bank_code']),
+      amountMinor: BigInt(String(row['amount_minor'])),
+    }));
+  }
+
+  #born(slot: number): void {
+    this.#births += 1;
+    const process = new SimProcess(`p${slot + 1}.${this.#births}`, this);
+    const chance = new Chance(mix(this.options.seed, this.#births + 1_077));
+    this.processes[slot] = process;
+    const sweep = (): void => {
+      if (!process.alive) return;
+      process.deliver(() => void process.compensator.runOnce());
+      this.time.after(sweepMs, sweep);
+    };
+    this.time.after(chance.between(1_000, sweepMs), sweep);
+  }
+
+  #happen(happening: Happening): void {
+    if (this.faults.stopped) return;
+    this.note('world', happening.kind, 0);
+    switch (happening.kind) {
+      case 'redis_flush':
+        this.locks.flush();
+        this.wakeUps.flush();
+        return;
+      case 'ask':
+        return ReviewDesk.ask(this);
+      case 'crash':
+        return this.processes[happening.process]?.crash();
+      case 'pause':
+        return this.processes[happening.process]?.pause(happening.ms);
+      case 'clock_jump': {
+        const process = this.processes[happening.process];
+        if (process !== undefined) process.clockSkewMs = happening.skewMs;
+        return;
+      }
+      default:
+        throw new Error('unreachable happening');
+    }
+  }
+
+  #stopFaults(): void {
+    this.faults.stopped = true;
+    this.note('world', 'faults stop', 0);
+    for (const process of this.processes) process.wakeUp(true);
+  }
+
+  #settled(): boolean {
+    if (this.callers > 0 || this.#outside > 0) return false;
+    for (const process of this.processes) if (process.paused) return false;
+    for (const row of this.database.deductions.values()) {
+      if (row['status'] === 'processing') return false;
+    }
+    return true;
+  }
+}
