@@ -23,7 +23,10 @@ export type RunOutcome =
 
 export interface RunResult<S> {
   readonly outcome: RunOutcome;
-  /** The state as far as this run knows it; null where it never read the log. */
+  /**
+   * What the log held when this run last read or wrote it; null where it did neither. What a run that
+   * was overtaken had come to think besides is nobody's business.
+   */
   readonly state: S | null;
 }
 
@@ -115,7 +118,7 @@ export class Executor<S extends TaskState> {
         const { attemptNo } = run.state.openCall;
         this.#hold(run, { kind: 'taken_over', atMs: now, attemptNo, by: run.writer });
         // At once, so that the old holder collides before anything is asked or sent.
-        if (!(await this.#commit(run, now))) return { outcome: 'overtaken', state: run.state };
+        if (!(await this.#commit(run, now))) return { outcome: 'overtaken', state: run.durable };
       }
       return await this.#advance(run);
     });
@@ -137,7 +140,7 @@ export class Executor<S extends TaskState> {
       for (let steps = 0; steps < stepsMax; steps += 1) {
         const step = this.parts.flow.next(run.state, this.parts.clock.nowMs());
         const outcome = await this.#perform(run, step);
-        if (outcome !== null) return { outcome, state: run.state };
+        if (outcome !== null) return { outcome, state: run.durable };
       }
     } catch (error) {
       await this.#saveAnswers(run).catch(() => undefined);
@@ -259,6 +262,7 @@ export class Executor<S extends TaskState> {
       return false;
     }
     run.committedSeq += entries.length;
+    run.durable = run.state;
     run.onFirstCommit?.();
     run.onFirstCommit = undefined;
     return true;
@@ -267,7 +271,9 @@ export class Executor<S extends TaskState> {
   #newRun(lease: Lease, state: S, committedSeq: number, held: readonly Entry[]): Run<S> {
     this.#runs += 1;
     const writer = `${this.settings.executorId}.${this.#runs}`;
-    return { lease, state, committedSeq, held: [...held], writer, onFirstCommit: undefined };
+    const durable = committedSeq === 0 ? null : state;
+    const first = { state, durable, committedSeq, held: [...held] };
+    return { lease, writer, ...first, onFirstCommit: undefined };
   }
 }
 
@@ -280,6 +286,8 @@ interface Run<S> {
   readonly lease: Lease;
   readonly writer: string;
   state: S;
+  /** The state at the last entry that is committed; null before the first. */
+  durable: S | null;
   /** The seq of the last entry that is committed. */
   committedSeq: number;
   held: Entry[];
