@@ -112,7 +112,8 @@ export class BatchRunner {
     try {
       if (this.#stop.signal.aborted) {
         leave();
-        return null;
+        // Given back at once: whoever goes on need not wait until the claim runs out.
+        return { lineNo, laterMs: this.clock.nowMs() };
       }
       const { deductionId, finished } = await this.desk.start(
         {
