@@ -15,6 +15,8 @@ export interface BookedOrder {
     readonly amountMinor: bigint;
     /** The channel took it again by itself: not our doing, counted apart. */
     readonly own?: boolean;
+    /** The channel broke what its profile promises. We cannot prevent it, only notice it. */
+    readonly violation?: boolean;
   }[];
   readonly refunds?: readonly { readonly amountMinor: bigint }[];
 }
@@ -30,15 +32,20 @@ export interface LogRow {
 
 /** Those parts of entries that the oracle reads. */
 export interface LogBody {
-  readonly deduction?: { readonly repaymentId: string; readonly amountMinor: Amount };
+  readonly deduction?: {
+    readonly repaymentId: string;
+    readonly amountMinor: Amount;
+    readonly attemptUntilMs?: number;
+  };
   readonly attemptNo?: number;
   readonly order?: {
     readonly orderNo: string;
     readonly channelId: string;
     readonly amountMinor: Amount;
+    readonly createdAtMs?: number;
   };
   readonly via?: string;
-  readonly answer?: { readonly kind: string; readonly proof?: string };
+  readonly answer?: { readonly kind: string; readonly proof?: string; readonly scope?: string };
   readonly proof?: string;
   readonly orderNo?: string;
   readonly channelId?: string;

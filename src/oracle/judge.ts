@@ -25,7 +25,9 @@ export function judge(evidence: Evidence): Verdict {
   const byNumber = new Map(captured.map((order) => [keyOf(order), order]));
   for (const order of evidence.books) violations.push(...onBooked(order, announced));
   for (const order of captured) violations.push(...onCapture(order, announced, evidence.quiet));
-  for (const story of stories.values()) violations.push(...onSuccess(story, byNumber));
+  for (const story of stories.values()) {
+    violations.push(...onSuccess(story, byNumber), ...notShown(story));
+  }
   violations.push(...chargedTwice(captured, announced));
   violations.push(...overcharged(captured, announced, evidence));
   violations.push(...compareTables(evidence, stories));
@@ -51,9 +53,12 @@ const keyOf = (order: { readonly channelId: string; readonly orderNo: string }):
 
 const doubledByItself = ({ captures }: BookedOrder): boolean => captures.length > 1;
 
-/** What a channel took under an order number, net, its own doublings left out. */
+/** What a channel took under an order number, net, without what it did by itself or by breach. */
 function takenOf({ captures, refunds = [] }: BookedOrder): bigint {
-  const ours = captures.filter(({ own }, at) => own === false || (own === undefined && at === 0));
+  const ours = captures.filter(
+    ({ own, violation }, at) =>
+      violation !== true && (own === false || (own === undefined && at === 0)),
+  );
   const taken = ours.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
   return taken - refunds.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
 }
@@ -89,7 +94,8 @@ function onCapture(
     const twice = taken > order.amountMinor;
     find(twice ? 'double_charged' : 'amount_differs', `took ${taken} of ${order.amountMinor}`);
   }
-  if (taken === 0n) return found;
+  const breach = booked.captures.some(({ violation }) => violation === true);
+  if (taken === 0n && !breach) return found;
   const told = [...story.cases.values()].some((one) => one.open);
   const settled = story.end === 'succeeded' && story.settledOrderNo === orderNo;
   const unheard = story.end === null && !quiet;
@@ -116,6 +122,13 @@ function onSuccess(
     const detail = `${order.channelId} has no capture under ${order.orderNo}`;
     return [{ kind: 'not_captured', about, detail }];
   });
+}
+
+function notShown({ taskId, suspicions, cases }: TaskStory): readonly Violation[] {
+  const shown = new Set([...cases.values()].map((one) => `${one.reason} ${one.attemptNo}`));
+  return [...suspicions]
+    .filter((suspicion) => !shown.has(suspicion))
+    .map((detail) => ({ kind: 'not_shown', about: taskId, detail }));
 }
 
 /** Two order numbers of one deduction that were both captured, net of refunds. */

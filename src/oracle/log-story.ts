@@ -22,6 +22,11 @@ export interface TaskStory {
   end: 'succeeded' | 'failed' | null;
   settledOrderNo: string | null;
   routed: boolean;
+  attemptUntilMs: number;
+  /** A decline that no other channel may be tried after (rule 4). */
+  declinedForGood: boolean;
+  /** Answers that a person must be shown: `reason attemptNo`. */
+  readonly suspicions: Set<string>;
   /** An intent whose answer is not in the log. */
   openCall: number | null;
   readonly violations: Violation[];
@@ -72,6 +77,9 @@ const newStory = (taskId: string): TaskStory => ({
   end: null,
   settledOrderNo: null,
   routed: false,
+  attemptUntilMs: Infinity,
+  declinedForGood: false,
+  suspicions: new Set(),
   openCall: null,
   violations: [],
 });
@@ -87,6 +95,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   accepted: (story, { body }) => {
     story.repaymentId = body.deduction?.repaymentId ?? '';
     story.amountMinor = BigInt(body.deduction?.amountMinor ?? 0);
+    story.attemptUntilMs = body.deduction?.attemptUntilMs ?? Infinity;
   },
   routed: (story, row) => {
     must(story, row, !anyOpen(story) && isLive(story));
@@ -100,7 +109,9 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
       broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
     }
     must(story, row, others.every((one) => one.orderNo !== order?.orderNo));
+    must(story, row, !story.declinedForGood);
     if (order === undefined) return;
+    must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
     const { orderNo, channelId } = order;
     const amountMinor = BigInt(order.amountMinor);
     const told = { attemptNo, orderNo, channelId, amountMinor };
@@ -150,7 +161,9 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     must(story, row, one?.open === true);
     // What is still not known cannot be closed as answered.
     const order = story.orders.get(one?.attemptNo ?? 0);
-    must(story, row, one?.reason !== 'outcome_unknown' || order?.status !== 'open');
+    must(story, row, order?.status !== 'open');
+    // Everything else only a person can close, and no entry says yet that one did.
+    must(story, row, one?.reason === 'outcome_unknown');
     if (one !== undefined) one.open = false;
   },
 };
@@ -167,7 +180,10 @@ function onOpenOrder(
 ): Reader {
   return (story, row) => {
     const order = story.orders.get(row.body.attemptNo ?? 0);
-    must(story, row, order?.status === 'open' && isLive(story));
+    // After the end only where another attempt was captured: this one is then a person's case.
+    const other = story.end === 'succeeded' && order?.orderNo !== story.settledOrderNo;
+    const may = isLive(story) || (other && row.kind !== 'resend_intended');
+    must(story, row, order?.status === 'open' && may);
     if (order !== undefined) read(story, order, row);
   };
 }
@@ -181,10 +197,30 @@ function readReply(story: TaskStory, row: LogRow): void {
   if (via === 'charge' || via === 'close') must(story, row, story.openCall === attemptNo);
   if (story.openCall === attemptNo) story.openCall = null;
   const kind = answer?.kind;
+  suspect(story, order, kind);
   if (kind === 'succeeded') order.status = 'succeeded';
   if (order.status !== 'open') return;
-  if (kind === 'declined') order.status = 'declined';
+  if (kind === 'declined') {
+    order.status = 'declined';
+    story.declinedForGood = answer?.scope === 'final';
+  }
   // "Not sent" speaks of one sending, if there was but one.
   const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && via === 'charge';
   if (notSent && order.sends === 1) order.status = 'not_executed';
+}
+
+/** What in an answer a person must be shown (rules 9 and 10). */
+function suspect(story: TaskStory, order: OrderStory, kind: string | undefined): void {
+  const { attemptNo, status } = order;
+  if (kind === 'mismatch') story.suspicions.add(`mismatch ${attemptNo}`);
+  if (kind === 'declined' && status === 'succeeded') {
+    story.suspicions.add(`contradiction ${attemptNo}`);
+  }
+  if (kind !== 'succeeded' || status === 'succeeded') return;
+  const others = [...story.orders.values()].filter((one) => one !== order);
+  if (others.some((one) => one.status === 'succeeded')) {
+    story.suspicions.add(`captured_twice ${attemptNo}`);
+  } else if (status !== 'open' || !isLive(story)) {
+    story.suspicions.add(`late_success ${attemptNo}`);
+  }
 }

@@ -20,6 +20,8 @@ export type ViolationKind =
   | 'terminal_moved'
   /** Two attempts of a task, or two deductions for a repayment, are live at once. */
   | 'two_live'
+  /** An answer that contradicts what we know was laid before nobody. */
+  | 'not_shown'
   /** The tables and the log tell different stories. */
   | 'tables_differ'
   /** A repayment's paid or collecting amount is not the sum of its deductions, or above what is due. */

@@ -17,6 +17,8 @@ export const faultShares = {
   order_forgotten: 0.2,
   close_proves_nothing: 0.2,
   answer_mismatched: 0.01,
+  // What a profile promises is broken: then no harm may go unnoticed
+  promise_broken: 0.02,
   channel_doubles: 0.01,
   // Callbacks
   callback_lost: 0.15,
@@ -83,7 +85,8 @@ export class Faults {
     const mood = new Chance(mix(seed, 0xfa017));
     const harshness = mood.pick([0.5, 1, 1, 2, 4]);
     for (const kind of faultKinds) {
-      const weight = mood.pick([0, 1, 1, 3]);
+      // A world with channels that break their promises proves less of all the rest: not many are so.
+      const weight = mood.pick(kind === 'promise_broken' ? [0, 0, 0, 0, 0, 3] : [0, 1, 1, 3]);
       this.#shares.set(kind, Math.min(0.9, faultShares[kind] * weight * harshness));
     }
   }

@@ -23,6 +23,8 @@ export interface SimCapture {
   readonly amountMinor: bigint;
   /** The channel took it again by itself, without having been sent anything. */
   readonly own: boolean;
+  /** Taken although the channel had promised or said that it would not be. */
+  readonly violation?: true;
 }
 
 export interface SimOrder {
@@ -126,7 +128,8 @@ export class SimChannel {
   /** The same number again. What the channel then does is its nature. */
   #again(known: SimOrder, bytes: string, respond: Respond<ChargeAnswer>): void {
     const dead = known.state === 'closed' || known.state === 'expired';
-    if (!dead && !(this.character.nature.idempotent && known.bytes === bytes)) {
+    if (dead) this.#mayBreakPromise(known);
+    else if (!(this.character.nature.idempotent && known.bytes === bytes)) {
       // Nothing was promised for this, so the worst happens: it is a new order to the channel.
       known.captures.push({ amountMinor: known.order.amountMinor, own: false });
       known.state = 'captured';
@@ -168,6 +171,7 @@ export class SimChannel {
         message: 'no',
         scope: final ? 'final' : 'other_channel',
       };
+      this.#mayBreakPromise(record);
     } else {
       record.state = 'captured';
       const { amountMinor } = record.order;
@@ -177,6 +181,24 @@ export class SimChannel {
       }
     }
     this.world.note('channel', `${this.id}: ${record.state}`, task);
+  }
+
+  /** It captures what it had said to be dead, and tells of it later, until it is heard. */
+  #mayBreakPromise(record: SimOrder): void {
+    const task = this.world.ordinal(record.orderNo);
+    if (!this.world.faults.strikes('promise_broken', task)) return;
+    const extent = this.world.faults.extent();
+    this.world.outside(extent.spread(500, 600_000), () => {
+      if (record.captures.length > 0) return;
+      const { amountMinor } = record.order;
+      record.state = 'captured';
+      record.captures.push({ amountMinor, own: false, violation: true });
+      this.world.note('channel', `${this.id} breaks its promise: captured`, task);
+      const answer = this.#stateOf(record);
+      this.world.outside(extent.spread(1_000, 60_000), () => {
+        this.world.callBack(record.order, answer, Number.NEGATIVE_INFINITY);
+      });
+    });
   }
 
   #unseen(task: number): QueryAnswer {

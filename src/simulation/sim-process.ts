@@ -1,6 +1,6 @@
 import { Compensator } from '../compensation/compensator.js';
 import { poller } from '../compensation/poller.js';
-import { deductionFlow, type DeductionState } from '../engine/deduction.js';
+import type { DeductionState } from '../engine/deduction.js';
 import { Executor, type RunOutcome } from '../engine/executor.js';
 import type { Evidence } from '../engine/flow.js';
 import type { Log } from '../engine/ports.js';
@@ -50,7 +50,7 @@ export class SimProcess {
     const { locks, wakeUps } = world;
     this.executor = new Executor(
       {
-        flow: deductionFlow,
+        flow: world.flow,
         journal: journalOf(this),
         locks: locks.of(this),
         channels: channelsOf(this, health),

@@ -8,6 +8,7 @@ import { callBackWith, ReviewDesk, sendRequest } from './callers.js';
 import { Chance, hashText, mix } from './chance.js';
 import { Faults } from './faults.js';
 import { MemoryDatabase } from './memory-database.js';
+import { rememberedFlow } from './remembered-flow.js';
 import { SimLocks, SimWakeUps } from './redis-ports.js';
 import { bytesOf, SimChannel } from './sim-channel.js';
 import { SimProcess } from './sim-process.js';
@@ -41,6 +42,7 @@ const lastsMs = 4 * 86_400_000;
 /** Everything that exists in one simulated world, and the rules by which its parts meet. */
 export class World {
   readonly zone = 'UTC';
+  readonly flow = rememberedFlow();
   readonly time = new VirtualTime(worldStartMs);
   readonly faults: Faults;
   readonly plan: WorldPlan;

@@ -1,0 +1,170 @@
+import { spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { mutants, type Mutant } from './mutants.js';
+
+interface Caught {
+  readonly mutant: Mutant;
+  /** What noticed: a kind of violation, or a test. Null: it survived. */
+  readonly by: string | null;
+  readonly seed: number | null;
+  readonly deductions: number;
+  readonly seconds: number;
+}
+
+const seedsMax = 12_000;
+const patienceMs = 600_000;
+
+const distDir = join(import.meta.dirname, '..', '..');
+const projectDir = rootOf(distDir);
+
+/** Where the packages are: the project's folder, above (or beside) the compiled code. */
+function rootOf(folder: string): string {
+  if (existsSync(join(folder, 'node_modules'))) return folder;
+  const above = dirname(folder);
+  if (above === folder) throw new Error('no node_modules above the compiled code');
+  return rootOf(above);
+}
+
+/** Every mutant must be caught. @returns the exit code. */
+export async function reportMutants(json: boolean, only?: string): Promise<number> {
+  const chosen = mutants.filter(({ name }) => only === undefined || name.includes(only));
+  for (const mutant of chosen) checkFind(mutant);
+  const waiting = chosen.map((mutant) => mutant);
+  const results: Caught[] = [];
+  const lane = async (): Promise<void> => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      const result = await tryMutant(mutant);
+      results.push(result);
+      console.log(lineOf(result));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, availableParallelism()) }, lane));
+  const survivors = results.filter(({ by }) => by === null).map(({ mutant }) => mutant.name);
+  const caught = results.length - survivors.length;
+  if (json) console.log(JSON.stringify({ mutants: results.length, caught, survivors }));
+  else console.log(`${caught} of ${results.length} mutants were caught`);
+  return survivors.length === 0 ? 0 : 1;
+}
+
+function lineOf({ mutant, by, seed, deductions, seconds }: Caught): string {
+  const when =
+    by === null || mutant.test !== undefined
+      ? `${seconds.toFixed(1)} s`
+      : `seed ${seed}, after ${deductions} deductions, ${seconds.toFixed(1)} s`;
+  return `${by === null ? 'SURVIVED' : 'caught  '}  ${mutant.name}  [rule ${mutant.rule}]  ${by ?? ''}  (${when})`;
+}
+
+function checkFind({ name, file, find }: Mutant): string {
+  const text = readFileSync(join(distDir, file), 'utf8');
+  const times = text.split(find).length - 1;
+  if (times !== 1) throw new Error(`mutant "${name}": its text stands ${times} times in ${file}`);
+  return text;
+}
+
+async function tryMutant(mutant: Mutant): Promise<Caught> {
+  const text = checkFind(mutant);
+  const folder = mkdtempSync(join(tmpdir(), 'recoup-mutant-'));
+  const startedMs = performance.now();
+  try {
+    const dist = join(folder, 'dist');
+    for (const part of ['src', 'test', 'migrations']) {
+      if (existsSync(join(distDir, part))) cloneFolder(join(distDir, part), join(dist, part));
+    }
+    symlinkSync(join(projectDir, 'node_modules'), join(folder, 'node_modules'));
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    const file = join(dist, mutant.file);
+    rmSync(file);
+    writeFileSync(file, text.replace(mutant.find, () => mutant.replace));
+    const found = mutant.test === undefined ? await simulate(dist) : await runTest(dist, mutant.test);
+    return { mutant, ...found, seconds: (performance.now() - startedMs) / 1_000 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+type Found = Pick<Caught, 'by' | 'seed' | 'deductions'>;
+
+async function simulate(dist: string): Promise<Found> {
+  const main = join(dist, 'src', 'simulation', 'main.js');
+  const { code, stdout, late } = await run(process.execPath, [
+    main,
+    '--until-failure',
+    '--seeds',
+    String(seedsMax),
+  ]);
+  if (late) return { by: 'does not end', seed: null, deductions: 0 };
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  if (!last.startsWith('{')) return { by: `crashes (${code})`, seed: null, deductions: 0 };
+  const { seed, kind, deductions } = JSON.parse(last) as Found & { kind: string | null };
+  return { by: kind, seed, deductions };
+}
+
+/** A rule that lives in the real stores is broken there, and a test on the real stores must fail. */
+async function runTest(dist: string, test: string): Promise<Found> {
+  const { code, stdout } = await run(process.execPath, [
+    join(projectDir, 'scripts', 'run.mjs'),
+    '--no-build',
+    '--',
+    'mocha',
+    '--no-config',
+    '--timeout',
+    '20000',
+    '--exit',
+    join(dist, 'test', test),
+  ]);
+  const failing = /^\s+1\) (.+)$/m.exec(stdout)?.[1];
+  const by = code === 0 ? null : `${test}${failing === undefined ? '' : `: ${failing}`}`;
+  return { by, seed: null, deductions: 0 };
+}
+
+async function run(
+  command: string,
+  args: readonly string[],
+): Promise<{ code: number | null; stdout: string; late: boolean }> {
+  return await new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: projectDir, stdio: ['ignore', 'pipe', 'ignore'] });
+    let stdout = '';
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill('SIGKILL');
+    }, patienceMs);
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, late });
+    });
+  });
+}
+
+/** Hard links where the file system has them: a copy would cost more than the run. */
+function cloneFolder(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) cloneFolder(source, target);
+    else link(source, target);
+  }
+}
+
+function link(source: string, target: string): void {
+  try {
+    linkSync(source, target);
+  } catch {
+    copyFileSync(source, target);
+  }
+}
