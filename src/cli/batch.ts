@@ -18,7 +18,7 @@ import {
 } from './command.js';
 import { badUsage } from './failure.js';
 import { openServices, withServices } from './session.js';
-import { stopSignal, within } from './shutdown.js';
+import { StopSignals, within } from './shutdown.js';
 
 interface RunOptions extends CommonOptions {
   readonly workersOnly?: boolean;
@@ -91,14 +91,18 @@ async function collect(
 ): Promise<Result> {
   const services = await openServices(options);
   const stop = new AbortController();
+  const signals = new StopSignals();
   let work: Promise<void> | null = null;
+  void signals.first.then(() => {
+    tell('stopping: what is under way is finished first; once more, and it is left to others');
+    stop.abort();
+  });
   try {
     const { batch, known, notes } = await load(services);
     for (const note of notes) tell(`note: ${new RecoupError(note).title} [${note}]`);
     if (known) tell(`this batch is known: ${batch.id} (${batch.state})`);
     else tell(`loaded batch ${batch.id}: ${batch.rowsTotal} rows, ${batch.rowsRejected} rejected`);
     if (!options.wait) return await batchReport(services, batch.id, { known });
-    void stopSignal().then(() => stop.abort());
     if (options.workersOnly !== true) {
       services.startPoller();
       services.compensator.start();
@@ -114,6 +118,7 @@ async function collect(
       .then(() => work)
       .then(() => services.close());
     if (!(await within(drainMs, closed))) tell('some calls did not end; they are resumed later');
+    signals.ignoreFromNowOn();
   }
 }
 

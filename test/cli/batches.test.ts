@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { until } from '../sandbox/sandbox-process.js';
-import { ended, ready, recoup, start } from './recoup.js';
+import { ended, ready, recoupHere, start } from './recoup.js';
 
 const header =
   'repayment_id,borrower_id,bank_code,account_token,account_last4,currency,amount_due,due_date';
@@ -32,7 +32,7 @@ describe('recoup batch', function () {
   this.timeout(90_000);
   let surroundings: TestEnvironment;
   let folder = '';
-  const run = (...args: string[]) => recoup(surroundings.env, ...args);
+  const run = (...args: string[]) => recoupHere(surroundings.env, ...args);
   const file = (name: string, ...rows: (string | Buffer)[]): string => {
     const path = join(folder, name);
     const lines = [header, ...rows].flatMap((line) => [

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
 import { someRepayment, startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { recoup } from './recoup.js';
+import { recoup, recoupHere } from './recoup.js';
 
 describe('The recoup command', function () {
   this.timeout(60_000);
   let surroundings: TestEnvironment;
   let services: Services;
   let folder = '';
-  const run = (...args: string[]) => recoup(surroundings.env, ...args);
+  const run = (...args: string[]) => recoupHere(surroundings.env, ...args);
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'recoup-cli-'));
@@ -170,7 +170,7 @@ describe('The recoup command', function () {
         RECOUP_LOCK_LEASE_MS: 'long',
         RECOUP_NO_SUCH: '1',
       };
-      const { code, json, out } = await recoup(wrong, 'list', '--json');
+      const { code, json, out } = await recoupHere(wrong, 'list', '--json');
       expect(code).to.equal(2);
       const { details } = json['error'] as unknown as {
         details: { problems: { variable: string }[] };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { ended, ready, recoup, start } from './recoup.js';
+import { ended, ready, recoup, recoupHere, start } from './recoup.js';
 
 describe('Processes of recoup that stay', function () {
   this.timeout(60_000);
@@ -27,10 +27,8 @@ describe('Processes of recoup that stay', function () {
     expect((await fetch(`${url}/healthz`)).status).to.equal(200);
     expect((await fetch(`${url}/readyz`)).status).to.equal(200);
     expect((await fetch(`${url}/v1/deductions`)).status).to.equal(401);
-    const made = await recoup(
-      surroundings.env,
-      ...['keys', 'create', '--role', 'app', '--name', 'shop', '--json'],
-    );
+    const create = ['keys', 'create', '--role', 'app', '--name', 'shop', '--json'];
+    const made = await recoupHere(surroundings.env, ...create);
     const { key } = made.json as unknown as { key: string };
     const { id } = await surroundings.repayment();
     const answer = await fetch(`${url}/v1/deductions`, {
@@ -72,7 +70,7 @@ describe('Processes of recoup that stay', function () {
   });
 
   it('migrate: applies nothing twice', async () => {
-    const { code, json } = await recoup(surroundings.env, 'migrate', '--json');
+    const { code, json } = await recoupHere(surroundings.env, 'migrate', '--json');
     expect(code).to.equal(0);
     expect(json).to.deep.equal({ applied: [] });
   });

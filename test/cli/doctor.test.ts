@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { rightsOn } from '../../src/cli/doctor-database.js';
 import type { Finding } from '../../src/cli/doctor-finding.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { recoup } from './recoup.js';
+import { recoupHere } from './recoup.js';
 
 describe('recoup doctor', function () {
   this.timeout(60_000);
@@ -13,7 +13,11 @@ describe('recoup doctor', function () {
   after(() => surroundings.close());
 
   async function examined(changes: Readonly<Record<string, string | undefined>> = {}) {
-    const { code, json } = await recoup({ ...surroundings.env, ...changes }, 'doctor', '--json');
+    const { code, json } = await recoupHere(
+      { ...surroundings.env, ...changes },
+      'doctor',
+      '--json',
+    );
     const { findings, healthy } = json as unknown as { findings: Finding[]; healthy: boolean };
     const bad = findings.filter(({ status }) => status !== 'ok');
     return { code, healthy, findings, bad };
