@@ -123,8 +123,10 @@ export async function inTransaction<T>(
 }
 
 /** Wall-clock ms -> what a DATETIME(3) column takes, UTC. */
-export const sqlTime = (ms: number): string =>
-  new Date(ms).toISOString().replace('T', ' ').replace('Z', '');
+export function sqlTime(ms: number): string {
+  const iso = new Date(ms).toISOString();
+  return `${iso.slice(0, 10)} ${iso.slice(11, 23)}`;
+}
 
 export const sqlTimeOrNull = (ms: number | null): string | null =>
   ms === null ? null : sqlTime(ms);
