@@ -112,8 +112,13 @@ export interface Recoup {
   loadBatch(path: string, options?: { name?: string; again?: string }): Promise<LoadedBatch>;
   /** @throws RecoupError `batch_unknown`. */
   batch(id: string): Promise<BatchStory>;
-  /** Starts collecting batches, asking channels and resuming what was left, in this process. */
-  startWorker(): void;
+  /**
+   * Starts collecting batches, asking channels and resuming what was left, in this process, until
+   * `close`.
+   *
+   * @throws RecoupError `schema_outdated`.
+   */
+  startWorker(): Promise<void>;
   /** Brings the schema up to date; returns what was applied. */
   migrate(): Promise<readonly string[]>;
   /** Resolves when no run that `deduct` started is under way in this process. */
@@ -254,16 +259,12 @@ class EmbeddedRecoup implements Recoup {
     return { batch, progress: await this.services.batches.progress(batch.id) };
   }
 
-  startWorker(): void {
-    const { startPoller, compensator, batchRunner, log } = this.services;
-    this.#openChannels().then(
-      () => {
-        startPoller();
-        compensator.start();
-        batchRunner.start();
-      },
-      (error: unknown) => log.error('worker not started', { why: String(error) }),
-    );
+  async startWorker(): Promise<void> {
+    await this.#openChannels();
+    const { startPoller, compensator, batchRunner } = this.services;
+    startPoller();
+    compensator.start();
+    batchRunner.start();
   }
 
   async migrate(): Promise<readonly string[]> {
