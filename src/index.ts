@@ -158,6 +158,7 @@ export function embed(services: Services, scope = 'embedded'): Recoup {
 }
 
 const lookMs = 250;
+const rowsPerStatement = 500;
 
 class EmbeddedRecoup implements Recoup {
   readonly #underWay = new Set<Promise<unknown>>();
@@ -230,7 +231,10 @@ class EmbeddedRecoup implements Recoup {
   }
 
   async registerRepayments(repayments: readonly NewRepayment[]): Promise<void> {
-    await this.services.repayments.register(repayments, this.services.clock.nowMs());
+    for (let from = 0; from < repayments.length; from += rowsPerStatement) {
+      const some = repayments.slice(from, from + rowsPerStatement);
+      await this.services.repayments.register(some, this.services.clock.nowMs());
+    }
   }
 
   async importChannels(text: string): Promise<readonly ChannelId[]> {
@@ -333,7 +337,11 @@ class EmbeddedRecoup implements Recoup {
     wait: Wait,
   ): Promise<DeductionRecord> {
     const { clock, deductions, resume } = this.services;
-    await Promise.race([firstRun, ...(wait === null ? [] : [clock.sleep(wait.forMs)])]);
+    const over = new AbortController();
+    const late = wait === null ? [] : [clock.sleep(wait.forMs, over.signal)];
+    await Promise.race([firstRun, ...late]);
+    // A timer left behind would keep the host's process alive.
+    over.abort();
     for (;;) {
       const found = await deductions.find(id);
       if (found === null) throw new Error(`deduction ${id} disappeared`);
