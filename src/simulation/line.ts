@@ -12,18 +12,20 @@ type Via = 'charge' | 'query' | 'close';
 export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
   const lines = new Map<string, ChannelCalls>();
   for (const channel of process.world.channels.values()) {
-    const on = <A extends Answer>(via: Via) => async (order: Order): Promise<A> => {
-      const answer = await call<A>(process, channel, via, order);
-      health.observe(
-        observationOf(answer as Parameters<typeof observationOf>[0], {
-          channelId: channel.id,
-          bankCode: order.account.bankCode,
-          via: via === 'charge' ? 'charge' : 'later',
-          atMs: process.clock.nowMs(),
-        }),
-      );
-      return answer;
-    };
+    const on =
+      <A extends Answer>(via: Via) =>
+      async (order: Order): Promise<A> => {
+        const answer = await call<A>(process, channel, via, order);
+        health.observe(
+          observationOf(answer as Parameters<typeof observationOf>[0], {
+            channelId: channel.id,
+            bankCode: order.account.bankCode,
+            via: via === 'charge' ? 'charge' : 'later',
+            atMs: process.clock.nowMs(),
+          }),
+        );
+        return answer;
+      };
     lines.set(channel.id, {
       timeoutsMs: channel.character.timeoutsMs,
       charge: on('charge'),
@@ -73,9 +75,7 @@ function send(
   if (out && world.chanceOf(task).yes(0.5)) return;
   if (out || faults.strikes('request_not_sent', task)) {
     const none: Answer =
-      via === 'charge'
-        ? { kind: 'not_executed', proof: 'not_sent' }
-        : unknown('connection_lost');
+      via === 'charge' ? { kind: 'not_executed', proof: 'not_sent' } : unknown('connection_lost');
     return world.time.after(5, () => answer(none));
   }
   if (via === 'charge') world.left(order);

@@ -103,14 +103,15 @@ export class MemoryDatabase {
     if (deductionUpdate !== null) checkStates(deductionUpdate);
     if (row === null) return;
     checkStates(row);
-    if (!this.repayments.has(String(row['repayment_id']))) {
-      throw new RecoupError('repayment_unknown');
-    }
+    // In the order in which MariaDB looks: keys that cannot be null, other keys, parents.
+    if (this.#requests.has(String(row['request_key']))) throw new RecoupError('request_repeated');
     const isLive = live.has(String(row['status']));
     if (isLive && this.#liveOn.has(String(row['repayment_id']))) {
       throw new RecoupError('live_deduction_exists');
     }
-    if (this.#requests.has(String(row['request_key']))) throw new RecoupError('request_repeated');
+    if (!this.repayments.has(String(row['repayment_id']))) {
+      throw new RecoupError('repayment_unknown');
+    }
   }
 
   #checkAttempts({ attemptInserts, attemptUpdates }: Projected): void {
@@ -252,6 +253,7 @@ export class MemoryInFlightLog {
     const endedBefore = sqlTime(endedBeforeMs);
     const old = [...this.database.inFlight.values()]
       .filter((row) => typeof row['ended_at'] === 'string' && row['ended_at'] < endedBefore)
+      .toSorted((a, b) => (String(a['ended_at']) < String(b['ended_at']) ? -1 : 1))
       .slice(0, limit);
     for (const row of old) this.database.inFlight.delete(String(row['task_id']));
     return old.length;

@@ -87,8 +87,12 @@ async function tryMutant(mutant: Mutant): Promise<Caught> {
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     const file = join(dist, mutant.file);
     rmSync(file);
-    writeFileSync(file, text.replace(mutant.find, () => mutant.replace));
-    const found = mutant.test === undefined ? await simulate(dist) : await runTest(dist, mutant.test);
+    writeFileSync(
+      file,
+      text.replace(mutant.find, () => mutant.replace),
+    );
+    const found =
+      mutant.test === undefined ? await simulate(dist) : await runTest(dist, mutant.test);
     return { mutant, ...found, seconds: (performance.now() - startedMs) / 1_000 };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -105,7 +105,7 @@ const judging: readonly Mutant[] = [
     rule: '10 a terminal state moves only by reconciliation',
     file: attempt,
     find: 'if (!isLive(attempt))\n        return attempt;',
-    replace: "if (isDead(attempt))\n        return attempt;",
+    replace: 'if (isDead(attempt))\n        return attempt;',
   },
   {
     name: 'a late success is dropped',

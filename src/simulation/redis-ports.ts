@@ -4,18 +4,52 @@ import type { World } from './world.js';
 
 const retryMs = 100;
 
+/** Who holds which lock until when: what Redis keeps. */
+export class LockTable {
+  readonly #held = new Map<string, { readonly token: number; readonly expiresMs: number }>();
+  #tokens = 0;
+
+  constructor(private readonly leaseMs: number) {}
+
+  flush(): void {
+    this.#held.clear();
+  }
+
+  /** Null: somebody holds it. */
+  acquire(key: string, nowMs: number): number | null {
+    const holder = this.#held.get(key);
+    if (holder !== undefined && holder.expiresMs > nowMs) return null;
+    this.#tokens += 1;
+    this.#held.set(key, { token: this.#tokens, expiresMs: nowMs + this.leaseMs });
+    return this.#tokens;
+  }
+
+  extend(key: string, token: number, nowMs: number): boolean {
+    const holder = this.#held.get(key);
+    if (holder?.token !== token || holder.expiresMs <= nowMs) return false;
+    this.#held.set(key, { token, expiresMs: nowMs + this.leaseMs });
+    return true;
+  }
+
+  /** Another's lock is left alone. */
+  release(key: string, token: number): void {
+    if (this.#held.get(key)?.token === token) this.#held.delete(key);
+  }
+}
+
 /** Locks that expire, get lost, are flushed, and are granted twice when their store is away. */
 export class SimLocks {
-  #held = new Map<string, { readonly token: number; readonly expiresMs: number }>();
-  #tokens = 0;
+  readonly #table: LockTable;
 
   constructor(
     private readonly world: World,
     private readonly leaseMs: number,
-  ) {}
+  ) {
+    this.#table = new LockTable(leaseMs);
+  }
 
   flush(): void {
-    this.#held.clear();
+    this.#table.flush();
   }
 
   of(process: SimProcess): Locks {
@@ -30,7 +64,7 @@ export class SimLocks {
       // eslint-free: one try after another is what waiting for a lock is.
       const got = await process.io(1, () => {
         if (faults.strikes('lock_granted_alone', 0)) return 'alone';
-        return this.#take(key, null);
+        return this.#table.acquire(key, time.nowMs);
       });
       if (got === 'alone') return new SimLease(process, this, key, null, askedMs + this.leaseMs);
       if (got !== null) return new SimLease(process, this, key, got, askedMs + this.leaseMs);
@@ -39,30 +73,18 @@ export class SimLocks {
     }
   }
 
-  /** @param mine the token that may be renewed; null to take a free lock. */
-  #take(key: string, mine: number | null): number | null {
-    const nowMs = this.world.time.nowMs;
-    const holder = this.#held.get(key);
-    const free = holder === undefined || holder.expiresMs <= nowMs;
-    if (mine === null ? !free : free || holder.token !== mine) return null;
-    this.#tokens += 1;
-    const token = mine ?? this.#tokens;
-    this.#held.set(key, { token, expiresMs: nowMs + this.leaseMs });
-    return token;
-  }
-
   async extend(process: SimProcess, key: string, token: number | null): Promise<number> {
     const askedMs = this.world.time.nowMs;
     const kept = await process.io(1, () => {
       if (this.world.faults.strikes('lock_lost', 0)) return false;
-      return token === null || this.#take(key, token) !== null;
+      return token === null || this.#table.extend(key, token, this.world.time.nowMs);
     });
     return kept ? askedMs + this.leaseMs : askedMs;
   }
 
   async release(process: SimProcess, key: string, token: number | null): Promise<void> {
     await process.io(1, () => {
-      if (token !== null && this.#held.get(key)?.token === token) this.#held.delete(key);
+      if (token !== null) this.#table.release(key, token);
     });
   }
 }

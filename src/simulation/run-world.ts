@@ -100,7 +100,11 @@ export function evidenceOf(world: World): Evidence {
 function foldedOtherwise({ database, zone }: World): WorldViolation[] {
   const found: WorldViolation[] = [];
   const differ = (about: string, what: string): void =>
-    void found.push({ kind: 'tables_differ', about, detail: `${what} is not what the log folds to` });
+    void found.push({
+      kind: 'tables_differ',
+      about,
+      detail: `${what} is not what the log folds to`,
+    });
   for (const [taskId, rows] of database.log) {
     const state = fold(
       deductionFlow,

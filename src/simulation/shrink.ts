@@ -11,7 +11,10 @@ const runsMax = 600;
 
 /** What a run went wrong by; a shrunk run must still go wrong in one of these ways. */
 export const kindsOf = ({ violations, unresolved }: WorldResult): ReadonlySet<string> =>
-  new Set([...violations.map(({ kind }) => kind), ...(unresolved.length > 0 ? ['unresolved'] : [])]);
+  new Set([
+    ...violations.map(({ kind }) => kind),
+    ...(unresolved.length > 0 ? ['unresolved'] : []),
+  ]);
 
 /**
  * Leaves out faults, in ever smaller groups, as long as the world still fails. Decisions do not
@@ -23,7 +26,7 @@ export async function shrink(failing: WorldResult): Promise<Shrunk> {
   let leftOut: ReadonlySet<string> = new Set();
   let best = failing;
   let runs = 0;
-  for (let size = Math.ceil(best.faults.length / 2); size >= 1; ) {
+  for (let size = Math.ceil(best.faults.length / 2); size >= 1;) {
     let shrunk = false;
     for (let from = 0; from < best.faults.length && runs < runsMax; from += size) {
       const without = new Set([...leftOut, ...best.faults.slice(from, from + size)]);

@@ -47,9 +47,11 @@ async function commit(process: SimProcess, append: Append<DeductionState>): Prom
       }
       try {
         world.database.append(append);
+        world.options.watch?.({ kind: 'append', append, outcome: 'committed' });
       } catch (error) {
+        world.options.watch?.({ kind: 'append', append, outcome: outcomeOf(error) });
         world.note('journal', `refuses ${append.writer}: ${String(error)}`, task);
-        return process.deliver(() => reject(error as Error));
+        return process.deliver(() => reject(error));
       }
       world.committed(append);
       if (faults.strikes('crash_after_commit', task)) return process.crash();
@@ -62,12 +64,20 @@ async function commit(process: SimProcess, append: Append<DeductionState>): Prom
   });
 }
 
+export const outcomeOf = (error: unknown): string =>
+  error instanceof RecoupError ? error.code : error instanceof Error ? error.name : String(error);
+
 const unavailable = (): RecoupError => new RecoupError('journal_unavailable');
 
 export function inFlightOf(process: SimProcess): InFlightLog {
   const inFlight = new MemoryInFlightLog(process.world.database);
   return {
-    claimOverdue: async (claim) => await process.io(2, () => inFlight.claimOverdue(claim)),
+    claimOverdue: async (claim) =>
+      await process.io(2, () => {
+        const claimed = inFlight.claimOverdue(claim);
+        process.world.options.watch?.({ kind: 'claim', claim, claimed });
+        return claimed;
+      }),
     purgeEnded: async (before, limit) =>
       await process.io(2, () => inFlight.purgeEnded(before, limit)),
   };

@@ -12,7 +12,9 @@ export function timelineOf(result: WorldResult): string {
   const lines = result.story
     .filter(({ task }) => about.size === 0 || task === 0 || about.has(task))
     .map((one) => lineOf(one, first.atMs));
-  const findings = result.violations.map(({ kind, about, detail }) => `! ${kind} ${about}: ${detail}`);
+  const findings = result.violations.map(
+    ({ kind, about, detail }) => `! ${kind} ${about}: ${detail}`,
+  );
   const stuck = result.unresolved.map((id) => `! unresolved ${id}`);
   return `${[...lines, ...findings, ...stuck].join('\n')}\n`;
 }

@@ -3,7 +3,7 @@ import { channelId, repaymentId } from '../ids.js';
 import type { NewRepayment } from '../intake/repayment.js';
 import { amountMinor, type AmountMinor } from '../money.js';
 import type { ChannelTerms } from '../routing/terms.js';
-import type { Chance } from './chance.js';
+import { Chance } from './chance.js';
 import type { Faults } from './faults.js';
 import type { ChannelCharacter } from './sim-channel.js';
 
@@ -49,14 +49,15 @@ export type Happening =
     }
   | { readonly kind: 'ask'; readonly atMs: number };
 
-export function planWorld(chance: Chance, faults: Faults): WorldPlan {
+export function planWorld(seed: number, faults: Faults): WorldPlan {
+  const chance = new Chance(seed);
   const faultsForMs = chance.between(300_000, 1_200_000);
   const processes = chance.between(2, 4);
   const channels = Array.from({ length: chance.between(2, 3) }, (_, at) =>
     character(at, faultsForMs, chance, faults),
   );
   const repayments = Array.from({ length: chance.between(5, 10) }, (_, at) =>
-    repayment(at, chance),
+    repayment(`${seed}_${at + 1}`, chance),
   );
   return {
     channels,
@@ -130,14 +131,14 @@ function termsOf(channel: ChannelCharacter, chance: Chance): ChannelTerms {
   };
 }
 
-function repayment(at: number, chance: Chance): NewRepayment {
+function repayment(name: string, chance: Chance): NewRepayment {
   return {
-    id: repaymentId(`rp_${at + 1}`),
-    borrowerId: `bw_${at + 1}`,
+    id: repaymentId(`rp_${name}`),
+    borrowerId: `bw_${name}`,
     currency: 'CNY',
     dueMinor: amountMinor(chance.between(2, 500_000)),
     dueDate: '2026-11-22',
-    account: { token: `tok_${at + 1}`, bankCode: 'ICBC', last4: '4321' },
+    account: { token: `tok_${name}`, bankCode: 'ICBC', last4: '4321' },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { InFlightLog } from '../compensation/sweep.js';
 import type { DeductionState } from '../engine/deduction.js';
 import type { Append } from '../engine/journal.js';
 import type { Order } from '../engine/order.js';
@@ -21,7 +22,22 @@ export interface WorldOptions {
   readonly without?: ReadonlySet<string>;
   /** Keep what happens, for a story to be told. */
   readonly told?: boolean;
+  /** Hears every command that reaches the database, with what came of it. */
+  readonly watch?: (command: StoreCommand) => void;
 }
+
+export type StoreCommand =
+  | {
+      readonly kind: 'append';
+      readonly append: Append<DeductionState>;
+      /** `committed`, the code of a coded error, or the name of any other. */
+      readonly outcome: string;
+    }
+  | {
+      readonly kind: 'claim';
+      readonly claim: Parameters<InFlightLog['claimOverdue']>[0];
+      readonly claimed: readonly TaskId[];
+    };
 
 export interface Happened {
   readonly atMs: number;
@@ -62,10 +78,10 @@ export class World {
   readonly #chances: Chance[] = [];
   readonly #departures = new Map<string, number>();
 
-  constructor(private readonly options: WorldOptions) {
+  constructor(readonly options: WorldOptions) {
     const { seed, without = new Set() } = options;
     this.faults = new Faults(seed, without);
-    this.plan = planWorld(new Chance(seed), this.faults);
+    this.plan = planWorld(seed, this.faults);
     this.database = new MemoryDatabase(this.zone, this.plan.encoded);
     this.locks = new SimLocks(this, this.plan.leaseMs);
     for (const character of this.plan.channels) {

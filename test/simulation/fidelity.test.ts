@@ -1,0 +1,236 @@
+import { expect } from 'chai';
+import { Redis } from 'ioredis';
+import { systemClock } from '../../src/clock.js';
+import { loadConfig } from '../../src/config.js';
+import type { Lease } from '../../src/engine/ports.js';
+import type { NewRepayment } from '../../src/intake/repayment.js';
+import { silentLog } from '../../src/log.js';
+import { RedisLocks } from '../../src/queue/locks.js';
+import { connectRedis, lockOptions } from '../../src/queue/redis.js';
+import { Chance } from '../../src/simulation/chance.js';
+import type { Stored } from '../../src/simulation/memory-database.js';
+import { LockTable } from '../../src/simulation/redis-ports.js';
+import { outcomeOf } from '../../src/simulation/store-ports.js';
+import { World, type StoreCommand } from '../../src/simulation/world.js';
+import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
+import { SqlInFlightLog } from '../../src/store/in-flight.js';
+import { RepaymentStore } from '../../src/store/repayments.js';
+import { SqlJournal } from '../../src/store/sql-journal.js';
+import { until } from '../sandbox/sandbox-process.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+
+/** A simulator whose stores were kinder than the real ones would prove nothing. */
+describe('the stores in memory and the real ones', () => {
+  let environment: TestEnvironment;
+  let database: Database;
+  let journal: SqlJournal;
+  let inFlight: SqlInFlightLog;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    database = openDatabase(environment.config.databaseUrl, 4, silentLog);
+    journal = new SqlJournal(database, 'UTC', systemClock, silentLog);
+    inFlight = new SqlInFlightLog(database);
+  });
+  after(async () => {
+    await database.destroy();
+    await environment.close();
+  });
+
+  /** Everything that reached the database of a world, in order. */
+  async function commandsOf(seed: number): Promise<{ world: World; commands: StoreCommand[] }> {
+    const commands: StoreCommand[] = [];
+    const world = new World({ seed, watch: (command) => commands.push(command) });
+    await world.live();
+    return { world, commands };
+  }
+
+  async function perform(command: StoreCommand): Promise<unknown> {
+    if (command.kind === 'claim')
+      return [...(await inFlight.claimOverdue(command.claim))].toSorted();
+    return await outcome(journal.append(command.append));
+  }
+
+  const expected = (command: StoreCommand): unknown =>
+    command.kind === 'claim' ? [...command.claimed].toSorted() : command.outcome;
+
+  const rows = async (table: string, key: string, ids: readonly string[]): Promise<Stored[]> =>
+    await selectRows<Stored>(
+      database,
+      `SELECT * FROM ${table} WHERE ${key} IN (${ids.map(() => '?').join(',')}) ORDER BY ${key}`,
+      ids,
+    );
+
+  for (const seed of [3, 14, 159, 265, 358, 979, 323, 846]) {
+    it(`answer the commands of world ${seed} alike, and hold the same rows`, async function () {
+      this.timeout(30_000);
+      const { world, commands } = await commandsOf(seed);
+      const store = new RepaymentStore(database);
+      await store.register(world.plan.repayments, 0);
+      for (const command of commands) {
+        expect(await perform(command), JSON.stringify(about(command))).to.deep.equal(
+          expected(command),
+        );
+      }
+      const ids = [...world.database.deductions.keys()];
+      const tables = [
+        ['deduction', 'id', [...world.database.deductions.values()]],
+        ['attempt', 'task_id', [...world.database.attempts.values()].flat()],
+        ['review_case', 'task_id', [...world.database.cases.values()].flat()],
+        ['in_flight', 'task_id', [...world.database.inFlight.values()]],
+        ['outbox', 'message_key', [...world.database.outbox.values()]],
+      ] as const;
+      for (const [table, key, memory] of tables) {
+        compare(table, key, await rows(table, key, ids), memory);
+      }
+      const sums = await rows('repayment', 'id', [...world.database.repayments.keys()]);
+      for (const row of sums) {
+        const balance = world.database.repayments.get(String(row['id']));
+        expect([row['paid_minor'], row['collecting_minor']].map(String)).to.deep.equal(
+          [balance?.paid, balance?.collecting].map(String),
+        );
+      }
+      for (const id of ids) {
+        const kept = world.database.log.get(id as never) ?? [];
+        const loaded = (await journal.load(id as never))?.entries ?? [];
+        expect(loaded).to.deep.equal(kept.map((row) => row.entry));
+      }
+    });
+  }
+
+  it('refuse what breaks a constraint by the same name', async () => {
+    const { world, commands } = await commandsOf(77);
+    const [first] = commands;
+    if (first?.kind !== 'append') throw new Error('a world starts with an append');
+    await new RepaymentStore(database).register(world.plan.repayments, 0);
+    const fresh = new World({ seed: 77 });
+    const variants = variantsOf(first, world.plan.repayments);
+    for (const [name, append] of variants) {
+      const real = await outcome(journal.append(append));
+      const memory = await outcome((async () => fresh.database.append(append))());
+      expect(memory, name).to.equal(real);
+    }
+    expect(variants.length).to.be.above(5);
+  });
+
+  it('grant, extend, release and forget locks alike', async function () {
+    this.timeout(30_000);
+    const { redisUrl } = loadConfig(process.env);
+    const leaseMs = 400;
+    const clients = [0, 1].map(() => connectRedis(redisUrl, lockOptions, silentLog, 'test'));
+    await until('redis', async () => clients.every(({ status }) => status === 'ready'));
+    const admin = new Redis(redisUrl);
+    const locks = clients.map((redis) => new RedisLocks(redis, leaseMs, systemClock, silentLog));
+    const table = new LockTable(leaseMs);
+    const chance = new Chance(7);
+    const held: { lease: Lease; token: number; key: string }[] = [];
+    const trail: string[] = [];
+    for (let n = 0; n < 120; n += 1) {
+      const key = `fidelity:${chance.between(1, 3)}`;
+      const nowMs = performance.now();
+      const deed = chance.pick(['acquire', 'acquire', 'extend', 'release', 'flush', 'expire']);
+      trail.push(`${deed} ${key}`);
+      const one = held[chance.between(0, Math.max(0, held.length - 1))];
+      if (deed === 'acquire') {
+        const lease = await locks[chance.between(0, 1)]!.acquire(key, 0);
+        const token = table.acquire(key, nowMs);
+        expect(lease !== null, trail.join('; ')).to.equal(token !== null);
+        if (lease !== null && token !== null) held.push({ lease, token, key });
+      } else if (deed === 'extend' && one !== undefined) {
+        await one.lease.extend();
+        const extended = table.extend(one.key, one.token, nowMs);
+        expect(one.lease.remainingMs() > 0, trail.join('; ')).to.equal(extended);
+        if (!extended) held.splice(held.indexOf(one), 1);
+      } else if (deed === 'release' && one !== undefined) {
+        await one.lease.release();
+        table.release(one.key, one.token);
+        held.splice(held.indexOf(one), 1);
+      } else if (deed === 'flush' && chance.yes(0.3)) {
+        await admin.flushdb();
+        table.flush();
+      } else if (deed === 'expire' && chance.yes(0.3)) {
+        await systemClock.sleep(leaseMs + 60);
+      }
+    }
+    for (const client of [...clients, admin]) client.disconnect();
+  });
+});
+
+async function outcome(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+    return 'committed';
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
+const about = (command: StoreCommand): unknown =>
+  command.kind === 'claim'
+    ? command.claim
+    : [command.append.taskId, command.append.afterSeq, command.append.entries.map((e) => e.kind)];
+
+/** Column by column, for the columns that the projections write. */
+function compare(
+  table: string,
+  key: string,
+  real: readonly Stored[],
+  memory: readonly Stored[],
+): void {
+  expect(real.length, table).to.equal(memory.length);
+  const sorted = (all: readonly Stored[]): readonly Stored[] =>
+    all.toSorted((a, b) => (nameOf(a, key) < nameOf(b, key) ? -1 : 1));
+  const theirs = sorted(real);
+  sorted(memory).forEach((row, at) => {
+    for (const [column, value] of Object.entries(row)) {
+      expect(plain(theirs[at]?.[column]), `${table}.${column}`).to.equal(plain(value));
+    }
+  });
+}
+
+const nameOf = (row: Stored, key: string): string =>
+  `${row[key]} ${row['attempt_no'] ?? row['case_no'] ?? ''}`;
+
+function plain(value: unknown): string {
+  if (!(value instanceof Date)) return String(value);
+  const text = value.toISOString().replace('T', ' ').replace('Z', '');
+  return text.endsWith(' 00:00:00.000') ? text.slice(0, 10) : text;
+}
+
+type Variant = readonly [name: string, append: Extract<StoreCommand, { kind: 'append' }>['append']];
+
+/** The first append of a world, and what may not follow it. */
+function variantsOf(
+  first: Extract<StoreCommand, { kind: 'append' }>,
+  repayments: readonly NewRepayment[],
+): Variant[] {
+  const { append } = first;
+  const other = (n: number) => append.taskId.replace(/.{4}$/, `f00${n}`) as typeof append.taskId;
+  const changed = (n: number, fields: object): Variant[1] => {
+    const id = other(n);
+    const deduction = { ...append.state.deduction, id, ...fields };
+    const entries = append.entries
+      .filter(({ kind }) => kind === 'accepted' || kind === 'routed')
+      .map((entry) => (entry.kind === 'accepted' ? { ...entry, deduction } : entry));
+    const state = { ...append.state, taskId: id, deduction, attempts: [], openCall: null, seq: 2 };
+    return { ...append, taskId: id, entries, state };
+  };
+  const key = append.state.deduction.requestKey;
+  const free = repayments.at(-1)!;
+  const elsewhere = { repaymentId: free.id, amountMinor: 1n };
+  return [
+    ['the first', append],
+    ['the same again, by its writer', append],
+    ['the same place, by another', { ...append, writer: 'another.1' }],
+    ['a second live deduction', changed(1, { requestKey: 'k1' })],
+    ['the same request key', changed(2, { ...elsewhere, requestKey: key })],
+    ['an unknown repayment', changed(3, { repaymentId: 'rp_nowhere', requestKey: 'k3' })],
+    ['more than is due', changed(4, { ...elsewhere, amountMinor: 10n ** 9n, requestKey: 'k4' })],
+    [
+      'all that is due elsewhere',
+      changed(5, { ...elsewhere, amountMinor: free.dueMinor, requestKey: 'k5' }),
+    ],
+    ['and once more there', changed(6, { ...elsewhere, requestKey: 'k6' })],
+  ];
+}
