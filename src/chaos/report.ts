@@ -1,0 +1,129 @@
+import type { Evidence, Verdict } from '../oracle/index.js';
+import type { Struck } from './injector.js';
+import { counted, faultKinds, type FaultCounts, type FaultKind } from './plan.js';
+import {
+  byTask,
+  carriedOn,
+  nextAfter,
+  recovery,
+  type Recovery,
+  type TimedRow,
+} from './recovery.js';
+
+/** All that a run found out. */
+export interface Findings {
+  readonly seed: string;
+  readonly evidence: Evidence;
+  readonly verdict: Verdict;
+  readonly rows: readonly TimedRow[];
+  readonly struck: readonly Struck[];
+  readonly missed: readonly string[];
+  readonly required: FaultCounts;
+  /** When each worker heard that entries of the log were committed. */
+  readonly commits: readonly (readonly number[])[];
+  /** Batches and tasks that had not come to an end when the time to settle was over. */
+  readonly stuck: number;
+  readonly batches: number;
+  readonly interruptedLoads: number;
+  readonly failedStarts: number;
+  /** Processes that ended though nobody killed them. */
+  readonly surprises: readonly string[];
+  readonly settleSeconds: number;
+  readonly seconds: number;
+}
+
+/** The one JSON object. Times in ms but where a name says otherwise. */
+export function summary(found: Findings) {
+  const { evidence, verdict, struck } = found;
+  const having = (status: string) =>
+    evidence.deductions.filter((deduction) => deduction.status === status).length;
+  return {
+    double_charged: verdict.count('double_charged'),
+    lost: verdict.count('lost') + verdict.count('not_captured'),
+    stuck: found.stuck + verdict.count('abandoned'),
+    violations: verdict.violations.length,
+    faults: counted((kind) => struck.filter((one) => one.kind === kind).length),
+    faults_required: found.required,
+    faults_missed: found.missed.length,
+    recovery: recoveries(found),
+    deductions: evidence.deductions.length,
+    succeeded: having('succeeded'),
+    failed: having('failed'),
+    needs_review: having('needs_review'),
+    in_flight: having('processing'),
+    orders_compared: verdict.ordersCompared,
+    captured_minor: Number(verdict.capturedMinor),
+    channel_doubled: verdict.doubledByChannel.length,
+    log_entries: evidence.log.length,
+    batches: found.batches,
+    loads_interrupted: found.interruptedLoads,
+    starts_failed: found.failedStarts,
+    ended_by_themselves: found.surprises.length,
+    settle_seconds: found.settleSeconds,
+    seconds: found.seconds,
+    seed: found.seed,
+  };
+}
+
+export type Summary = ReturnType<typeof summary>;
+
+/** What speaks against the run; empty when all is well. */
+export function complaints(summary: Summary): string[] {
+  const zeros = ['double_charged', 'lost', 'stuck', 'violations', 'ended_by_themselves'] as const;
+  const few = faultKinds.filter((kind) => summary.faults[kind] < summary.faults_required[kind]);
+  return [
+    ...zeros.filter((name) => summary[name] !== 0).map((name) => `${name}: ${summary[name]}`),
+    ...few.map(
+      (kind) => `${kind}: ${summary.faults[kind]} of ${summary.faults_required[kind]} required`,
+    ),
+    ...(summary.deductions === 0 ? ['no deduction was made'] : []),
+  ];
+}
+
+type Recoveries = Readonly<
+  Partial<Record<FaultKind | 'worker_kill_mid_call' | 'worker_stop_mid_call', Recovery>>
+>;
+
+function recoveries({ struck, rows, commits }: Findings): Recoveries {
+  const tasks = byTask(rows);
+  const found: Partial<Record<keyof Recoveries, Recovery>> = {};
+  for (const kind of faultKinds) {
+    const those = struck.filter((one) => one.kind === kind);
+    if (those.length === 0) continue;
+    if (kind === 'worker_kill' || kind === 'worker_stop') {
+      const carried = those.map((one) => carriedOn(tasks, one.instanceId, one.wallMs));
+      // A process that had nothing in its hands left nothing to go on with.
+      const some = carried.filter(({ held }) => held > 0);
+      found[kind] = recovery(some.map(({ firstMs }) => firstMs));
+      found[`${kind}_mid_call`] = recovery(carried.flatMap(({ midCallMs }) => midCallMs));
+    } else {
+      found[kind] = recovery(
+        those.map(({ atMs, place }) =>
+          nextAfter(place === null ? commits : [place.proxy.logCommits], atMs),
+        ),
+      );
+    }
+  }
+  return found;
+}
+
+/** For people, on stderr. */
+export function report(found: Findings, said: Summary, wrong: readonly string[]): string {
+  const times = Object.entries(said.recovery).map(([kind, one]) => {
+    const never = one.never > 0 ? `, ${one.never} never` : '';
+    return `  ${kind.padEnd(22)} ${one.count} times: p50 ${one.p50_ms} ms, max ${one.max_ms} ms${never}`;
+  });
+  return [
+    '',
+    `${said.deductions} deductions: ${said.succeeded} succeeded, ${said.failed} failed, ` +
+      `${said.needs_review} for a person, ${said.in_flight} without an outcome`,
+    `settled ${said.settle_seconds} s after the last fault`,
+    'Time until it went on (docs/chaos.md):',
+    ...times,
+    ...found.missed.map((one) => `missed: ${one}`),
+    ...found.verdict.violations
+      .slice(0, 30)
+      .map(({ kind, about, detail }) => `VIOLATION ${kind} ${about}: ${detail}`),
+    ...wrong.map((one) => `WRONG: ${one}`),
+  ].join('\n');
+}
