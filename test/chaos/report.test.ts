@@ -1,0 +1,75 @@
+import { expect } from 'chai';
+import { counted, required } from '../../src/chaos/plan.js';
+import { complaints, summary, type Findings } from '../../src/chaos/report.js';
+import { judge, type Evidence } from '../../src/oracle/index.js';
+
+const empty: Evidence = {
+  books: [],
+  log: [],
+  deductions: [],
+  attempts: [],
+  cases: [],
+  inFlight: [],
+  repayments: [],
+  outbox: [],
+  quiet: true,
+};
+
+function findings(changes: Partial<Findings>): Findings {
+  const evidence = changes.evidence ?? empty;
+  return {
+    seed: 'one',
+    evidence,
+    verdict: judge(evidence),
+    rows: [],
+    struck: [],
+    missed: [],
+    required: counted(() => 0),
+    commits: [],
+    stuck: 0,
+    batches: 1,
+    interruptedLoads: 0,
+    failedStarts: 0,
+    surprises: [],
+    settleSeconds: 1,
+    seconds: 2,
+    ...changes,
+  };
+}
+
+describe('The verdict on a chaos run', () => {
+  it('speaks against a run that did nothing', () => {
+    const wrong = complaints(summary(findings({ required: required(300_000) })));
+    expect(wrong).to.include('no deduction was made');
+    expect(wrong).to.include('worker_kill: 0 of 30 required');
+    expect(wrong).to.include('cut_commit: 0 of 20 required');
+  });
+
+  it('speaks against what is stuck, and against a process that ended by itself', () => {
+    const wrong = complaints(summary(findings({ stuck: 3, surprises: ['worker-1'] })));
+    expect(wrong).to.include('stuck: 3');
+    expect(wrong).to.include('ended_by_themselves: 1');
+  });
+
+  it('counts money that nobody accounts for', () => {
+    const order = { channelId: 'swiftpay', orderNo: 'X1', state: 'captured' as const };
+    const captured = { ...order, amountMinor: 100n, captures: [{ amountMinor: 100n }] };
+    const said = summary(findings({ evidence: { ...empty, books: [captured] } }));
+    expect(said.lost).to.equal(1);
+    expect(said.violations).to.be.greaterThan(0);
+    expect(complaints(said)).to.include('lost: 1');
+  });
+
+  it('counts each fault that struck', () => {
+    const struck = (['redis_flush', 'redis_flush', 'database_kill'] as const).map((kind) => ({
+      kind,
+      atMs: 10,
+      wallMs: 10,
+      place: null,
+      instanceId: '',
+    }));
+    const said = summary(findings({ struck, commits: [[5, 30]] }));
+    expect(said.faults).to.include({ redis_flush: 2, database_kill: 1, worker_kill: 0 });
+    expect(said.recovery.redis_flush).to.eql({ count: 2, p50_ms: 20, max_ms: 20, never: 0 });
+  });
+});
