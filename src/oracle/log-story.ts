@@ -108,7 +108,11 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     if (others.some((one) => one.status === 'open' || one.status === 'succeeded')) {
       broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
     }
-    must(story, row, others.every((one) => one.orderNo !== order?.orderNo));
+    must(
+      story,
+      row,
+      others.every((one) => one.orderNo !== order?.orderNo),
+    );
     must(story, row, !story.declinedForGood);
     if (order === undefined) return;
     must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
@@ -175,9 +179,7 @@ function must(story: TaskStory, row: LogRow, holds: boolean): void {
 const anyOpen = (story: TaskStory): boolean =>
   [...story.orders.values()].some((order) => order.status === 'open');
 
-function onOpenOrder(
-  read: (story: TaskStory, order: OrderStory, row: LogRow) => void,
-): Reader {
+function onOpenOrder(read: (story: TaskStory, order: OrderStory, row: LogRow) => void): Reader {
   return (story, row) => {
     const order = story.orders.get(row.body.attemptNo ?? 0);
     // After the end only where another attempt was captured: this one is then a person's case.

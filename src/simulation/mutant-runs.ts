@@ -42,6 +42,10 @@ function rootOf(folder: string): string {
 export async function reportMutants(json: boolean, only?: string): Promise<number> {
   const chosen = mutants.filter(({ name }) => only === undefined || name.includes(only));
   for (const mutant of chosen) checkFind(mutant);
+  for (const test of new Set(chosen.flatMap((one) => one.test ?? []))) {
+    const { by } = await runTest(distDir, test);
+    if (by !== null) throw new Error(`${by} fails without any mutant`);
+  }
   const waiting = chosen.map((mutant) => mutant);
   const results: Caught[] = [];
   const lane = async (): Promise<void> => {
@@ -129,9 +133,12 @@ async function runTest(dist: string, test: string): Promise<Found> {
     '--exit',
     join(dist, 'test', test),
   ]);
+  if (code === 0) return { by: null, seed: null, deductions: 0 };
   const failing = /^\s+1\) (.+)$/m.exec(stdout)?.[1];
-  const by = code === 0 ? null : `${test}${failing === undefined ? '' : `: ${failing}`}`;
-  return { by, seed: null, deductions: 0 };
+  // Only a test that ran and failed has noticed anything.
+  if (failing === undefined)
+    throw new Error(`${test} did not run (${code}): ${stdout.slice(-500)}`);
+  return { by: `${test}: ${failing}`, seed: null, deductions: 0 };
 }
 
 async function run(

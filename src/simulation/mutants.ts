@@ -1,3 +1,5 @@
+import { storeMutants } from './store-mutants.js';
+
 /**
  * Seeded bugs: one safety rule or constraint each, broken in the compiled code of a private copy. A
  * `find` that does not stand in its file exactly once is an error, so that the list cannot rot.
@@ -324,4 +326,10 @@ const booking: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...judging, ...flowing, ...performing, ...booking];
+export const mutants: readonly Mutant[] = [
+  ...judging,
+  ...flowing,
+  ...performing,
+  ...booking,
+  ...storeMutants,
+];

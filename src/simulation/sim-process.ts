@@ -6,6 +6,7 @@ import type { Evidence } from '../engine/flow.js';
 import type { Log } from '../engine/ports.js';
 import type { Clock } from '../clock.js';
 import type { TaskId } from '../ids.js';
+import { silentLog } from '../log.js';
 import { DeductionDesk } from '../intake/deduction-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
@@ -139,7 +140,7 @@ export class SimProcess {
       if (typeof why !== 'string' || why.includes('journal_unavailable')) return;
       this.world.violated('exception', this.name, `${message}: ${why}`);
     };
-    const quiet = (): void => undefined;
-    return { debug: quiet, info: quiet, warn: complain, error: complain };
+    const { debug, info } = silentLog;
+    return { debug, info, warn: complain, error: complain };
   }
 }

@@ -51,7 +51,9 @@ async function commit(process: SimProcess, append: Append<DeductionState>): Prom
       } catch (error) {
         world.options.watch?.({ kind: 'append', append, outcome: outcomeOf(error) });
         world.note('journal', `refuses ${append.writer}: ${String(error)}`, task);
-        return process.deliver(() => reject(error));
+        return process.deliver(() =>
+          reject(error instanceof Error ? error : new Error(String(error))),
+        );
       }
       world.committed(append);
       if (faults.strikes('crash_after_commit', task)) return process.crash();

@@ -24,17 +24,18 @@ function lineOf({ atMs, who, what, task }: Happened, startMs: number): string {
   return `${at}  ${task === 0 ? '    ' : `#${task}`.padEnd(4)} ${who.padEnd(10)} ${what}`;
 }
 
+const two = (n: number): string => String(n).padStart(2, '0');
+const numberOf = (id: string): number => Number.parseInt(id.slice(-8), 16);
+
 function clockOf(ms: number): string {
   const seconds = Math.floor(ms / 1_000);
   const [h, m, s] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, seconds % 60];
-  const two = (n: number): string => String(n).padStart(2, '0');
   return `${two(h)}:${two(m)}:${two(s)}.${String(Math.floor(ms % 1_000)).padStart(3, '0')}`;
 }
 
 /** The numbers of the deductions that a violation names, by themselves, an order or a repayment. */
 function tasksInQuestion({ violations, unresolved, database }: WorldResult): Set<number> {
   const tasks = new Set<number>();
-  const numberOf = (id: string): number => Number.parseInt(id.slice(-8), 16);
   for (const about of [...violations.map((one) => one.about), ...unresolved]) {
     const id = about.split(' ')[0] ?? '';
     if (database.deductions.has(id)) tasks.add(numberOf(id));

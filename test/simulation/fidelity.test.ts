@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
 import type { Lease } from '../../src/engine/ports.js';
+import { orderNo } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
 import { RedisLocks } from '../../src/queue/locks.js';
@@ -223,6 +224,7 @@ function variantsOf(
     ['the first', append],
     ['the same again, by its writer', append],
     ['the same place, by another', { ...append, writer: 'another.1' }],
+    ['a second live attempt', secondAttempt(append)],
     ['a second live deduction', changed(1, { requestKey: 'k1' })],
     ['the same request key', changed(2, { ...elsewhere, requestKey: key })],
     ['an unknown repayment', changed(3, { repaymentId: 'rp_nowhere', requestKey: 'k3' })],
@@ -233,4 +235,18 @@ function variantsOf(
     ],
     ['and once more there', changed(6, { ...elsewhere, requestKey: 'k6' })],
   ];
+}
+
+function secondAttempt(append: Variant[1]): Variant[1] {
+  const [one] = append.state.attempts;
+  const intent = append.entries.find(({ kind }) => kind === 'charge_intended');
+  if (one === undefined || intent?.kind !== 'charge_intended') throw new Error('no attempt');
+  const order = { ...one.order, orderNo: orderNo(append.taskId, 2) };
+  return {
+    ...append,
+    afterSeq: append.entries.length,
+    entries: [{ ...intent, attemptNo: 2, order }],
+    state: { ...append.state, attempts: [one, { ...one, no: 2, order }] },
+    writer: 'another.2',
+  };
 }
