@@ -84,13 +84,19 @@ export interface Comparison {
   readonly capturedMinor: bigint;
 }
 
-export function compare(ours: OurBooks, book: readonly BookedOrder[]): Comparison {
+/** @param earlier what was found before the end, and may not be seen any more. */
+export function compare(
+  ours: OurBooks,
+  book: readonly BookedOrder[],
+  earlier: readonly Finding[] = [],
+): Comparison {
   const announced = new Map(ours.orders.map((order) => [order.orderNo, order]));
   const deductions = new Map(ours.deductions.map((deduction) => [deduction.id, deduction]));
   const captured = book.filter(({ captures }) => captures.length > 0);
   const byNumber = new Map(captured.map((order) => [keyOf(order), order]));
   const findings = [
-    ...book.flatMap((order) => unannounced(order, announced)),
+    ...earlier,
+    ...sentUnannounced(book, announced),
     ...captured.flatMap((order) => onCapture(order, announced, deductions)),
     ...ours.deductions.flatMap((deduction) => onDeduction(deduction, announced, byNumber)),
     ...chargedTwice(captured, announced, deductions),
@@ -104,6 +110,17 @@ export function compare(ours: OurBooks, book: readonly BookedOrder[]): Compariso
     ordersCompared: new Set([...announced.keys(), ...book.map(({ orderNo }) => orderNo)]).size,
     capturedMinor: captured.reduce((sum, order) => sum + takenOf(order), 0n),
   };
+}
+
+/**
+ * Rule 1 in the middle of the day, when a resumption cannot yet have announced what was sent before
+ * it was announced. The book must be the older of the two.
+ */
+export function sentUnannounced(
+  book: readonly BookedOrder[],
+  announced: ReadonlyMap<string, OurOrder>,
+): readonly Finding[] {
+  return book.flatMap((order) => unannounced(order, announced));
 }
 
 /** An order number is ours alone; the channel it was captured at must be the one announced. */

@@ -93,9 +93,9 @@ async function collect(
   const witness = new Witness(sandbox.admin);
   say(`sandbox channels at ${Object.values(sandbox.channels).join(', ')}, with faults`);
   const deadlineMs = startedMs + Number(options['deadline-seconds']) * 1_000;
-  const stage: Stage = { database, corner, env, folder, daemons, say, deadlineMs };
+  const stage: Stage = { database, witness, corner, env, folder, daemons, say, deadlineMs };
   const [api, victim, other] = await Promise.all([
-    startApi(stage, witness),
+    startApi(stage),
     startWorker(stage, 'worker-1'),
     startWorker(stage, 'worker-2'),
   ]);
@@ -103,7 +103,7 @@ async function collect(
   const batch = await loadBatch(env);
   const day = await liveThroughIt(stage, batch, victim);
   say(day.stuck === null ? 'nothing is left; comparing the books' : 'time is over');
-  const found = await findOut(stage, witness, batch, day);
+  const found = await findOut(stage, batch, day);
   return { found, kept: { api, sandbox: sandbox.admin } };
 }
 
@@ -130,12 +130,12 @@ async function prepareDatabase(env: Environment): Promise<void> {
   await runRecoup(['channels', 'import', example('channels.demo.yaml')], env);
 }
 
-async function startApi(stage: Stage, witness: Witness): Promise<string> {
+async function startApi(stage: Stage): Promise<string> {
   const env = { ...stage.env, RECOUP_HTTP_PORT: '0' };
   const daemon = Daemon.start('api', ['serve'], env, stage.folder);
   stage.daemons.push(daemon);
   const { url } = await daemon.ready<{ url: string }>();
-  await witness.callBackTo(`${url}/callbacks/unionlink`);
+  await stage.witness.callBackTo(`${url}/callbacks/unionlink`);
   say(`API at ${url}`);
   return url;
 }
@@ -149,19 +149,14 @@ async function loadBatch(env: Environment): Promise<Batch> {
   return { id: batch.id, goodRows };
 }
 
-async function findOut(
-  { database }: Stage,
-  witness: Witness,
-  batch: Batch,
-  day: Day,
-): Promise<Findings> {
+async function findOut({ database, witness }: Stage, batch: Batch, day: Day): Promise<Findings> {
   const log = await database.log();
   const books = await database.books(log);
   const [kill] = day.kills;
   const statusOf = new Map(books.deductions.map(({ id, status }) => [id, status as string]));
   return {
     books,
-    comparison: compare(books, await witness.book()),
+    comparison: compare(books, await witness.book(), day.early),
     day,
     failovers: failovers(log),
     unknowns: unknowns(log),

@@ -107,6 +107,16 @@ export class OurDatabase {
     return rows.map(({ taskId, seq, kind }) => ({ taskId, seq, midCall: intents.includes(kind) }));
   }
 
+  /** Every order that the log has announced so far, by its number. */
+  async announced(): Promise<ReadonlyMap<string, OurOrder>> {
+    const rows = await this.#rows<Omit<LogRow, 'body'> & { body: string }>(
+      `SELECT task_id AS taskId, seq, kind, writer, body FROM execution_log
+       WHERE kind = 'charge_intended'`,
+    );
+    const log = rows.map((row) => ({ ...row, body: JSON.parse(row.body) as LogBody }));
+    return new Map(ordersOf(log).map((order) => [order.orderNo, order]));
+  }
+
   /** Tasks that have not ended and wait for a wake-up. */
   async waiting(): Promise<number> {
     const [row] = await this.#rows<{ n: string }>(

@@ -1,7 +1,9 @@
 /** The day itself: two workers, one killed in mid-call, Redis emptied once, until nothing is left. */
+import { sentUnannounced, type Finding } from './compare.js';
 import type { HeldTask, OurDatabase } from './our-books.js';
 import { Daemon, pause, type Environment } from './processes.js';
 import type { Corner } from './surroundings.js';
+import type { Witness } from './witness.js';
 
 /** Times that are minutes in production and seconds here; the report says so. */
 export const shortened = {
@@ -25,6 +27,7 @@ const aftermathMs = 3_000;
 
 export interface Stage {
   readonly database: OurDatabase;
+  readonly witness: Witness;
   readonly corner: Corner;
   readonly env: Environment;
   readonly folder: string;
@@ -47,6 +50,8 @@ export interface Kill {
 export interface Day {
   readonly kills: readonly Kill[];
   readonly flushes: number;
+  /** What was wrong in the middle of the day. */
+  readonly early: readonly Finding[];
   /** Null when everything came to an end; else what did not. */
   readonly stuck: string | null;
 }
@@ -67,8 +72,10 @@ export async function liveThroughIt(stage: Stage, batch: Batch, victim: Worker):
   const { say } = stage;
   let kill: Kill | null = null;
   let flushes = 0;
+  const early: Finding[] = [];
   if (await startedShare(stage, batch, killAtShare)) {
     kill = await killInMidCall(stage, batch, victim);
+    early.push(...(await findEarly(stage)));
     if (kill === null) say('no moment was found to kill a worker in mid-call');
     else await pause(replaceAfterMs);
     const replacement = await startWorker(stage, 'worker-3');
@@ -78,11 +85,12 @@ export async function liveThroughIt(stage: Stage, batch: Batch, victim: Worker):
     const waiting = await stage.database.waiting();
     const keys = await stage.corner.flushRedis();
     flushes = 1;
+    early.push(...(await findEarly(stage)));
     say(`Redis emptied: ${keys} keys gone, ${waiting} tasks had been waiting for something`);
   }
   const stuck = await untilNothingIsLeft(stage, batch);
   if (stuck === null) await pause(aftermathMs);
-  return { kills: kill === null ? [] : [kill], flushes, stuck };
+  return { kills: kill === null ? [] : [kill], flushes, early, stuck };
 }
 
 /** False when the time is over. */
@@ -118,6 +126,12 @@ async function killInMidCall(stage: Stage, batch: Batch, victim: Worker): Promis
   }
   say(`${instanceId} ended before it could be killed:\n${daemon.lastWords()}`);
   return null;
+}
+
+/** The book first: what it holds must have been announced before it was sent. */
+async function findEarly({ witness, database }: Stage): Promise<readonly Finding[]> {
+  const book = await witness.book();
+  return sentUnannounced(book, await database.announced());
 }
 
 async function countAtDeath({ database, say }: Stage, batch: Batch, victim: Worker): Promise<Kill> {

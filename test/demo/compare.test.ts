@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import {
   compare,
+  sentUnannounced,
   type BookedOrder,
   type FindingKind,
   type OurBooks,
@@ -111,6 +112,15 @@ describe('Comparing our books with the channels’', () => {
   it('finds an unannounced order even when nothing was captured', () => {
     const stray = { ...booked, orderNo: 'R9', state: 'declined' as const, captures: [] };
     expect(kinds(ours, [booked, stray])).to.deep.equal(['unannounced']);
+  });
+
+  it('remembers what was sent before it was announced, though it was announced later', () => {
+    const early = sentUnannounced([booked], new Map());
+    expect(early).to.have.length(1);
+    const comparison = compare(ours, [booked], early);
+    expect(comparison.count('unannounced')).to.equal(1);
+    expect(comparison.agree).to.equal(false);
+    expect(sentUnannounced([booked], new Map([['R1', order]]))).to.deep.equal([]);
   });
 
   it('finds a success that no channel knows', () => {
