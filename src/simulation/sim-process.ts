@@ -140,7 +140,6 @@ export class SimProcess {
       if (typeof why !== 'string' || why.includes('journal_unavailable')) return;
       this.world.violated('exception', this.name, `${message}: ${why}`);
     };
-    const { debug, info } = silentLog;
-    return { debug, info, warn: complain, error: complain };
+    return { ...silentLog, warn: complain, error: complain };
   }
 }
