@@ -13,8 +13,12 @@ export interface CompensatorSettings {
   readonly keepEndedMs: number;
 }
 
-/** A task claimed and not resumed by then is free for the next sweep. */
-const claimMs = 120_000;
+/**
+ * A task claimed and not resumed by then is free for the next sweep, at the most. Where sweeps look
+ * for younger tasks the claim is as short as their age: a sweeper that dies must not keep others from
+ * its tasks for longer than the one that died before it did. Claimed twice costs a look at the lock.
+ */
+const claimMaxMs = 120_000;
 const pageSize = 200;
 const purgePage = 1_000;
 
@@ -93,7 +97,7 @@ export class Compensator {
     return await this.inFlight.claimOverdue({
       overdueAtMs: nowMs - this.settings.ageMs,
       nowMs,
-      claimUntilMs: nowMs + claimMs,
+      claimUntilMs: nowMs + Math.min(claimMaxMs, this.settings.ageMs),
       by: this.settings.instanceId,
       limit: pageSize,
     });

@@ -88,6 +88,37 @@ describe('the compensator', () => {
     }
   });
 
+  it('finds again what a sweeper claimed and did not resume, after no more than the age', async function () {
+    this.timeout(20_000);
+    const tasks = await abandoned(3);
+    // The asks are due for real, so that the last sweep ends them.
+    await services.clock.sleep(400);
+    const ageMs = 5_000;
+    const sweepAt = async (nowMs: number, resume: (task: TaskId) => void): Promise<void> => {
+      const compensator = new Compensator(
+        new SqlInFlightLog(services.database),
+        async (task) => {
+          resume(task);
+          return (await services.executor.run(task)).outcome;
+        },
+        { instanceId: 'any', intervalMs: 1_000, ageMs, concurrency: 4, keepEndedMs: 3_600_000 },
+        { ...services.clock, nowMs: () => nowMs },
+        silentLog,
+      );
+      await compensator.runOnce();
+    };
+    const startMs = Date.now() + 10_000;
+    await sweepAt(startMs, () => {
+      throw new Error('died between the claim and the run');
+    });
+    const early: TaskId[] = [];
+    await sweepAt(startMs + ageMs - 1, (task) => early.push(task));
+    expect(early).to.have.length(0);
+    const found: TaskId[] = [];
+    await sweepAt(startMs + ageMs, (task) => found.push(task));
+    expect(found).to.include.members(tasks);
+  });
+
   it('shares a sweep among instances: each task is claimed once', async function () {
     this.timeout(20_000);
     const tasks = await abandoned(30);
