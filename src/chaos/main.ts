@@ -176,12 +176,12 @@ async function settle(witness: Witness, crew: Crew, deadlineMs: number): Promise
     if (batches === 0 && tasks === 0 && crew.complete) return 0;
     const where = `${tasks} tasks and ${batches} batches are left`;
     if (performance.now() > deadlineMs || stop.signal.aborted) {
-      say(`${where}\n${await witness.stuckTasks()}`);
+      say(`${where}\n${await witness.stuckTasks(10)}`);
       return tasks + batches;
     }
     if (performance.now() - toldMs > 5_000) {
       toldMs = performance.now();
-      say(where);
+      say(tasks === 0 ? where : `${where}; the longest overdue: ${await witness.stuckTasks(1)}`);
     }
     await delay(200);
   }
