@@ -2,7 +2,7 @@
  * The demo: `npm run demo [-- --json] [-- --keep] [-- --file due.csv]`. Everything in it is real: the
  * stores, the processes, the channels' HTTP, the kill. docs/demo.md says what to look at.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,9 +46,11 @@ const seconds = (): number => Math.round((performance.now() - startedMs) / 100) 
 const say = (what: string): void =>
   void process.stderr.write(`${seconds().toFixed(1).padStart(6)} s  ${what}\n`);
 
+/** What is still there for those who asked to keep it. */
 interface Kept {
   readonly api: string;
   readonly sandbox: string;
+  readonly env: Environment;
 }
 
 async function main(): Promise<number> {
@@ -62,13 +64,17 @@ async function main(): Promise<number> {
     await Promise.all(daemons.map((daemon) => daemon.stop(15_000)));
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void endAll().finally(() => process.exit(130)));
+    process.once(signal, () => {
+      void endAll()
+        .then(() => corner.leave(false))
+        .finally(() => process.exit(130));
+    });
   }
   try {
     const { found, kept } = await collect(corner, database, folder, daemons);
     const wrong = complaints(found);
     keep = options.keep;
-    print(found, wrong, kept);
+    print(found, wrong, keep ? await keptLines(kept, folder, daemons) : []);
     return wrong.length === 0 ? 0 : 1;
   } finally {
     if (keep) for (const daemon of daemons) daemon.letGo();
@@ -104,7 +110,7 @@ async function collect(
   const day = await liveThroughIt(stage, batch, victim);
   say(day.stuck === null ? 'nothing is left; comparing the books' : 'time is over');
   const found = await findOut(stage, batch, day);
-  return { found, kept: { api, sandbox: sandbox.admin } };
+  return { found, kept: { api, sandbox: sandbox.admin, env } };
 }
 
 interface SandboxReady {
@@ -170,23 +176,41 @@ async function findOut({ database, witness }: Stage, batch: Batch, day: Day): Pr
   };
 }
 
-function print(found: Findings, wrong: readonly string[], kept: Kept): void {
-  const text = [report(found), ...wrong.map((one) => `WRONG: ${one}`), ...keptLines(kept)];
+function print(found: Findings, wrong: readonly string[], kept: readonly string[]): void {
+  const text = [report(found), ...wrong.map((one) => `WRONG: ${one}`), ...kept];
   // With --json the story goes to stderr: stdout ends in one JSON object and holds nothing else.
   const stream = options.json ? process.stderr : process.stdout;
   stream.write(`${text.join('\n')}\n`);
   if (options.json) process.stdout.write(`${JSON.stringify(summary(found))}\n`);
 }
 
-function keptLines({ api, sandbox }: Kept): string[] {
-  if (!options.keep) return [];
+async function keptLines(
+  { api, sandbox, env }: Kept,
+  folder: string,
+  daemons: readonly Daemon[],
+): Promise<string[]> {
+  const envFile = join(folder, 'demo.env');
+  const variables = Object.entries(env).filter(
+    ([name]) => name.startsWith('RECOUP_') && !name.startsWith('RECOUP_RUN_'),
+  );
+  const exports = variables.map(([name, value]) => `export ${name}='${value}'`);
+  writeFileSync(envFile, `${exports.join('\n')}\n`, { mode: 0o600 });
+  const create = ['keys', 'create', '--name', 'demo', '--role'];
+  const operator = await runRecoup<{ key: string }>([...create, 'operator'], env);
+  const app = await runRecoup<{ key: string }>([...create, 'app'], env);
+  const pids = daemons.filter((daemon) => !daemon.ended).map(({ pid }) => pid);
+  const stop = process.env['RECOUP_RUN_DIR'] === undefined ? `kill ${pids.join(' ')}` : 'npm stop';
   return [
     '',
     'Still running:',
     `  API      ${api}`,
     `  docs     ${api}/docs`,
+    `  keys     ${operator.key} (operator)`,
+    `           ${app.key} (app)`,
     `  sandbox  ${sandbox} (the book: ${sandbox}/_book)`,
-    '  to stop: npm stop',
+    `  command  . ${envFile} && node dist/src/cli.js list`,
+    `  logs     ${folder}`,
+    `  to stop: ${stop}`,
   ];
 }
 

@@ -16,7 +16,7 @@ export const shortened = {
 } as const;
 
 /** Few at a time, so that there is something to see and to kill. */
-export const pace = { RECOUP_BATCH_IN_FLIGHT: '24' } as const;
+export const pace = { RECOUP_BATCH_IN_FLIGHT: '32' } as const;
 
 const killAtShare = 0.3;
 const flushAtShare = 0.6;
