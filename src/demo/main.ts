@@ -231,6 +231,7 @@ main().then(
     const { message = String(error), details } = error as Partial<RecoupError>;
     const more = details === undefined ? '' : ` ${JSON.stringify(details)}`;
     process.stderr.write(`demo: ${message}${more}\n`);
+    if (options.json) process.stdout.write(`${JSON.stringify({ error: message })}\n`);
     process.exitCode = 1;
   },
 );
