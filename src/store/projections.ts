@@ -46,7 +46,8 @@ export function project(append: Append<DeductionState>, zone: string): Projected
     state.cases.filter((one) => numbers.has(one.no)).map((one) => caseRow(state, one));
   return {
     deductionInsert: first ? { ...deductionFacts(state), ...deductionRow(state) } : null,
-    deductionUpdate: !first && entries.some(movesDeduction) ? deductionRow(state) : null,
+    deductionUpdate:
+      !first && entries.some((entry) => movesDeduction(entry, state)) ? deductionRow(state) : null,
     attemptInserts: attempts(intended),
     attemptUpdates: attempts(without(touched, intended)),
     inFlightInsert: first
@@ -64,13 +65,14 @@ export function project(append: Append<DeductionState>, zone: string): Projected
 const without = (all: ReadonlySet<number>, some: ReadonlySet<number>): ReadonlySet<number> =>
   new Set([...all].filter((one) => !some.has(one)));
 
-/** A poll that learns nothing new leaves the deduction's row alone. */
-const movesDeduction = ({ kind }: Entry): boolean =>
+/** A poll that learns nothing new leaves the deduction's row alone, but what ends a review moves it. */
+const movesDeduction = ({ kind }: Entry, { cases }: DeductionState): boolean =>
   kind === 'charge_intended' ||
   kind === 'settled' ||
   kind === 'failed' ||
   kind === 'case_opened' ||
-  kind === 'case_closed';
+  kind === 'case_closed' ||
+  (cases.length > 0 && (kind === 'replied' || kind === 'not_executed'));
 
 function deductionFacts({ deduction, acceptedAtMs }: DeductionState): Row {
   return {
