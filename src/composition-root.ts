@@ -281,7 +281,8 @@ function bindRouting(
         store,
         env,
         ({ channelId, bankCode, operation, answer }) => {
-          if (operation === 'close') return;
+          // Refunds and closes say nothing of how charges fare.
+          if (operation !== 'charge' && operation !== 'query') return;
           const via = operation === 'charge' ? 'charge' : 'later';
           const about = { channelId, bankCode, via, atMs: clock.nowMs() } as const;
           // Only a close answers `closed` or `refused`.

@@ -13,7 +13,13 @@ export interface Channel {
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
   /** Places the order. Only ever called after the intent is committed (rule 1). */
   readonly charge: (order: Order) => Promise<ChargeAnswer>;
+  /** Asks about whichever operation the order is. */
   readonly query: (order: Order) => Promise<QueryAnswer>;
+  /**
+   * Pays back, under an order number of its own, money that `refundOf` captured. Absent where the
+   * channel cannot. Only ever called after the intent is committed, like a charge.
+   */
+  readonly refund?: (order: Order) => Promise<ChargeAnswer>;
   /** Absent where the channel cannot close an order. */
   readonly close?: (order: Order) => Promise<CloseAnswer>;
   /** Absent where the channel answers one order at a time. Answers every order asked about. */

@@ -33,6 +33,8 @@ export function coalescing(channel: Channel, windowMs: number = coalescingWindow
   return {
     ...channel,
     query: (order) => {
+      // The channel's list holds charges; refunds are few.
+      if (order.operation !== undefined) return channel.query(order);
       const already = gathering.get(order.orderNo);
       if (already !== undefined) return already.answer;
       let resolve!: (answer: QueryAnswer) => void;

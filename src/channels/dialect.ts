@@ -3,6 +3,8 @@ import type { Order } from '../engine/order.js';
 /** How a family of channels writes orders down, signs them and reads answers. Pure: no wire here. */
 export interface Dialect {
   readonly charge: (order: Order) => WireRequest;
+  readonly refund: (order: Order) => WireRequest;
+  /** About whichever operation the order is. */
   readonly query: (order: Order) => WireRequest;
   readonly close: (order: Order) => WireRequest;
   /** Absent where the family has no such call. */
@@ -42,6 +44,14 @@ export interface ReplyFields {
   readonly amountMinor: bigint | null;
   readonly currency: string | null;
   readonly channelRef: string | null;
+}
+
+/** What a refund pays back. @throws Error when the order is no refund: then it is not sent. */
+export function refundedOrder(order: Order): NonNullable<Order['refundOf']> {
+  if (order.operation !== 'refund' || order.refundOf === undefined) {
+    throw new Error(`${order.orderNo} is no refund`);
+  }
+  return order.refundOf;
 }
 
 /** The one value of a header; null where it is missing or repeated. */

@@ -2,6 +2,7 @@ import { sign, verify, type KeyObject } from 'node:crypto';
 import type { Order } from '../engine/order.js';
 import {
   compactTime,
+  refundedOrder,
   type Dialect,
   type Reading,
   type ReadingMany,
@@ -29,7 +30,9 @@ export function formRsaDialect(
   });
   return {
     charge: (order) => request('/gateway/charge', chargeFields(order)),
-    query: ({ orderNo }) => request('/gateway/query', { orderNo }),
+    refund: (order) => request('/gateway/refund', refundFields(order)),
+    query: ({ orderNo, operation }) =>
+      request(operation === 'refund' ? '/gateway/refundQuery' : '/gateway/query', { orderNo }),
     close: ({ orderNo }) => request('/gateway/close', { orderNo }),
     queryMany: (orders) =>
       request('/gateway/queryMany', { orderNos: orders.map(({ orderNo }) => orderNo).join(',') }),
@@ -47,6 +50,19 @@ function chargeFields(order: Order): Record<string, string> {
     accToken: order.account.token,
     bankCode: order.account.bankCode,
     accLast4: order.account.last4,
+    txnTime: compactTime(order.createdAtMs),
+    expireTime: compactTime(order.expiresAtMs),
+  };
+}
+
+function refundFields(order: Order): Record<string, string> {
+  const original = refundedOrder(order);
+  return {
+    orderNo: order.orderNo,
+    origOrderNo: original.orderNo,
+    origQueryId: original.channelRef,
+    txnAmt: String(order.amountMinor),
+    currency: order.currency,
     txnTime: compactTime(order.createdAtMs),
     expireTime: compactTime(order.expiresAtMs),
   };

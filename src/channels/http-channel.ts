@@ -32,6 +32,10 @@ export function httpChannel(
     timeoutsMs: { charge: charge_ms, query: profile.timeouts.query_ms, close: close_ms },
     charge: async (order) =>
       chargeAnswer(profile, order, await ask('charge', charge_ms, () => dialect.charge(order))),
+    ...(profile.can_refund && {
+      refund: async (order: Order) =>
+        chargeAnswer(profile, order, await ask('charge', charge_ms, () => dialect.refund(order))),
+    }),
     query: async (order) =>
       queryAnswer(profile, order, await ask('ask', queryMs, () => dialect.query(order))),
     ...(profile.nature.close_proof !== 'none' && {

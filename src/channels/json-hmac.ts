@@ -5,6 +5,7 @@ import { formatDecimalAmount, parseDecimalAmount } from '../money.js';
 import {
   compactTime,
   headerOf,
+  refundedOrder,
   type Dialect,
   type Reading,
   type ReplyFields,
@@ -34,6 +35,7 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
       body,
     };
   };
+  const { paths } = layout;
   const question = (path: string, order: Order): WireRequest =>
     request(path, clock.nowMs(), [
       [layout.fields.merchant, profile.merchant_id],
@@ -42,10 +44,15 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
   return {
     charge: (order) => {
       const pairs = chargePairs(layout, profile.merchant_id, order);
-      return request(layout.paths.charge, order.createdAtMs, pairs);
+      return request(paths.charge, order.createdAtMs, pairs);
     },
-    query: (order) => question(layout.paths.query, order),
-    close: (order) => question(layout.paths.close, order),
+    refund: (order) => {
+      const pairs = refundPairs(layout, profile.merchant_id, order);
+      return request(paths.refund, order.createdAtMs, pairs);
+    },
+    query: (order) =>
+      question(order.operation === 'refund' ? paths.refund_query : paths.query, order),
+    close: (order) => question(paths.close, order),
     read: (headers, body) => read(layout, key, headers, body),
     acknowledgement: { contentType: 'application/json', body: '{"code":"OK"}' },
   };
@@ -54,8 +61,6 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
 type Pair = readonly [field: string, value: string | number];
 
 function chargePairs({ fields, ...layout }: JsonLayout, merchant: string, order: Order): Pair[] {
-  const time = (ms: number): string =>
-    layout.time === 'iso' ? new Date(ms).toISOString() : compactTime(ms);
   return [
     [fields.merchant, merchant],
     [fields.order_no, order.orderNo],
@@ -64,10 +69,28 @@ function chargePairs({ fields, ...layout }: JsonLayout, merchant: string, order:
     [fields.account_token, order.account.token],
     [fields.account_bank, order.account.bankCode],
     [fields.account_last4, order.account.last4],
-    [fields.created_at, time(order.createdAtMs)],
-    [fields.expires_at, time(order.expiresAtMs)],
+    [fields.created_at, wireTime(layout.time, order.createdAtMs)],
+    [fields.expires_at, wireTime(layout.time, order.expiresAtMs)],
   ];
 }
+
+/** No account: the money goes back to where it was taken from. */
+function refundPairs({ fields, ...layout }: JsonLayout, merchant: string, order: Order): Pair[] {
+  const original = refundedOrder(order);
+  return [
+    [fields.merchant, merchant],
+    [fields.order_no, order.orderNo],
+    [fields.original_order_no, original.orderNo],
+    [fields.original_channel_ref, original.channelRef],
+    [fields.amount, wireAmount(layout.amount, order.amountMinor)],
+    [fields.currency, order.currency],
+    [fields.created_at, wireTime(layout.time, order.createdAtMs)],
+    [fields.expires_at, wireTime(layout.time, order.expiresAtMs)],
+  ];
+}
+
+const wireTime = (form: JsonLayout['time'], ms: number): string =>
+  form === 'iso' ? new Date(ms).toISOString() : compactTime(ms);
 
 function wireAmount(form: JsonLayout['amount'], minor: bigint): string | number {
   if (form === 'decimal_text') return formatDecimalAmount(minor);

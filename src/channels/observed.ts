@@ -3,7 +3,7 @@ import type { Answer } from '../engine/reply.js';
 import type { ChannelId } from '../ids.js';
 import type { Channel } from './channel.js';
 
-export type ChannelOperation = 'charge' | 'query' | 'close';
+export type ChannelOperation = 'charge' | 'refund' | 'query' | 'query_refund' | 'close';
 
 /** One answer of a channel, for the metrics and for the health that routing goes by. */
 export interface ObservedAnswer {
@@ -38,11 +38,15 @@ export function observed(
     }
     return answer;
   };
-  const { close } = channel;
+  const { close, refund } = channel;
   return {
     ...channel,
     charge: (order) => watch('charge', order, (one) => channel.charge(one)),
-    query: (order) => watch('query', order, (one) => channel.query(one)),
+    query: (order) =>
+      watch(order.operation === 'refund' ? 'query_refund' : 'query', order, (one) =>
+        channel.query(one),
+      ),
+    ...(refund && { refund: (order: Order) => watch('refund', order, (one) => refund(one)) }),
     ...(close && { close: (order: Order) => watch('close', order, (one) => close(one)) }),
   };
 }

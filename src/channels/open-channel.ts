@@ -175,7 +175,7 @@ class Found {
 
 function underPath(dialect: Dialect, under: string): Dialect {
   if (under === '') return dialect;
-  const { charge, query, close, queryMany } = dialect;
+  const { charge, refund, query, close, queryMany } = dialect;
   const moved =
     <A extends unknown[]>(write: (...args: A) => ReturnType<Dialect['charge']>) =>
     (...args: A) => {
@@ -185,6 +185,7 @@ function underPath(dialect: Dialect, under: string): Dialect {
   return {
     ...dialect,
     charge: moved(charge),
+    refund: moved(refund),
     query: moved(query),
     close: moved(close),
     ...(queryMany && { queryMany: moved(queryMany) }),

@@ -29,6 +29,7 @@ export const declineCodes = [
   'channel_unavailable',
   'contract_missing',
   'order_expired',
+  'refund_refused',
   'declined_other',
 ] as const;
 
@@ -73,6 +74,8 @@ export const jsonLayoutSchema = z.strictObject({
       charge: path.default('/v1/charges'),
       query: path.default('/v1/charges/query'),
       close: path.default('/v1/charges/close'),
+      refund: path.default('/v1/refunds'),
+      refund_query: path.default('/v1/refunds/query'),
     })
     .prefault({}),
   signature: z
@@ -103,6 +106,8 @@ export const jsonLayoutSchema = z.strictObject({
       code: field.default('code'),
       message: field.default('message'),
       channel_ref: field.default('channel_ref'),
+      original_order_no: field.default('original_order_no'),
+      original_channel_ref: field.default('original_channel_ref'),
     })
     .prefault({}),
 });
@@ -148,6 +153,8 @@ export const channelProfileSchema = z.strictObject({
   timeouts: z.strictObject({ charge_ms: ms, query_ms: ms, close_ms: ms }),
   /** Orders a single query may ask about; 1 where the channel answers one at a time. */
   query_many_max: z.number().int().min(1).max(500).default(1),
+  /** Pays captured money back on request, under order numbers of the same nature. */
+  can_refund: z.boolean().default(false),
   /** Calls under way at once from one process; more wait their turn. */
   concurrency_max: z.number().int().min(1).max(2000).default(64),
   currencies: z.array(z.enum(currencies)).min(1),

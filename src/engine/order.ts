@@ -22,6 +22,10 @@ export interface Order {
   readonly createdAtMs: number;
   /** After this the channel must refuse to start the order (where it honours expiry). */
   readonly expiresAtMs: number;
+  /** Absent: a charge. */
+  readonly operation?: 'refund' | 'payout';
+  /** For a refund: the captured order whose money is paid back. */
+  readonly refundOf?: { readonly orderNo: OrderNo; readonly channelRef: string };
 }
 
 /**

@@ -7,7 +7,10 @@ import type { Route, RouteRequest } from './route.js';
 export interface ChannelCalls {
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
   readonly charge: (order: Order) => Promise<ChargeAnswer>;
+  /** Asks about whichever operation the order is. */
   readonly query: (order: Order) => Promise<QueryAnswer>;
+  /** Absent where the channel cannot refund. May take as long as a charge. */
+  readonly refund?: (order: Order) => Promise<ChargeAnswer>;
   readonly close?: (order: Order) => Promise<CloseAnswer>;
 }
 

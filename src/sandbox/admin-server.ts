@@ -127,10 +127,12 @@ function channelOf(url: URL): SandboxChannelId | undefined {
 
 /** What the witness says of an order. */
 export function orderView(order: BookOrder): object {
-  const { channel, orderNo, state, fields, declineCode, captures, refusals } = order;
+  const { channel, orderNo, state, fields, declineCode, captures, refunds, refusals } = order;
   return {
     channel,
     orderNo,
+    operation: fields?.refundOf === undefined ? 'charge' : 'refund',
+    refundOf: fields?.refundOf ?? null,
     state,
     declineCode,
     channelCode: declineCode === null ? null : wireCode(order),
@@ -141,6 +143,7 @@ export function orderView(order: BookOrder): object {
     createdAtMs: fields?.createdAtMs ?? null,
     expiresAtMs: fields?.expiresAtMs ?? null,
     captures,
+    refunds,
     refusals,
     callbackAcknowledged: order.callbackAcknowledged,
     firstAt: order.firstAt,

@@ -31,6 +31,13 @@ export interface OrderFields {
   readonly expiresAtMs: number;
   /** Of the request's bytes: the same number with other bytes is another order. */
   readonly digest: string;
+  /** A refund: which order's money it pays back. Absent: a charge. */
+  readonly refundOf?: RefundOf;
+}
+
+export interface RefundOf {
+  readonly orderNo: string;
+  readonly channelRef: string;
 }
 
 export type Happening =
@@ -43,6 +50,8 @@ export type Happening =
       /** Set where the channel broke its own promises, on request. */
       readonly violation?: boolean;
     }
+  /** The entry of a refund's own order; the order it pays back knows of it too. */
+  | { readonly what: 'refunded'; readonly refundId: string; readonly amountMinor: number }
   | { readonly what: 'declined'; readonly code: string }
   | { readonly what: 'closed'; readonly merchant: string }
   | ({ readonly what: 'expired' } & OrderFields)
@@ -59,7 +68,15 @@ export interface Capture {
   readonly violation?: boolean;
 }
 
-export type OrderState = 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+export interface Refund {
+  readonly refundId: string;
+  /** The refund's own order number. */
+  readonly orderNo: string;
+  readonly amountMinor: number;
+  readonly at: number;
+}
+
+export type OrderState = 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
 
 /** The fold of an order's entries. */
 export interface BookOrder {
@@ -70,6 +87,8 @@ export interface BookOrder {
   fields: OrderFields | null;
   declineCode: string | null;
   readonly captures: Capture[];
+  /** What was paid back of this order's captures. */
+  readonly refunds: Refund[];
   refusals: number;
   callbackAcknowledged: boolean;
   visibleAtMs: number;
@@ -223,9 +242,24 @@ export class Book {
       const key = dayKey(entry.channel, order.fields.accountToken, entry.at);
       this.#dailyTaken.set(key, (this.#dailyTaken.get(key) ?? 0) + entry.amountMinor);
     }
+    if (entry.what === 'refunded') this.#foldRefund(order, entry);
     return order;
   }
+
+  #foldRefund(order: BookOrder, entry: EntryBase & { refundId: string; amountMinor: number }) {
+    const paidBack = this.find(entry.channel, order.fields?.refundOf?.orderNo ?? '');
+    const { refundId, amountMinor, at } = entry;
+    paidBack?.refunds.push({ refundId, orderNo: order.orderNo, amountMinor, at });
+  }
 }
+
+/** What may still be paid back of an order. */
+export function refundable({ captures, refunds }: BookOrder): number {
+  return sumOf(captures) - sumOf(refunds);
+}
+
+const sumOf = (parts: readonly { readonly amountMinor: number }[]): number =>
+  parts.reduce((total, { amountMinor }) => total + amountMinor, 0);
 
 function newOrder(entry: BookEntry): BookOrder {
   return {
@@ -235,6 +269,7 @@ function newOrder(entry: BookEntry): BookOrder {
     fields: null,
     declineCode: null,
     captures: [],
+    refunds: [],
     refusals: 0,
     callbackAcknowledged: false,
     visibleAtMs: entry.at,
@@ -258,9 +293,12 @@ function evolve(order: BookOrder, entry: BookEntry): void {
       order.state = 'captured';
       return;
     }
+    case 'refunded':
+      order.state = 'refunded';
+      return;
     case 'declined':
       order.declineCode = entry.code;
-      if (order.captures.length === 0) order.state = 'declined';
+      if (order.captures.length === 0 && order.state !== 'refunded') order.state = 'declined';
       return;
     case 'closed':
       order.state = 'closed';
@@ -280,7 +318,7 @@ function evolve(order: BookOrder, entry: BookEntry): void {
 
 function fieldsOf(entry: OrderFields): OrderFields {
   const { merchant, amountMinor, currency, accountToken, bank } = entry;
-  const { createdAtMs, expiresAtMs, digest } = entry;
+  const { createdAtMs, expiresAtMs, digest, refundOf } = entry;
   return {
     merchant,
     amountMinor,
@@ -290,6 +328,7 @@ function fieldsOf(entry: OrderFields): OrderFields {
     createdAtMs,
     expiresAtMs,
     digest,
+    ...(refundOf && { refundOf }),
   };
 }
 

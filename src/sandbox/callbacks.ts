@@ -137,7 +137,7 @@ export class CallbackSender {
 }
 
 function isEnded(order: BookOrder): boolean {
-  return order.state === 'captured' || order.state === 'declined';
+  return ['captured', 'refunded', 'declined'].includes(order.state);
 }
 
 /** Whether the merchant said `success`. Never rejects. */

@@ -94,11 +94,10 @@ export class ChannelServer {
       return this.#refuse(read.outcome, '');
     }
     if (read.operation === 'query_many') return this.#answerMany(read.orderNos);
-    const charge = read.operation === 'charge' ? read.charge : null;
-    const orderNo = read.operation === 'charge' ? read.charge.orderNo : read.orderNo;
-    const theirMerchant = read.operation === 'charge' ? read.charge.merchant : read.merchant;
+    const { orderNo, merchant: theirMerchant } = subjectOf(read);
     if (theirMerchant !== merchant) return this.#refuse('bad_request', orderNo);
-    const mishap = this.#strike(read.operation, orderNo, charge?.accountToken ?? null);
+    const operation = read.operation === 'query_refund' ? 'query' : read.operation;
+    const mishap = this.#strike(operation, orderNo, this.#accountOf(read));
     if (mishap.delivery === 'throttle') {
       const throttled = this.#plain('throttled', orderNo);
       return { message: wire.write(throttled, false), mishap, status: 429 };
@@ -109,16 +108,13 @@ export class ChannelServer {
     return { message, mishap, status: 200 };
   }
 
-  async #act(
-    read: Exclude<WireRequest, { operation: 'refused' | 'query_many' }>,
-    mishap: Mishap,
-  ): Promise<DeskAnswer | null> {
+  async #act(read: OneOrderRequest, mishap: Mishap): Promise<DeskAnswer | null> {
     const { desk } = this.#parts;
     if (read.operation === 'charge') return desk.charge(read.charge, mishap);
+    if (read.operation === 'refund') return desk.refund(read.refund, mishap);
     if (mishap.effect === 'none') return null;
-    return read.operation === 'query'
-      ? desk.query(read.orderNo)
-      : desk.close(read.orderNo, read.merchant);
+    if (read.operation === 'close') return desk.close(read.orderNo, read.merchant);
+    return desk.query(read.orderNo, read.operation === 'query_refund' ? 'refund' : 'charge');
   }
 
   async #answerMany(
@@ -126,7 +122,9 @@ export class ChannelServer {
   ): Promise<{ message: WireMessage | null; mishap: Mishap; status: number }> {
     const { wire, desk, merchant } = this.#parts;
     if (wire.writeMany === undefined) return this.#refuse('bad_request', '');
-    const mishaps = orderNos.map((orderNo) => this.#strike('query', orderNo, null));
+    const mishaps = orderNos.map((orderNo) =>
+      this.#strike('query', orderNo, this.#accountOf({ operation: 'query', orderNo, merchant })),
+    );
     // What happens to the whole message happens if it would have happened to any one of them.
     const whole = mishaps.find(({ delivery }) => !itemDeliveries.has(delivery)) ?? noMishap;
     if (whole.delivery === 'throttle') {
@@ -143,11 +141,20 @@ export class ChannelServer {
     return { message, mishap: whole, status: 200 };
   }
 
-  /** The account is known from the book where the request does not name it. */
-  #strike(operation: 'charge' | 'query' | 'close', orderNo: string, token: string | null): Mishap {
-    const { spec, book, faults } = this.#parts;
-    const account = token ?? book.find(spec.id, orderNo)?.fields?.accountToken ?? null;
+  #strike(
+    operation: 'charge' | 'refund' | 'query' | 'close',
+    orderNo: string,
+    account: string | null,
+  ): Mishap {
+    const { spec, faults } = this.#parts;
     return faults.strike(spec.id, operation, orderNo, account);
+  }
+
+  /** The account is known from the book where the request does not name it. */
+  #accountOf(read: OneOrderRequest): string | null {
+    if (read.operation === 'charge') return read.charge.accountToken;
+    const about = read.operation === 'refund' ? read.refund.refundOf.orderNo : read.orderNo;
+    return this.#parts.book.find(this.#parts.spec.id, about)?.fields?.accountToken ?? null;
   }
 
   #refuse(outcome: 'bad_signature' | 'bad_request', orderNo: string) {
@@ -162,6 +169,13 @@ export class ChannelServer {
   #written(answer: DeskAnswer, mishap: Mishap): WireAnswer {
     return writtenAnswer(answer, mishap, this.#parts.merchant);
   }
+}
+
+type OneOrderRequest = Exclude<WireRequest, { operation: 'refused' | 'query_many' }>;
+
+function subjectOf(read: OneOrderRequest): { orderNo: string; merchant: string } {
+  if (read.operation === 'charge') return read.charge;
+  return read.operation === 'refund' ? read.refund : read;
 }
 
 /** What the desk said, as the channel puts it; also where answers are made to lie. */

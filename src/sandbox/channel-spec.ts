@@ -18,6 +18,7 @@ export const outcomes = [
   'bank_unavailable',
   'contract_missing',
   'channel_unavailable',
+  'refund_refused',
   'duplicate_order',
   'order_conflict',
   'order_expired',
@@ -43,6 +44,8 @@ export const declineOutcomes = [
   'bank_unavailable',
   'contract_missing',
   'channel_unavailable',
+  /** Nothing was captured there, or not so much is left of it. */
+  'refund_refused',
 ] as const satisfies readonly Outcome[];
 
 export type DeclineOutcome = (typeof declineOutcomes)[number];
@@ -124,6 +127,7 @@ const swiftpay: ChannelSpec = {
     bank_unavailable: 'BANK_UNAVAILABLE',
     contract_missing: 'NO_AGREEMENT',
     channel_unavailable: 'SERVICE_SUSPENDED',
+    refund_refused: 'REFUND_REFUSED',
     duplicate_order: 'ORDER_CONFLICT',
     order_conflict: 'ORDER_CONFLICT',
     order_expired: 'ORDER_EXPIRED',
@@ -184,6 +188,7 @@ const unionlink: ChannelSpec = {
     bank_unavailable: '5201',
     contract_missing: '5108',
     channel_unavailable: '5202',
+    refund_refused: '5301',
     duplicate_order: '4409',
     order_conflict: '4409',
     order_expired: '4410',
@@ -238,6 +243,7 @@ const oldbank: ChannelSpec = {
     bank_unavailable: '91',
     contract_missing: '57',
     channel_unavailable: '90',
+    refund_refused: '62',
     duplicate_order: '94',
     order_conflict: '94',
     order_expired: '54',

@@ -7,7 +7,7 @@ import { channelIds, outcomes, type Outcome, type SandboxChannelId } from './cha
  * answer (delivery).
  */
 
-export const operations = ['charge', 'query', 'close', 'callback'] as const;
+export const operations = ['charge', 'refund', 'query', 'close', 'callback'] as const;
 export type Operation = (typeof operations)[number];
 
 /** normal; nothing at all; only after a while; twice; with a fixed outcome; against its nature. */
@@ -38,15 +38,17 @@ interface FaultKind {
   readonly on: readonly Operation[];
 }
 
-const requests = ['charge', 'query', 'close'] as const;
+const requests = ['charge', 'refund', 'query', 'close'] as const;
+/** What moves money. */
+const transfers = ['charge', 'refund'] as const;
 const everything = operations;
 
 export const faultKinds = {
-  decline: { effect: 'decline', delivery: 'normal', on: ['charge'] },
-  succeed: { effect: 'succeed', delivery: 'normal', on: ['charge'] },
+  decline: { effect: 'decline', delivery: 'normal', on: transfers },
+  succeed: { effect: 'succeed', delivery: 'normal', on: transfers },
   timeout_before: { effect: 'none', delivery: 'hang', on: requests },
   timeout_after: { effect: 'normal', delivery: 'hang', on: requests },
-  late_effect: { effect: 'late', delivery: 'hang', on: ['charge'] },
+  late_effect: { effect: 'late', delivery: 'hang', on: transfers },
   reset_before: { effect: 'none', delivery: 'reset', on: requests },
   reset_after: { effect: 'normal', delivery: 'reset', on: requests },
   http_5xx_before: { effect: 'none', delivery: 'server_error', on: requests },
@@ -55,13 +57,13 @@ export const faultKinds = {
   half_response: { effect: 'normal', delivery: 'half', on: requests },
   slow_drip: { effect: 'normal', delivery: 'drip', on: requests },
   huge_response: { effect: 'normal', delivery: 'huge', on: requests },
-  duplicate_capture: { effect: 'double', delivery: 'normal', on: ['charge'] },
+  duplicate_capture: { effect: 'double', delivery: 'normal', on: transfers },
   throttled: { effect: 'none', delivery: 'throttle', on: requests },
   bad_signature: { effect: 'normal', delivery: 'forge', on: everything },
   mismatch: { effect: 'normal', delivery: 'alter', on: everything },
   contradiction: { effect: 'normal', delivery: 'say', on: everything },
   unlisted_code: { effect: 'normal', delivery: 'unlisted', on: everything },
-  violates_nature: { effect: 'violate', delivery: 'normal', on: ['charge'] },
+  violates_nature: { effect: 'violate', delivery: 'normal', on: transfers },
   callback_never: { effect: 'normal', delivery: 'never', on: ['callback'] },
   callback_twice: { effect: 'normal', delivery: 'twice', on: ['callback'] },
   callback_early: { effect: 'normal', delivery: 'early', on: ['callback'] },

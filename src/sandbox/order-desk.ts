@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { feeOf, fateOf, type Fate } from './bank.js';
-import type { Book, BookOrder, OrderFields } from './book.js';
+import { refundable, type Book, type BookOrder, type OrderFields, type RefundOf } from './book.js';
 import type { ChannelSpec, DeclineOutcome, Outcome } from './channel-spec.js';
 import { declineOutcomes } from './channel-spec.js';
 import type { Mishap } from './faults.js';
@@ -15,11 +15,19 @@ import type { Mishap } from './faults.js';
  * - tombstones: a closed number is refused for ever, seen or unseen, and what has been started
  *   cannot be closed.
  *
+ * A refund is an order of its own under its own number, of the same nature as a charge; whatever is
+ * asked, no more is paid back than was captured.
+ *
  * Each check and the entry that follows from it happen in one synchronous step.
  */
 
 export interface ChargeRequest extends OrderFields {
   readonly orderNo: string;
+}
+
+export interface RefundRequest extends Omit<OrderFields, 'accountToken' | 'bank' | 'refundOf'> {
+  readonly orderNo: string;
+  readonly refundOf: RefundOf;
 }
 
 /** `order` is null where the answer is about the request and not about an order. */
@@ -59,9 +67,19 @@ export class OrderDesk {
     return this.#execute(request, mishap);
   }
 
-  async query(orderNo: string): Promise<DeskAnswer> {
+  /** The account is the one that was charged; the merchant need not name it. */
+  async refund(request: RefundRequest, mishap: Mishap): Promise<DeskAnswer | null> {
+    const original = this.#book.find(this.spec.id, request.refundOf.orderNo)?.fields;
+    const { accountToken = '', bank = '' } = original ?? {};
+    return this.charge({ ...request, accountToken, bank }, mishap);
+  }
+
+  /** A number is asked about as what it was placed as: a charge or a refund. */
+  async query(orderNo: string, as: 'charge' | 'refund' = 'charge'): Promise<DeskAnswer> {
     const order = this.#book.find(this.spec.id, orderNo);
-    if (order === undefined || Date.now() < order.visibleAtMs) {
+    const isRefund = order?.fields?.refundOf !== undefined;
+    const other = order !== undefined && order.fields !== null && isRefund !== (as === 'refund');
+    if (order === undefined || other || Date.now() < order.visibleAtMs) {
       return { outcome: 'not_found', orderNo, order: null };
     }
     return this.#durably(order, outcomeOf(order));
@@ -106,15 +124,15 @@ export class OrderDesk {
       ...fields,
     });
     const fate = this.#fate(orderNo, fields);
-    const decline = violates ? null : forced(mishap, fate.decline);
-    const captures = mishap.effect === 'double' ? 2 : 1;
+    const decline = violates ? null : forced(mishap, fate.decline, request);
+    const times = mishap.effect === 'double' ? 2 : 1;
     if (this.spec.sync) {
       await this.#pause(fate.answerAfterMs);
-      this.#settle(order, decline, captures, violates);
+      this.#settle(order, decline, times, violates);
       return this.#durably(order, outcomeOf(order));
     }
     this.#later(fate.answerAfterMs + fate.settleAfterMs, () =>
-      this.#settle(order, decline, captures, violates),
+      this.#settle(order, decline, times, violates),
     );
     await this.#pause(fate.answerAfterMs);
     return this.#durably(order, outcomeOf(order));
@@ -151,6 +169,12 @@ export class OrderDesk {
     if (decline !== null) {
       this.#book.append(this.spec.id, orderNo, { what: 'declined', code: decline });
     }
+    if (fields.refundOf !== undefined) {
+      const refunds = decline === null ? times : 0;
+      for (let n = 0; n < refunds; n += 1) this.#payBack(order, fields, n);
+      this.#settings.decided(order);
+      return;
+    }
     const captures = decline === null ? times : 0;
     for (let n = 0; n < captures; n += 1) {
       this.#book.append(this.spec.id, orderNo, {
@@ -164,6 +188,19 @@ export class OrderDesk {
     this.#settings.decided(order);
   }
 
+  /** Of several refunds of one order, whichever is decided first has the money that is left. */
+  #payBack({ orderNo }: BookOrder, { amountMinor, refundOf }: OrderFields, nth: number): void {
+    const { id } = this.spec;
+    const original = this.#book.find(id, refundOf?.orderNo ?? '');
+    const known = original !== undefined && channelRefOf(original) === refundOf?.channelRef;
+    if (known && refundable(original) >= amountMinor) {
+      const refundId = `${id}-${orderNo}-${nth + 1}`;
+      this.#book.append(id, orderNo, { what: 'refunded', refundId, amountMinor });
+    } else if (nth === 0) {
+      this.#book.append(id, orderNo, { what: 'declined', code: 'refund_refused' });
+    }
+  }
+
   async #durably(order: BookOrder, outcome: Outcome): Promise<DeskAnswer> {
     await this.#book.durable(order.lastSeq);
     return { outcome, orderNo: order.orderNo, order };
@@ -171,7 +208,9 @@ export class OrderDesk {
 
   #fate(orderNo: string, fields: OrderFields): Fate {
     const { seed, latencyScale } = this.#settings;
-    return fateOf(seed, latencyScale, this.spec, this.#book, { orderNo, ...fields });
+    const fate = fateOf(seed, latencyScale, this.spec, this.#book, { orderNo, ...fields });
+    // Banks and limits are about taking money, not about giving it back.
+    return fields.refundOf === undefined ? fate : { ...fate, decline: null };
   }
 
   #heldMs({ effect, params }: Mishap): number | null {
@@ -206,13 +245,18 @@ function refusalOf(
   return spec.idempotent ? ['conflict', 'order_conflict'] : ['duplicate', 'duplicate_order'];
 }
 
-function forced({ effect, params }: Mishap, decline: DeclineOutcome | null): DeclineOutcome | null {
+function forced(
+  { effect, params }: Mishap,
+  decline: DeclineOutcome | null,
+  { refundOf }: OrderFields,
+): DeclineOutcome | null {
   if (effect === 'succeed' || effect === 'double') return null;
   if (effect !== 'decline') return decline;
-  const outcome = params.outcome ?? 'risk_refused';
+  const usual = refundOf === undefined ? 'risk_refused' : 'refund_refused';
+  const outcome = params.outcome ?? usual;
   return (declineOutcomes as readonly Outcome[]).includes(outcome)
     ? (outcome as DeclineOutcome)
-    : 'risk_refused';
+    : usual;
 }
 
 export function outcomeOf(order: BookOrder): Outcome {
@@ -220,6 +264,7 @@ export function outcomeOf(order: BookOrder): Outcome {
     case 'executing':
       return 'processing';
     case 'captured':
+    case 'refunded':
       return 'succeeded';
     case 'declined':
       return (order.declineCode ?? 'risk_refused') as Outcome;

@@ -16,8 +16,12 @@ import {
  * decode anything before the signature is verified.
  */
 
-const paths: Readonly<Record<string, 'charge' | 'query' | 'close' | 'query_many'>> = {
+const paths: Readonly<
+  Record<string, 'charge' | 'refund' | 'query' | 'query_refund' | 'close' | 'query_many'>
+> = {
   '/gateway/charge': 'charge',
+  '/gateway/refund': 'refund',
+  '/gateway/refundQuery': 'query_refund',
   '/gateway/query': 'query',
   '/gateway/close': 'close',
   '/gateway/queryMany': 'query_many',
@@ -86,27 +90,24 @@ function read(spec: ChannelSpec, key: KeyObject, path: string, body: Buffer): Wi
     return fits ? { operation, orderNos, merchant } : refused;
   }
   if (operation === undefined || !orderNoPattern.test(orderNo)) return refused;
-  if (operation !== 'charge') return { operation, orderNo, merchant };
+  if (operation !== 'charge' && operation !== 'refund') return { operation, orderNo, merchant };
   const amountMinor = Number(/^\d{1,13}$/.exec(fields.get('txnAmt') ?? '')?.[0] ?? 0);
   const createdAtMs = msFromCompactTime(fields.get('txnTime') ?? '');
   const expiresAtMs = msFromCompactTime(fields.get('expireTime') ?? '');
-  const accountToken = fields.get('accToken') ?? '';
   if (amountMinor === 0 || createdAtMs === null || expiresAtMs === null) return refused;
+  const currency = fields.get('currency') ?? '';
+  const digest = hash('sha256', body, 'hex');
+  const order = { orderNo, merchant, amountMinor, currency, createdAtMs, expiresAtMs, digest };
+  if (operation === 'refund') {
+    const refundOf = {
+      orderNo: fields.get('origOrderNo') ?? '',
+      channelRef: fields.get('origQueryId') ?? '',
+    };
+    return { operation, refund: { ...order, refundOf } };
+  }
+  const accountToken = fields.get('accToken') ?? '';
   if (accountToken === '') return refused;
-  return {
-    operation,
-    charge: {
-      orderNo,
-      merchant,
-      amountMinor,
-      currency: fields.get('currency') ?? '',
-      accountToken,
-      bank: fields.get('bankCode') ?? '',
-      createdAtMs,
-      expiresAtMs,
-      digest: hash('sha256', body, 'hex'),
-    },
-  };
+  return { operation, charge: { ...order, accountToken, bank: fields.get('bankCode') ?? '' } };
 }
 
 function verified(body: Buffer, key: KeyObject): Map<string, string> | null {

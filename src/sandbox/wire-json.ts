@@ -1,7 +1,7 @@
 import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ChannelSpec } from './channel-spec.js';
-import type { ChargeRequest } from './order-desk.js';
+import type { ChargeRequest, RefundRequest } from './order-desk.js';
 import {
   codeOf,
   decimalFromMinor,
@@ -20,19 +20,25 @@ import {
  */
 
 interface Layout {
-  readonly paths: Readonly<Record<string, 'charge' | 'query'>>;
+  readonly paths: Readonly<Record<string, 'charge' | 'refund' | 'query' | 'query_refund'>>;
   readonly signatureHeader: string;
   readonly timestampHeader: string;
   readonly now: () => string;
   readonly sign: (key: Buffer, timestamp: string, body: Buffer) => Buffer;
   readonly encoding: 'hex' | 'base64';
   readonly readCharge: (json: Record<string, unknown>) => Omit<ChargeRequest, 'digest'> | null;
+  readonly readRefund: (json: Record<string, unknown>) => Omit<RefundRequest, 'digest'> | null;
   readonly readAsk: (json: Record<string, unknown>) => { orderNo: unknown; merchant: unknown };
   readonly answer: (code: string, answer: WireAnswer) => Record<string, unknown>;
 }
 
 const modern: Layout = {
-  paths: { '/v1/charges': 'charge', '/v1/charges/query': 'query' },
+  paths: {
+    '/v1/charges': 'charge',
+    '/v1/charges/query': 'query',
+    '/v1/refunds': 'refund',
+    '/v1/refunds/query': 'query_refund',
+  },
   signatureHeader: 'x-signature',
   timestampHeader: 'x-timestamp',
   now: () => String(Date.now()),
@@ -52,6 +58,17 @@ const modern: Layout = {
       expiresAtMs: Date.parse(String(json['expires_at'])),
     });
   },
+  readRefund: (json) =>
+    refundOf({
+      orderNo: json['order_no'],
+      merchant: json['merchant_id'],
+      amountMinor: json['amount'],
+      currency: json['currency'],
+      createdAtMs: Date.parse(String(json['created_at'])),
+      expiresAtMs: Date.parse(String(json['expires_at'])),
+      originalOrderNo: json['original_order_no'],
+      originalChannelRef: json['original_channel_ref'],
+    }),
   readAsk: (json) => ({ orderNo: json['order_no'], merchant: json['merchant_id'] }),
   answer: (code, { outcome, orderNo, order, merchant }) => ({
     code,
@@ -67,7 +84,12 @@ const modern: Layout = {
 };
 
 const flat: Layout = {
-  paths: { '/pay.do': 'charge', '/query.do': 'query' },
+  paths: {
+    '/pay.do': 'charge',
+    '/query.do': 'query',
+    '/refund.do': 'refund',
+    '/refundQuery.do': 'query_refund',
+  },
   signatureHeader: 'sign',
   timestampHeader: 'req-time',
   now: () => String(Math.floor(Date.now() / 1000)),
@@ -84,6 +106,17 @@ const flat: Layout = {
       bank: json['bankNo'],
       createdAtMs: msFromCompactTime(String(json['ordTime'])),
       expiresAtMs: msFromCompactTime(String(json['expTime'])),
+    }),
+  readRefund: (json) =>
+    refundOf({
+      orderNo: json['ordId'],
+      merchant: json['mchId'],
+      amountMinor: minorFromDecimal(String(json['ordAmt'])),
+      currency: json['ccy'],
+      createdAtMs: msFromCompactTime(String(json['ordTime'])),
+      expiresAtMs: msFromCompactTime(String(json['expTime'])),
+      originalOrderNo: json['origOrdId'],
+      originalChannelRef: json['origBankSeq'],
     }),
   readAsk: (json) => ({ orderNo: json['ordId'], merchant: json['mchId'] }),
   answer: (code, { outcome, orderNo, order, merchant }) => ({
@@ -125,16 +158,21 @@ function read(
   if (json === null || operation === undefined) {
     return { operation: 'refused', outcome: 'bad_request' };
   }
-  if (operation === 'query') {
+  if (operation === 'query' || operation === 'query_refund') {
     const { orderNo, merchant } = layout.readAsk(json);
     if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) {
       return { operation: 'refused', outcome: 'bad_request' };
     }
     return { operation, orderNo, merchant: String(merchant) };
   }
+  const digest = hash('sha256', Buffer.concat([Buffer.from(`${timestamp}.`), body]), 'hex');
+  if (operation === 'refund') {
+    const refund = layout.readRefund(json);
+    if (refund === null) return { operation: 'refused', outcome: 'bad_request' };
+    return { operation, refund: { ...refund, digest } };
+  }
   const charge = layout.readCharge(json);
   if (charge === null) return { operation: 'refused', outcome: 'bad_request' };
-  const digest = hash('sha256', Buffer.concat([Buffer.from(`${timestamp}.`), body]), 'hex');
   return { operation, charge: { ...charge, digest } };
 }
 
@@ -158,7 +196,22 @@ function write(
   };
 }
 
-function chargeOf(fields: Record<keyof Omit<ChargeRequest, 'digest'>, unknown>) {
+type RefundFields =
+  keyof Omit<RefundRequest, 'digest' | 'refundOf'> | 'originalOrderNo' | 'originalChannelRef';
+
+function refundOf({
+  originalOrderNo,
+  originalChannelRef,
+  ...fields
+}: Record<RefundFields, unknown>): Omit<RefundRequest, 'digest'> | null {
+  if (typeof originalOrderNo !== 'string' || typeof originalChannelRef !== 'string') return null;
+  const charge = chargeOf({ ...fields, accountToken: '', bank: '' });
+  if (charge === null) return null;
+  const { accountToken: _token, bank: _bank, ...refund } = charge;
+  return { ...refund, refundOf: { orderNo: originalOrderNo, channelRef: originalChannelRef } };
+}
+
+function chargeOf(fields: Record<keyof Omit<ChargeRequest, 'digest' | 'refundOf'>, unknown>) {
   const { orderNo, merchant, amountMinor, currency, accountToken, bank } = fields;
   const { createdAtMs, expiresAtMs } = fields;
   if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) return null;

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ChannelSpec, Outcome } from './channel-spec.js';
-import type { ChargeRequest } from './order-desk.js';
+import type { ChargeRequest, RefundRequest } from './order-desk.js';
 
 /** How a channel writes requests and answers down, and signs them. */
 export interface Wire {
@@ -12,7 +12,12 @@ export interface Wire {
 
 export type WireRequest =
   | { readonly operation: 'charge'; readonly charge: ChargeRequest }
-  | { readonly operation: 'query' | 'close'; readonly orderNo: string; readonly merchant: string }
+  | { readonly operation: 'refund'; readonly refund: RefundRequest }
+  | {
+      readonly operation: 'query' | 'query_refund' | 'close';
+      readonly orderNo: string;
+      readonly merchant: string;
+    }
   | { readonly operation: 'query_many'; readonly orderNos: readonly string[]; merchant: string }
   | { readonly operation: 'refused'; readonly outcome: 'bad_signature' | 'bad_request' };
 

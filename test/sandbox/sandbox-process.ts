@@ -11,10 +11,13 @@ import type { FaultRule } from '../../src/sandbox/faults.js';
 export interface BookedOrder {
   readonly channel: string;
   readonly orderNo: string;
-  readonly state: 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+  readonly operation: 'charge' | 'refund';
+  readonly state: 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
   readonly declineCode: string | null;
   readonly amountMinor: number | null;
   readonly captures: readonly { readonly captureId: string; readonly amountMinor: number }[];
+  /** What was paid back of it, by the numbers of the refunds. */
+  readonly refunds: readonly { readonly orderNo: string; readonly amountMinor: number }[];
   readonly refusals: number;
   readonly callbackAcknowledged: boolean;
 }
