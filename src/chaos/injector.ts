@@ -18,6 +18,9 @@ export interface Struck {
 }
 
 const seekMs = 50;
+const growthLookMs = 100;
+/** Tables grow by a megabyte at a time. */
+const growthWaitMs = 60_000;
 
 export class Injector {
   readonly struck: Struck[] = [];
@@ -59,6 +62,10 @@ export class Injector {
         return await this.stores.redis.inTurn(() => this.#flush(fault));
       case 'read_only':
         return await this.stores.database.inTurn(() => this.#refuseWrites(fault));
+      case 'redis_full':
+        return await this.stores.redis.inTurn(() => this.#fillRedis(fault));
+      case 'disk_full':
+        return await this.#fillDisk(fault, stop);
       case 'worker_kill':
       case 'worker_stop':
       case 'cut_commit':
@@ -128,6 +135,43 @@ export class Injector {
       this.#note(fault, null);
     } finally {
       redis.disconnect();
+    }
+  }
+
+  /** Every write that needs memory is refused, as where `maxmemory` is reached. */
+  async #fillRedis(fault: PlannedFault): Promise<void> {
+    const redis = new Redis(this.stores.redis.url, { maxRetriesPerRequest: 3 });
+    redis.on('error', () => undefined);
+    try {
+      await redis.config('SET', 'maxmemory', '1');
+      this.#note(fault, null);
+      await delay(fault.forMs);
+    } finally {
+      await redis.config('SET', 'maxmemory', '0');
+      redis.disconnect();
+    }
+  }
+
+  /** No table may grow beyond the largest: strikes when one wants to. Set again after a restart. */
+  async #fillDisk(fault: PlannedFault, stop: AbortSignal): Promise<void> {
+    const { disk } = this.stores;
+    const limit = disk.largestFile();
+    let before = disk.refusals();
+    try {
+      for (let waitedMs = 0; waitedMs < growthWaitMs && !stop.aborted; waitedMs += growthLookMs) {
+        disk.limitFiles(limit);
+        await delay(growthLookMs);
+        const refusals = disk.refusals();
+        if (refusals > before) {
+          this.#note(fault, null);
+          return await delay(fault.forMs);
+        }
+        // The log starts anew with the server.
+        before = Math.min(before, refusals);
+      }
+      this.missed.push(`${fault.kind}: no table grew`);
+    } finally {
+      disk.limitFiles(null);
     }
   }
 

@@ -10,14 +10,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Daemon, runRecoup, type Environment } from '../demo/processes.js';
-import { shortened } from '../demo/scenario.js';
 import { Witness as SandboxDoor } from '../demo/witness.js';
 import { judge } from '../oracle/index.js';
 import { Crew } from './crew.js';
 import { Witness } from './evidence.js';
 import { Injector } from './injector.js';
 import { Load } from './load.js';
-import { plan, required } from './plan.js';
+import { chaosTimes, plan, required } from './plan.js';
 import { complaints, report, summary, type Findings } from './report.js';
 import { startStores, type Stores } from './stores.js';
 
@@ -151,7 +150,7 @@ async function surround(
     RECOUP_MIGRATION_URL: stores.migrationUrl,
     RECOUP_REDIS_URL: stores.redis.url,
     RECOUP_BATCH_IN_FLIGHT: '16',
-    ...shortened,
+    ...chaosTimes,
   };
   const args = ['sandbox', '--book', join(folder, 'sandbox'), '--seed', options.seed];
   const sandbox = Daemon.start('sandbox', [...args, '--faults', 'realistic'], base, folder);

@@ -12,6 +12,8 @@ export const faultKinds = [
   'slow_connections',
   'half_close',
   'read_only',
+  'redis_full',
+  'disk_full',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -20,7 +22,7 @@ export interface PlannedFault {
   readonly kind: FaultKind;
   /** After the start of the faults. */
   readonly atMs: number;
-  /** How long it lasts: stopped, down, slow; a commit cut waits at most so long for a commit. */
+  /** How long it lasts: stopped, down, slow, full; a commit cut waits at most so long for a commit. */
   readonly forMs: number;
   /** 0 up to 1: which worker, which form. */
   readonly draw: number;
@@ -36,6 +38,18 @@ interface Dose {
 /** Of a stop: longer than the lease of the workers and a second more. */
 export const stopMinMs = 6_500;
 
+/**
+ * What is minutes in production, for a run of minutes. The lease covers the longest call of
+ * `examples/channels.demo.yaml` (2 s) and the executor's margin (2 s), with a hundredth for drift, and
+ * no more. A sweep that comes while a dead worker's lease still holds waits for it and comes again.
+ */
+export const chaosTimes = {
+  RECOUP_LOCK_LEASE_MS: '4100',
+  RECOUP_COMPENSATOR_INTERVAL_MS: '500',
+  RECOUP_COMPENSATOR_AGE_MS: '1000',
+  RECOUP_BATCH_CLAIM_MS: '8000',
+} as const;
+
 const doses: Readonly<Record<FaultKind, Dose>> = {
   worker_kill: { required: 30, planned: 36, forMs: [100, 1_000] },
   worker_stop: { required: 20, planned: 24, forMs: [stopMinMs, 9_000] },
@@ -48,6 +62,8 @@ const doses: Readonly<Record<FaultKind, Dose>> = {
   slow_connections: { required: 5, planned: 8, forMs: [2_000, 5_000] },
   half_close: { required: 5, planned: 8, forMs: [0, 0] },
   read_only: { required: 2, planned: 4, forMs: [500, 2_000] },
+  redis_full: { required: 3, planned: 5, forMs: [1_000, 4_000] },
+  disk_full: { required: 1, planned: 3, forMs: [1_000, 3_000] },
 };
 
 const fiveMinutes = 300_000;

@@ -2,7 +2,8 @@
  * A MariaDB and a Redis of our own, to be killed and started again on the same data and port. The
  * project's scripts know how they are started; `scripts/run.mjs` takes them away with the run.
  */
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -44,6 +45,10 @@ export class KillableServer {
     this.#pid = first.pid;
   }
 
+  get pid(): number {
+    return this.#pid;
+  }
+
   /** Resolves when it takes connections again. */
   async killAndRestart(downMs: number, killed: () => void): Promise<void> {
     await this.inTurn(async () => {
@@ -63,10 +68,47 @@ export class KillableServer {
   }
 }
 
+/**
+ * The database's disk, as far as the kernel's limit on the size of a file can play one that is full:
+ * a table that would grow past it is refused more, and the server says so (error 1114).
+ */
+export class Disk {
+  constructor(
+    private readonly server: KillableServer,
+    private readonly dataDir: string,
+    private readonly logFile: string,
+  ) {}
+
+  /** Above it nothing that is there already can be refused: only growth. */
+  largestFile(): number {
+    const files = readdirSync(this.dataDir, { recursive: true, withFileTypes: true });
+    const sizes = files
+      .filter((file) => file.isFile())
+      .map(({ parentPath, name }) => sizeOf(join(parentPath, name)));
+    return Math.max(...sizes);
+  }
+
+  /** @throws Error where `prlimit` (util-linux) is missing. */
+  limitFiles(bytes: number | null): void {
+    const limit = `--fsize=${bytes ?? 'unlimited'}:unlimited`;
+    const { error } = spawnSync('prlimit', ['--pid', String(this.server.pid), limit]);
+    if (error !== undefined) throw error;
+  }
+
+  /** How often the server was refused the growth of a file, ever. */
+  refusals(): number {
+    return readFileSync(this.logFile, 'utf8').split(/ for file .* failed with error/).length - 1;
+  }
+}
+
+/** 0 for a file that is gone meanwhile. */
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+
 export interface Stores {
   readonly database: KillableServer;
   readonly databasePort: number;
   readonly migrationUrl: string;
+  readonly disk: Disk;
   readonly redis: KillableServer;
 }
 
@@ -79,15 +121,21 @@ export async function startStores(runDir: string): Promise<Stores> {
   ]);
   const again = databaseAgain(scripts, files.database, runDir, database);
   const samePort = async (): Promise<number> => redis.port;
+  const server = new KillableServer('mariadbd', database.url, database, again);
+  // Once at the start: only what we start ourselves can be refused space and live on.
+  await server.killAndRestart(0, () => undefined);
   return {
-    database: new KillableServer('mariadbd', database.url, database, again),
+    database: server,
     databasePort: database.port,
     migrationUrl: database.migrationUrl,
+    disk: new Disk(server, join(runDir, 'database'), join(runDir, 'database.log')),
     redis: new KillableServer('redis-server', redis.url, redis, () =>
       scripts.startRedis(files.redis, runDir, samePort),
     ),
   };
 }
+
+const smallRedoLog = '--innodb-log-file-size=8M';
 
 async function loadScripts(): Promise<Scripts> {
   const modules = await Promise.all(
@@ -99,7 +147,11 @@ async function loadScripts(): Promise<Scripts> {
   return Object.assign({}, ...modules) as Scripts;
 }
 
-/** With the arguments it was first started with, without the file that made its users. */
+/**
+ * With the arguments it was first started with, without the file that made its users. The signal of
+ * a write past the limit on a file's size is ignored, so that the write fails instead (see `Disk`);
+ * the redo log is small, or it would be the largest file and no table would meet the limit.
+ */
 function databaseAgain(
   scripts: Scripts,
   file: string,
@@ -112,13 +164,13 @@ function databaseAgain(
     await scripts.startServer(
       {
         name: 'mariadbd',
-        file,
+        file: '/bin/sh',
         runDir,
         cwd: join(runDir, 'database'),
         logFile: join(runDir, 'database.log'),
         readyPattern: /ready for connections/,
         prepare: () => undefined,
-        argsFor: () => args,
+        argsFor: () => ['-c', `trap '' XFSZ; exec "$@"`, 'sh', file, ...args, smallRedoLog],
       },
       async () => port,
     );

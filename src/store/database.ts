@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import createKnex, { type Knex } from 'knex';
 import type { Log } from '../engine/ports.js';
+import { DeafConnections, type Line } from './deaf-connections.js';
 import { classify } from './sql-errors.js';
 
 export type Database = Knex;
@@ -9,6 +10,12 @@ export type Database = Knex;
 const silentMs = 20_000;
 /** Below `silentMs`, so that a lock wait ends with an error of its own. */
 const lockWaitSeconds = 10;
+/**
+ * A transaction of ours never waits for anything but its own next statement. One that has waited for
+ * so long is a process that stands still, and the server ends it (MariaDB only): or else everybody who
+ * takes its tasks over would wait for its locks, and all that shares their commits with them.
+ */
+const idleTransactionSeconds = 5;
 
 /**
  * A pool of connections as Recoup needs them: UTC, READ COMMITTED (writes are conditional; nothing
@@ -24,6 +31,7 @@ export function openDatabase(
   { cutSilent = true } = {},
 ): Database {
   const at = new URL(url);
+  const deaf = cutSilent ? new DeafConnections(silentMs) : null;
   return createKnex({
     client: 'mysql2',
     // An error's message must not repeat the values: they hold account tokens (rule 13).
@@ -48,7 +56,7 @@ export function openDatabase(
       createRetryIntervalMillis: 200,
       idleTimeoutMillis: 60_000,
       afterCreate: (connection: RawConnection, done: Prepared) =>
-        prepareConnection(connection, cutSilent, done),
+        prepareConnection(connection, deaf, done),
     },
     acquireConnectionTimeout: 10_000,
     log: {
@@ -61,22 +69,28 @@ export function openDatabase(
 }
 
 interface RawConnection {
-  readonly stream: { setTimeout(ms: number, then: () => void): void; destroy(): void };
+  readonly stream: Line;
   query(sql: string, done: (error: Error | null) => void): void;
 }
 
 type Prepared = (error: Error | null, connection: RawConnection) => void;
 
-function prepareConnection(connection: RawConnection, cutSilent: boolean, done: Prepared): void {
-  if (cutSilent) connection.stream.setTimeout(silentMs, () => connection.stream.destroy());
+function prepareConnection(
+  connection: RawConnection,
+  deaf: DeafConnections | null,
+  done: Prepared,
+): void {
+  deaf?.watch(connection.stream);
   const settings = [
     "time_zone = '+00:00'",
     "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
     `innodb_lock_wait_timeout = ${lockWaitSeconds}`,
   ];
+  const idle = `idle_transaction_timeout = ${idleTransactionSeconds}`;
   connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`, (error) => {
     if (error !== null) return done(error, connection);
-    connection.query(`SET SESSION ${settings.join(', ')}`, (failed) => done(failed, connection));
+    const sql = `SET SESSION ${settings.join(', ')} /*M! , ${idle} */`;
+    connection.query(sql, (failed) => done(failed, connection));
   });
 }
 

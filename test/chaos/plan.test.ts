@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import { batchFile } from '../../src/chaos/load.js';
-import { faultKinds, plan, required, stopMinMs } from '../../src/chaos/plan.js';
-import { shortened } from '../../src/demo/scenario.js';
+import { chaosTimes, faultKinds, plan, required, stopMinMs } from '../../src/chaos/plan.js';
 
 const fiveMinutes = 300_000;
 
@@ -28,7 +27,7 @@ describe('The plan of a chaos run', () => {
   });
 
   it('stops workers for longer than their lease, and lets every stop end in time', () => {
-    expect(stopMinMs).to.be.greaterThan(Number(shortened.RECOUP_LOCK_LEASE_MS) + 1_000);
+    expect(stopMinMs).to.be.greaterThan(Number(chaosTimes.RECOUP_LOCK_LEASE_MS) + 1_000);
     for (const { kind, atMs, forMs } of plan('any', fiveMinutes)) {
       expect(atMs).to.be.within(0, fiveMinutes);
       if (kind !== 'worker_stop') continue;

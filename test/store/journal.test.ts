@@ -231,6 +231,33 @@ describe('the journal on MariaDB', () => {
     }
   });
 
+  it('is not held up for long by a process that stands still in mid-commit', async function () {
+    this.timeout(30_000);
+    const [mine, other] = [await environment.repayment(), await environment.repayment()];
+    const [task, unrelated] = [newTaskId(), newTaskId()];
+    await journal.append(append([], first(mine, task)));
+    const frozen = openDatabase(environment.config.databaseUrl, 1, silentLog);
+    const transaction = await frozen.transaction();
+    await transaction.raw(
+      `INSERT INTO execution_log (task_id, seq, kind, at, writer, body)
+       VALUES (?, 3, 'taken_over', NOW(3), 'frozen', '{}')`,
+      [task],
+    );
+    const startedMs = performance.now();
+    try {
+      // One transaction for both: who takes over waits for the lock, and so does whoever comes along.
+      await Promise.all([
+        journal.append(append(first(mine, task), [intent(mine, task, 1)], 'took over')),
+        journal.append(append([], first(other, unrelated))),
+      ]);
+    } finally {
+      await transaction.rollback().catch(() => undefined);
+      await frozen.destroy();
+    }
+    expect(performance.now() - startedMs).to.be.lessThan(8_000);
+    expect((await journal.load(task))?.entries).to.have.length(3);
+  });
+
   it('records a success that comes after the in-flight row was purged', async () => {
     const repayment = await environment.repayment();
     const task = newTaskId();
