@@ -1,0 +1,81 @@
+/**
+ * `npm run bench`: what Recoup does a second, beside what the database could do and what others do.
+ *
+ *   --only A,B     sections: throughput (the usual)
+ *   --rounds N     rounds through all cells (5)
+ *   --seconds S    about how long one measurement takes (2)
+ *   --no-peers     without DBOS, which needs PostgreSQL and packages of its own
+ *   --smoke        a minute's work at most, to see that everything runs; its figures say nothing
+ *   --json         the last line of stdout is JSON
+ *   --keep-result  writes it to bench/results/ as well
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { machine } from './machine.js';
+import { Stage } from './stage.js';
+import { throughput, throughputTable, type Settings } from './throughput.js';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'throughput' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    'no-peers': { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    'keep-result': { type: 'boolean', default: false },
+  },
+});
+
+const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
+
+const settings: Settings = {
+  rounds: values.smoke ? 1 : Number(values.rounds),
+  warmUps: values.smoke ? 1 : 2,
+  seconds: values.smoke ? 0.1 : Number(values.seconds),
+  levels: values.smoke ? [1, 16] : [1, 64, 512, 4_096],
+  peers: !values.smoke && !values['no-peers'],
+  progress,
+};
+
+interface Section {
+  readonly figures: unknown;
+  readonly text: string;
+}
+
+const sections: Readonly<Record<string, (stage: Stage) => Promise<Section>>> = {
+  throughput: async (stage) => {
+    const figures = await throughput(stage, settings);
+    return { figures, text: throughputTable(figures) };
+  },
+};
+
+async function main(): Promise<void> {
+  const wanted = values.only.split(',');
+  const unknown = wanted.filter((name) => !(name in sections));
+  if (unknown.length > 0) throw new Error(`no such section: ${unknown.join(', ')}`);
+  const stage = await Stage.open();
+  const result: Record<string, unknown> = { machine: await machine(stage) };
+  try {
+    for (const name of wanted) {
+      const section = await sections[name]?.(stage);
+      result[name] = section?.figures;
+      process.stderr.write(`\n${section?.text ?? ''}\n`);
+    }
+  } finally {
+    await stage.close();
+  }
+  if (values['keep-result']) keep(result);
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+function keep(result: unknown): void {
+  const folder = join(import.meta.dirname, '..', '..', 'bench', 'results');
+  mkdirSync(folder, { recursive: true });
+  const name = `${new Date().toISOString().slice(0, 16).replace(':', '')}.json`;
+  writeFileSync(join(folder, name), `${JSON.stringify(result, null, 1)}\n`);
+  progress(`kept as bench/results/${name}`);
+}
+
+await main();

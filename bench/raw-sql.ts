@@ -1,0 +1,90 @@
+/** SQL for the bare scripts, as quick as it could be made: see docs/PERFORMANCE.md, "the ceiling". */
+import type { ConnectionOptions } from 'mysql2';
+import type { Row } from '../src/store/projections.js';
+import type { Commit } from './rows.js';
+
+export function connectionOptions(url: string): ConnectionOptions {
+  const at = new URL(url);
+  return {
+    host: at.hostname,
+    port: Number(at.port),
+    user: decodeURIComponent(at.username),
+    password: decodeURIComponent(at.password),
+    database: at.pathname.slice(1),
+    timezone: 'Z',
+    charset: 'utf8mb4',
+    multipleStatements: true,
+  };
+}
+
+export const keys: Readonly<Record<string, readonly string[]>> = {
+  deduction: ['id'],
+  attempt: ['task_id', 'attempt_no'],
+  in_flight: ['task_id'],
+  repayment: ['id'],
+};
+
+/** One round trip: a transaction with one statement a table. */
+export function groupSql(commits: readonly Commit[]): string {
+  const statements = ['BEGIN'];
+  const tables = Object.keys(commits[0]?.inserts ?? {});
+  for (const table of tables) {
+    const rows = commits.flatMap((commit) => commit.inserts[table] ?? []);
+    if (rows.length > 0) statements.push(insertSql(table, byKey(rows)));
+  }
+  for (const table of Object.keys(commits[0]?.updates ?? {})) {
+    const rows = commits.flatMap((commit) => commit.updates[table] ?? []);
+    if (rows.length > 0) statements.push(updateSql(table, byKey(rows)));
+  }
+  statements.push('COMMIT');
+  return statements.join(';');
+}
+
+export function insertSql(table: string, rows: readonly Row[]): string {
+  const columns = Object.keys(rows[0] ?? {});
+  const values = rows.map((row) => `(${columns.map((column) => literal(row[column])).join()})`);
+  return `INSERT INTO ${table} (${columns.join()}) VALUES ${values.join()}`;
+}
+
+/** Driven by a table of values, so that each target row is found by its primary key. */
+export function updateSql(table: string, rows: readonly Row[]): string {
+  const columns = Object.keys(rows[0] ?? {});
+  const key = keys[table] ?? [];
+  const on = key.map((column) => `t.${column} = j.${column}`).join(' AND ');
+  const set =
+    table === 'repayment'
+      ? 't.paid_minor = t.paid_minor + j.paid, t.collecting_minor = t.collecting_minor + j.collecting'
+      : columns
+          .filter((column) => !key.includes(column))
+          .map((column) => `t.${column} = j.${column}`)
+          .join();
+  const types = columns.map((column) => `${column} ${typeOf(column)} PATH '$.${column}'`).join();
+  return (
+    `UPDATE JSON_TABLE(${literal(JSON.stringify(rows))}, '$[*]' COLUMNS (${types})) AS j ` +
+    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${set}`
+  );
+}
+
+function typeOf(column: string): string {
+  if (/_at$|until$/.test(column)) return 'DATETIME(3)';
+  if (['seq', 'attempt_no', 'attempts', 'asks'].includes(column)) return 'INT';
+  if (['paid', 'collecting'].includes(column)) return 'BIGINT';
+  if (column === 'business_date') return 'DATE';
+  return 'VARCHAR(500) CHARACTER SET ascii COLLATE ascii_bin';
+}
+
+const quoted = /['\\]/;
+const escapes: Readonly<Record<string, string>> = { "'": "\\'", '\\': '\\\\' };
+
+function literal(value: string | number | null | undefined): string {
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value === 'number') return String(value);
+  return quoted.test(value)
+    ? `'${value.replaceAll(/['\\]/g, (found) => escapes[found] ?? found)}'`
+    : `'${value}'`;
+}
+
+function byKey(rows: readonly Row[]): readonly Row[] {
+  const key = Object.keys(rows[0] ?? {})[0] ?? '';
+  return rows.toSorted((a, b) => (String(a[key]) < String(b[key]) ? -1 : 1));
+}

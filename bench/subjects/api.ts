@@ -1,0 +1,68 @@
+/** Deductions through the HTTP API: this process is the client, the server is a child of it. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { loadConfig } from '../../src/config.js';
+import { silentLog } from '../../src/log.js';
+import { openDatabase } from '../../src/store/database.js';
+import { RepaymentStore } from '../../src/store/repayments.js';
+import { channelMs } from '../channels.js';
+import { registered } from '../due.js';
+import { cpuMsOf, lanes, peakMib, serve, type Subject } from '../subject.js';
+
+async function open(): Promise<Subject> {
+  const server = fork(new URL('./api-server.js', import.meta.url));
+  const [{ port, key }] = (await once(server, 'message')) as [{ port: number; key: string }];
+  const database = openDatabase(loadConfig(process.env).databaseUrl, 2, silentLog);
+  const repayments = new RepaymentStore(database);
+  const agent = new Agent({ keepAlive: true, maxSockets: 4_096 });
+  const post = async (repaymentId: string): Promise<void> => {
+    const body = JSON.stringify({ repayment_id: repaymentId });
+    const sent = request({
+      agent,
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: '/v1/deductions',
+      headers: {
+        authorization: `Bearer ${key}`,
+        'content-type': 'application/json',
+        'content-length': body.length,
+        'idempotency-key': repaymentId,
+        prefer: 'wait=60',
+      },
+    });
+    sent.end(body);
+    const [response] = (await once(sent, 'response')) as [
+      NodeJS.ReadableStream & { statusCode: number },
+    ];
+    let text = '';
+    for await (const chunk of response) text += String(chunk);
+    if (response.statusCode !== 200) throw new Error(`${response.statusCode}: ${text}`);
+  };
+  const pid = server.pid ?? 0;
+  return {
+    async prepare(load) {
+      const due = await registered(repayments, load.count);
+      return {
+        run: async () =>
+          await lanes(load, async (index) => {
+            const beganMs = performance.now();
+            await post(due[index]?.id ?? '');
+            return performance.now() - beganMs - channelMs;
+          }),
+        counters: async () => ({ server_cpu_ms: cpuMsOf(pid), server_peak_mib: 0 }),
+      };
+    },
+    async close() {
+      agent.destroy();
+      await database.destroy();
+      process.stderr.write(`bench: the API's process held ${peakMib(pid)} MiB at most\n`);
+      const exited = once(server, 'exit');
+      server.disconnect();
+      await exited;
+    },
+  };
+}
+
+await serve(open);
