@@ -138,6 +138,73 @@ export const errorTable = {
     'The repayment stands in the file twice.',
     'Leave one row for each repayment.',
   ],
+  // Statements and reconciliation
+  statement_unsupported: [
+    422,
+    "The channel's profile says nothing of a statement.",
+    'Add `statement` to the profile, with the format of its files.',
+  ],
+  statement_head: [
+    422,
+    'The file does not begin as the statement of this channel, merchant and date.',
+    'Check which file it is against `expected`.',
+  ],
+  statement_row: [
+    422,
+    'A row of the statement is not as its form demands.',
+    'Get the file again; `line` and `rule` say what is wrong. Nothing was taken from it.',
+  ],
+  statement_encoding: [
+    422,
+    'A line of the statement is not in the encoding of its form.',
+    'Get the file again, and open it in no editor. Nothing was taken from it.',
+  ],
+  statement_line_end: [
+    422,
+    'A line of the statement has another line end than its form.',
+    'Get the file again, as bytes. Nothing was taken from it.',
+  ],
+  statement_truncated: [
+    422,
+    'The statement ends too soon: its trailer or the end of a line is missing.',
+    'Get the file again. Nothing was taken from it.',
+  ],
+  statement_trailer: [
+    422,
+    "The statement's trailer is not as its form demands, or something follows it.",
+    'Get the file again. Nothing was taken from it.',
+  ],
+  statement_totals: [
+    422,
+    "The rows of the statement do not add up to its trailer's totals.",
+    'Get the file again, or ask the channel. Nothing was taken from it.',
+  ],
+  statement_digest: [
+    422,
+    'The statement is not what its digest says: it was changed or damaged.',
+    'Get the file again. Nothing was taken from it.',
+  ],
+  statement_too_large: [
+    413,
+    'The statement has more rows or longer lines than any statement should.',
+    'Check which file it is. Nothing was taken from it.',
+  ],
+  statement_differs: [
+    409,
+    'Another file is the statement of this channel and date already.',
+    'Compare the two; if this one replaces it, say so: `--supersede`.',
+  ],
+  statement_missing: [
+    404,
+    'There is no statement of this channel and date yet.',
+    'Bring the file: `recoup reconcile CHANNEL DATE --file FILE`.',
+  ],
+  reconciliation_unknown: [404, 'There is no such reconciliation.', 'Check the id.'],
+  reconciliation_busy: [
+    409,
+    "Another reconciliation of this channel's days is under way.",
+    'Repeat when it has ended.',
+  ],
   // Configuration and surroundings
   config_invalid: [500, 'The configuration has problems.', 'Correct the variables listed.'],
   channels_invalid: [422, 'The channel file has problems.', 'Correct the lines listed.'],

@@ -114,6 +114,20 @@ export const jsonLayoutSchema = z.strictObject({
 
 export type JsonLayout = z.output<typeof jsonLayoutSchema>;
 
+/** How the channel's settlement file of a day is written, and how it is held against our book. */
+const statement = z.strictObject({
+  /** See docs/reconciliation.md: CSV; tab-separated GBK; JSON lines, gzip. */
+  format: z.enum(['csv', 'tab_gbk', 'jsonl_gzip']),
+  /** An order near midnight may stand in the next day's file: so many days it is waited for. */
+  held_days: z.number().int().min(0).max(31).default(2),
+  /** What "near midnight" is: clocks differ, and channels close their day when they like. */
+  midnight_slack_ms: ms.max(43_200_000).default(1_800_000),
+  /** How the share of the fee is brought to a whole minor unit. */
+  fee_rounding: z.enum(['half_up', 'up', 'down']).default('half_up'),
+});
+
+export type StatementTerms = z.output<typeof statement>;
+
 const limits = z.strictObject({
   per_transaction_max_minor: minor.optional(),
   daily_max_minor: minor.optional(),
@@ -172,6 +186,8 @@ export const channelProfileSchema = z.strictObject({
       z.strictObject({ from: timeOfDay, to: timeOfDay, zone: z.string().default('Asia/Shanghai') }),
     )
     .default([]),
+  /** None: this channel's days cannot be reconciled. */
+  statement: statement.optional(),
   error_codes: z.record(z.string().min(1), codeMeaning),
 });
 
