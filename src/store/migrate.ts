@@ -126,6 +126,11 @@ const rights: Readonly<Record<string, string>> = {
   batch_item: 'SELECT, INSERT, UPDATE',
   api_key: 'SELECT, INSERT, UPDATE',
   channel: 'SELECT, INSERT, UPDATE, DELETE',
+  channel_statement: 'SELECT, INSERT, UPDATE, DELETE',
+  statement_row: 'SELECT, INSERT, DELETE',
+  reconciliation: 'SELECT, INSERT, UPDATE',
+  reconciliation_break: 'SELECT, INSERT, UPDATE',
+  reconciliation_held: 'SELECT, INSERT, UPDATE, DELETE',
 };
 
 async function grant(database: Database, owner: URL, app: URL): Promise<void> {
