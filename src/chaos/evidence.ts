@@ -1,16 +1,9 @@
 /** Our tables and the channels' books, read with a client of the chaos's own, for the oracle. */
 import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
-import type { BookedOrder, Evidence, LogBody } from '../oracle/index.js';
+import { readEvidence } from '../demo/evidence.js';
+import type { Witness as SandboxDoor } from '../demo/witness.js';
+import type { Evidence } from '../oracle/index.js';
 import type { TimedRow } from './recovery.js';
-
-interface LogLine {
-  readonly task_id: string;
-  readonly seq: number;
-  readonly kind: string;
-  readonly at: Date;
-  readonly writer: string;
-  readonly body: string;
-}
 
 export interface Left {
   readonly batches: number;
@@ -22,7 +15,7 @@ export class Witness {
 
   constructor(
     databaseUrl: string,
-    private readonly sandboxUrl: string,
+    private readonly sandbox: SandboxDoor,
   ) {
     this.#pool = createPool({
       uri: databaseUrl,
@@ -67,63 +60,14 @@ export class Witness {
   }
 
   async evidence(): Promise<{ evidence: Evidence; rows: readonly TimedRow[] }> {
-    const log = await this.#rows<LogLine>('SELECT * FROM execution_log ORDER BY task_id, seq');
-    const table = async <Row>(name: string): Promise<Row[]> => await this.#rows(name);
-    const evidence: Evidence = {
-      books: await this.#books(),
-      log: log.map(({ task_id: taskId, seq, kind, writer, body }) => ({
-        taskId,
-        seq,
-        kind,
-        writer,
-        body: JSON.parse(body) as LogBody,
-      })),
-      deductions: await table('SELECT * FROM deduction ORDER BY id'),
-      attempts: await table('SELECT * FROM attempt ORDER BY task_id, attempt_no'),
-      cases: await table('SELECT * FROM review_case ORDER BY task_id, case_no'),
-      inFlight: await table('SELECT * FROM in_flight ORDER BY task_id'),
-      repayments: await table('SELECT * FROM repayment ORDER BY id'),
-      outbox: await table('SELECT message_key FROM outbox'),
-      quiet: true,
-    };
-    const rows = log.map(({ task_id: taskId, kind, writer, at }) => ({
-      taskId,
-      kind,
-      writer,
-      atMs: at.getTime(),
-    }));
+    const books = await this.sandbox.book();
+    const evidence = await readEvidence((sql) => this.#rows(sql), books, true);
+    const rows = evidence.log.map(({ at, ...row }) => ({ ...row, atMs: at.getTime() }));
     return { evidence, rows };
-  }
-
-  async #books(): Promise<readonly BookedOrder[]> {
-    const response = await fetch(`${this.sandboxUrl}/_book`);
-    if (!response.ok) throw new Error(`the sandbox's book answers ${response.status}`);
-    const lines = (await response.text()).split('\n').filter((line) => line !== '');
-    return lines.map((line) => {
-      const { channel, orderNo, state, amountMinor, captures } = JSON.parse(line) as BookLine;
-      return {
-        channelId: channel,
-        orderNo,
-        state,
-        amountMinor: amountMinor === null ? null : BigInt(amountMinor),
-        captures: captures.map(({ amountMinor: taken, violation = false }) => ({
-          amountMinor: BigInt(taken),
-          violation,
-        })),
-      };
-    });
   }
 
   async #rows<Row>(sql: string): Promise<Row[]> {
     const [rows] = await this.#pool.query<RowDataPacket[]>(sql);
     return rows as unknown as Row[];
   }
-}
-
-interface BookLine {
-  readonly channel: string;
-  readonly orderNo: string;
-  readonly state: BookedOrder['state'];
-  readonly amountMinor: number | null;
-  readonly captures: readonly { readonly amountMinor: number; readonly violation?: boolean }[];
 }

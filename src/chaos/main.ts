@@ -94,7 +94,7 @@ async function liveThroughIt(
   const { env, admin } = await surround(stores, folder, daemons);
   await crew.assemble(env, stores.database.url, stores.databasePort);
   say(`${crew.places.length} workers; faults for ${durationMs / 1_000} s, seed ${options.seed}`);
-  const witness = new Witness(stores.database.url, admin);
+  const witness = new Witness(stores.database.url, new SandboxDoor(admin));
   const load = new Load(options.seed, env, folder, () => witness.pendingRows(), say);
   const injector = new Injector(crew, stores, say);
   const loading = load.run();

@@ -1,4 +1,5 @@
 import { RecoupError, type ErrorCode } from '../errors.js';
+import { storeIsAway } from '../store-away.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 
 /** An error as the command line tells it: what, what to do, and the exit code. */
@@ -65,10 +66,10 @@ export function failureOf(error: unknown): Failure {
       exitCode: exitCodes.refused,
     };
   }
-  if (isStoreAway(error)) {
+  if (storeIsAway(error)) {
     return {
       code: 'store_unavailable',
-      title: 'The database did not answer.',
+      title: 'The database does not answer, or takes no writes now.',
       action: 'Run `recoup doctor`.',
       details: { why: code ?? errno ?? 'timeout' },
       exitCode: exitCodes.unavailable,
@@ -90,9 +91,3 @@ function exitCodeOf(code: ErrorCode): ExitCode {
 
 /** Database denied, wrong password, no such database, command or column denied. */
 const refusals = new Set([1044, 1045, 1049, 1142, 1227, 1698]);
-
-function isStoreAway(error: unknown): boolean {
-  const { code = '', name = '', message = '' } = error as Partial<Error & { code: string }>;
-  const cut = /^(ECONN|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND|PROTOCOL_CONNECTION_LOST|EPIPE)/.test(code);
-  return cut || name === 'KnexTimeoutError' || /acquiring a connection/i.test(message);
-}

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.js';
 import type { RecoupError } from '../errors.js';
-import { compare } from './compare.js';
+import { judge, readLogs } from '../oracle/index.js';
 import { OurDatabase } from './our-books.js';
 import { Daemon, runRecoup, type Environment } from './processes.js';
 import { complaints, report, summary, type Findings } from './report.js';
@@ -156,18 +156,19 @@ async function loadBatch(env: Environment): Promise<Batch> {
 }
 
 async function findOut({ database, witness }: Stage, batch: Batch, day: Day): Promise<Findings> {
-  const log = await database.log();
-  const books = await database.books(log);
+  const evidence = await database.evidence(await witness.book(), day.stuck === null);
+  const { log, deductions } = evidence;
   const [kill] = day.kills;
-  const statusOf = new Map(books.deductions.map(({ id, status }) => [id, status as string]));
+  const statusOf = new Map(deductions.map(({ id, status }) => [id, status]));
+  const orders = [...readLogs(log).values()].flatMap((story) => [...story.orders.values()]);
   return {
-    books,
-    comparison: compare(books, await witness.book(), day.early),
+    evidence,
+    verdict: judge(evidence, day.early),
     day,
     failovers: failovers(log),
     unknowns: unknowns(log),
     resumed: resumed(kill?.held ?? [], kill?.instanceId ?? '', log, statusOf),
-    channels: byChannel(books.orders),
+    channels: byChannel(orders),
     failures: await database.failureCodes(),
     rejected: await database.rejectedRows(batch.id),
     callbacks: await witness.callbacks(),

@@ -1,32 +1,7 @@
-/**
- * Our side of the story, read from MariaDB with a client of the demo's own: what the tables say, and
- * what the execution log says when somebody who knows only its documented form reads it.
- */
+/** Our side of the story, read from MariaDB with a client of the demo's own. */
 import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
-import type { OurBooks, OurDeduction, OurOrder, OurRepayment } from './compare.js';
-
-/** One row of the execution log; `body` as stored. */
-export interface LogRow {
-  readonly taskId: string;
-  readonly seq: number;
-  readonly kind: string;
-  readonly writer: string;
-  readonly body: LogBody;
-}
-
-/** Those parts of entries that the demo reads. Amounts are decimal strings. */
-export interface LogBody {
-  readonly attemptNo?: number;
-  readonly order?: {
-    readonly orderNo: string;
-    readonly channelId: string;
-    readonly amountMinor: string;
-  };
-  readonly via?: string;
-  readonly answer?: { readonly kind: string; readonly why?: string; readonly code?: string };
-  readonly proof?: string;
-  readonly code?: string;
-}
+import type { BookedOrder, Evidence, LogBody, LogRow } from '../oracle/index.js';
+import { readEvidence } from './evidence.js';
 
 /** A task that had not ended and whose last entry a certain process wrote. */
 export interface HeldTask {
@@ -107,14 +82,13 @@ export class OurDatabase {
     return rows.map(({ taskId, seq, kind }) => ({ taskId, seq, midCall: intents.includes(kind) }));
   }
 
-  /** Every order that the log has announced so far, by its number. */
-  async announced(): Promise<ReadonlyMap<string, OurOrder>> {
+  /** The intents so far: every order that the log has announced. */
+  async intents(): Promise<LogRow[]> {
     const rows = await this.#rows<Omit<LogRow, 'body'> & { body: string }>(
       `SELECT task_id AS taskId, seq, kind, writer, body FROM execution_log
-       WHERE kind = 'charge_intended'`,
+       WHERE kind LIKE '%\\_intended'`,
     );
-    const log = rows.map((row) => ({ ...row, body: JSON.parse(row.body) as LogBody }));
-    return new Map(ordersOf(log).map((order) => [order.orderNo, order]));
+    return rows.map((row) => ({ ...row, body: JSON.parse(row.body) as LogBody }));
   }
 
   /** Tasks that have not ended and wait for a wake-up. */
@@ -135,13 +109,6 @@ export class OurDatabase {
     return rows.map((row) => JSON.stringify(row)).join('\n');
   }
 
-  async log(): Promise<LogRow[]> {
-    const rows = await this.#rows<Omit<LogRow, 'body'> & { body: string }>(
-      `SELECT task_id AS taskId, seq, kind, writer, body FROM execution_log ORDER BY task_id, seq`,
-    );
-    return rows.map((row) => ({ ...row, body: JSON.parse(row.body) as LogBody }));
-  }
-
   async failureCodes(): Promise<{ what: string; count: number }[]> {
     const rows = await this.#rows<{ what: string; n: string }>(
       `SELECT failure_code AS what, COUNT(*) AS n FROM deduction WHERE status = 'failed'
@@ -150,96 +117,12 @@ export class OurDatabase {
     return rows.map(({ what, n }) => ({ what, count: Number(n) }));
   }
 
-  /** Everything that `compare` wants to know of us. */
-  async books(log: readonly LogRow[]): Promise<OurBooks> {
-    const settlements = new Map<string, number>();
-    for (const { kind, taskId } of log) {
-      if (kind === 'settled') settlements.set(taskId, (settlements.get(taskId) ?? 0) + 1);
-    }
-    const deductions = await this.#rows<{
-      id: string;
-      repaymentId: string;
-      status: OurDeduction['status'];
-      amount: string;
-      orderNo: string | null;
-      openCases: string;
-    }>(
-      `SELECT d.id, d.repayment_id AS repaymentId, d.status, d.amount_minor AS amount,
-         d.order_no AS orderNo,
-         (SELECT COUNT(*) FROM review_case c
-          WHERE c.task_id = d.id AND c.closed_at IS NULL) AS openCases
-       FROM deduction d ORDER BY d.id`,
-    );
-    return {
-      orders: ordersOf(log),
-      deductions: deductions.map(({ amount, openCases, ...row }) => ({
-        ...row,
-        amountMinor: BigInt(amount),
-        hasOpenCase: Number(openCases) > 0,
-        settlements: settlements.get(row.id) ?? 0,
-      })),
-      repayments: await this.#repayments(),
-    };
-  }
-
-  async #repayments(): Promise<OurRepayment[]> {
-    const rows = await this.#rows<{ id: string; due: string; paid: string; collecting: string }>(
-      `SELECT id, due_minor AS due, paid_minor AS paid, collecting_minor AS collecting
-       FROM repayment ORDER BY id`,
-    );
-    return rows.map(({ id, due, paid, collecting }) => ({
-      id,
-      dueMinor: BigInt(due),
-      paidMinor: BigInt(paid),
-      collectingMinor: BigInt(collecting),
-    }));
+  async evidence(books: readonly BookedOrder[], quiet: boolean): Promise<Evidence> {
+    return await readEvidence((sql) => this.#rows(sql), books, quiet);
   }
 
   async #rows<Row>(sql: string, values: readonly (string | number)[] = []): Promise<Row[]> {
     const [rows] = await this.#pool.query<RowDataPacket[]>(sql, [...values]);
     return rows as unknown as Row[];
   }
-}
-
-/** The orders that the log announced, and what it last said of each. */
-export function ordersOf(log: readonly LogRow[]): OurOrder[] {
-  const orders = new Map<string, OurOrder>();
-  const sends = new Map<string, number>();
-  for (const { taskId, kind, body } of log) {
-    const key = `${taskId} ${body.attemptNo}`;
-    if (kind === 'charge_intended' && body.order !== undefined) {
-      const { orderNo, channelId, amountMinor } = body.order;
-      orders.set(key, {
-        orderNo,
-        deductionId: taskId,
-        channelId,
-        amountMinor: BigInt(amountMinor),
-        status: 'open',
-      });
-    }
-    if (sending.has(kind)) sends.set(key, (sends.get(key) ?? 0) + 1);
-    const order = orders.get(key);
-    if (order === undefined) continue;
-    const status = outcomeOf(kind, body, order.status, sends.get(key) ?? 0);
-    if (status !== null) orders.set(key, { ...order, status });
-  }
-  return [...orders.values()];
-}
-
-const sending = new Set(['charge_intended', 'resend_intended', 'taken_over']);
-
-/** Null: this entry says nothing definite. "Not sent" speaks of one sending, if there was but one. */
-function outcomeOf(
-  kind: string,
-  { answer, via }: LogBody,
-  before: OurOrder['status'],
-  sends: number,
-): OurOrder['status'] | null {
-  if (kind === 'not_executed') return 'not_executed';
-  if (kind !== 'replied') return null;
-  if (answer?.kind === 'succeeded') return 'succeeded';
-  if (before !== 'open') return null;
-  if (answer?.kind === 'declined') return 'declined';
-  const notSent = answer?.kind === 'not_executed' && via === 'charge' && sends === 1;
-  return notSent ? 'not_executed' : null;
 }

@@ -1,12 +1,12 @@
 import { formatDecimalAmount } from '../money.js';
-import type { Comparison, Finding, OurBooks } from './compare.js';
+import type { Evidence, Verdict, Violation } from '../oracle/index.js';
 import type { Day } from './scenario.js';
 import type { ChannelDay, Resumed, Tally, Unknowns } from './story.js';
 
 /** All that the demo found out. */
 export interface Findings {
-  readonly books: OurBooks;
-  readonly comparison: Comparison;
+  readonly evidence: Evidence;
+  readonly verdict: Verdict;
   readonly day: Day;
   readonly failovers: readonly Tally[];
   readonly unknowns: Unknowns;
@@ -26,18 +26,19 @@ const sum = (tallies: readonly Tally[]): number =>
 
 /** The one JSON object. Amounts in minor units. */
 export function summary(found: Findings) {
-  const { books, comparison, day, resumed } = found;
-  const having = (status: string) => books.deductions.filter((one) => one.status === status);
+  const { evidence, verdict, day, resumed } = found;
+  const { deductions } = evidence;
+  const having = (status: string) => deductions.filter((one) => one.status === status);
   const amountOf = (status?: string) =>
     Number(
-      (status === undefined ? books.deductions : having(status)).reduce(
-        (total, { amountMinor }) => total + amountMinor,
+      (status === undefined ? deductions : having(status)).reduce(
+        (total, { amount_minor: amount }) => total + BigInt(amount),
         0n,
       ),
     );
-  const { count } = comparison;
+  const { count } = verdict;
   return {
-    repayments: books.deductions.length,
+    repayments: deductions.length,
     succeeded: having('succeeded').length,
     failed: having('failed').length,
     needs_review: having('needs_review').length,
@@ -50,7 +51,7 @@ export function summary(found: Findings) {
     seconds: found.seconds,
     rejected: found.rejected.length,
     resumed_mid_call: resumed.midCall,
-    channel_doubled: count('channel_doubled'),
+    channel_doubled: verdict.doubledByChannel.length,
     unannounced: count('unannounced'),
     failovers: sum(found.failovers),
     unknowns: found.unknowns.attempts,
@@ -63,10 +64,10 @@ export function summary(found: Findings) {
       declined: amountOf('failed'),
       needs_review: amountOf('needs_review'),
       in_flight: amountOf('processing'),
-      captured_at_channels: Number(comparison.capturedMinor),
+      captured_at_channels: Number(verdict.capturedMinor),
     },
-    orders_compared: comparison.ordersCompared,
-    books_agree: comparison.agree,
+    orders_compared: verdict.ordersCompared,
+    books_agree: verdict.agree,
   };
 }
 
@@ -74,7 +75,7 @@ export type Summary = ReturnType<typeof summary>;
 
 /** What speaks against the run; empty when all is well. */
 export function complaints(found: Findings): string[] {
-  const { day, comparison } = found;
+  const { day, verdict } = found;
   const s = summary(found);
   const ended = s.succeeded + s.failed + s.needs_review + s.in_flight;
   const rules: readonly (readonly [boolean, string])[] = [
@@ -82,7 +83,7 @@ export function complaints(found: Findings): string[] {
     [s.in_flight === 0, `${s.in_flight} deductions have no outcome`],
     [s.double_charged === 0, `${s.double_charged} borrowers were charged twice`],
     [s.lost === 0, `${s.lost} payments were lost`],
-    [comparison.agree, 'the books differ'],
+    [verdict.agree, 'the books differ'],
     [ended === s.repayments, 'the outcomes do not add up'],
     [s.worker_kills >= 1, 'no worker was killed'],
     [s.resumed >= 1 && s.resumed_mid_call >= 1, 'nothing was resumed after the kill'],
@@ -95,7 +96,6 @@ export function complaints(found: Findings): string[] {
 export function report(found: Findings): string {
   const s = summary(found);
   const { amounts_minor: amounts } = s;
-  const differences = found.comparison.findings.filter(({ kind }) => kind !== 'channel_doubled');
   return [
     '',
     `Recoup collected ${s.repayments} repayments in ${s.seconds} s`,
@@ -127,7 +127,7 @@ export function report(found: Findings): string {
       ['sent before it was announced', s.unannounced, ''],
       ['doubled by a channel itself, counted apart', s.channel_doubled, ''],
     ]),
-    ...differences.slice(0, 20).map(findingLine),
+    ...found.verdict.violations.slice(0, 20).map(violationLine),
     '',
     ...remarks(found),
   ].join('\n');
@@ -156,7 +156,8 @@ const channelLines = ({ channels }: Findings): Line[] =>
 const outcomes = ({ outcomes: tallies }: Resumed): string =>
   tallies.map(({ what, count }) => `${count} ${what}`).join(', ');
 
-const findingLine = ({ kind, about, detail }: Finding): string => `  ${kind} ${about}: ${detail}`;
+const violationLine = ({ kind, about, detail }: Violation): string =>
+  `  ${kind} ${about}: ${detail}`;
 
 const short = (text: string): string => (text.length > 90 ? `${text.slice(0, 89)}…` : text);
 

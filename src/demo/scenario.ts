@@ -1,5 +1,5 @@
 /** The day itself: two workers, one killed in mid-call, Redis emptied once, until nothing is left. */
-import { sentUnannounced, type Finding } from './compare.js';
+import { sentUnannounced, type Violation } from '../oracle/index.js';
 import type { HeldTask, OurDatabase } from './our-books.js';
 import { Daemon, pause, type Environment } from './processes.js';
 import type { Corner } from './surroundings.js';
@@ -51,7 +51,7 @@ export interface Day {
   readonly kills: readonly Kill[];
   readonly flushes: number;
   /** What was wrong in the middle of the day. */
-  readonly early: readonly Finding[];
+  readonly early: readonly Violation[];
   /** Null when everything came to an end; else what did not. */
   readonly stuck: string | null;
 }
@@ -72,7 +72,7 @@ export async function liveThroughIt(stage: Stage, batch: Batch, victim: Worker):
   const { say } = stage;
   let kill: Kill | null = null;
   let flushes = 0;
-  const early: Finding[] = [];
+  const early: Violation[] = [];
   if (await startedShare(stage, batch, killAtShare)) {
     kill = await killInMidCall(stage, batch, victim);
     early.push(...(await findEarly(stage)));
@@ -131,9 +131,9 @@ async function killInMidCall(stage: Stage, batch: Batch, victim: Worker): Promis
 }
 
 /** The book first: what it holds must have been announced before it was sent. */
-async function findEarly({ witness, database }: Stage): Promise<readonly Finding[]> {
+async function findEarly({ witness, database }: Stage): Promise<readonly Violation[]> {
   const book = await witness.book();
-  return sentUnannounced(book, await database.announced());
+  return sentUnannounced(book, await database.intents());
 }
 
 async function countAtDeath({ database, say }: Stage, batch: Batch, victim: Worker): Promise<Kill> {

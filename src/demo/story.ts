@@ -1,5 +1,6 @@
 /** What the log tells of the day, counted: failovers, unknowns, what was resumed. Pure. */
-import type { HeldTask, LogRow } from './our-books.js';
+import type { LogRow } from '../oracle/index.js';
+import type { HeldTask } from './our-books.js';
 
 export interface Tally {
   readonly what: string;

@@ -1,12 +1,12 @@
 /** The channels' side of the story: the sandbox's own book, asked over HTTP. */
-import type { BookedOrder } from './compare.js';
+import type { BookedOrder } from '../oracle/index.js';
 
 interface BookLine {
   readonly channel: string;
   readonly orderNo: string;
   readonly state: BookedOrder['state'];
   readonly amountMinor: number | null;
-  readonly captures: readonly { readonly amountMinor: number }[];
+  readonly captures: readonly { readonly amountMinor: number; readonly violation?: boolean }[];
 }
 
 export class Witness {
@@ -56,7 +56,10 @@ export function readBook(text: string): BookedOrder[] {
         orderNo,
         state,
         amountMinor: amountMinor === null ? null : BigInt(amountMinor),
-        captures: captures.map((capture) => ({ amountMinor: BigInt(capture.amountMinor) })),
+        captures: captures.map(({ amountMinor: taken, violation = false }) => ({
+          amountMinor: BigInt(taken),
+          violation,
+        })),
       };
     });
 }

@@ -1,5 +1,6 @@
 /** Errors as RFC 9457 problem documents. What is not coded is `internal`, and says nothing more. */
 import { errorTable, RecoupError, type ErrorCode } from '../errors.js';
+import { storeIsAway } from '../store-away.js';
 
 export const problemType = 'application/problem+json';
 
@@ -54,7 +55,7 @@ export function problemHeaders({ code, details }: RecoupError): Record<string, s
 /** The coded error behind whatever was thrown: by us, by fastify, by the database's driver. */
 export function codedError(error: unknown): RecoupError {
   if (error instanceof RecoupError) return error;
-  const { code = '', errno = 0, name = '', statusCode } = error as ForeignError;
+  const { code = '', errno = 0, statusCode } = error as ForeignError;
   const known = fastifyCodes[code];
   if (known !== undefined) return new RecoupError(known, {}, { cause: error });
   if (code.startsWith('FST_') && statusCode !== undefined && statusCode < 500) {
@@ -65,12 +66,7 @@ export function codedError(error: unknown): RecoupError {
     );
   }
   if (schemaErrnos.has(errno)) return new RecoupError('schema_outdated', {}, { cause: error });
-  const storeIsAway =
-    name === 'KnexTimeoutError' ||
-    code.startsWith('PROTOCOL_') ||
-    connectionCodes.has(code) ||
-    awayErrnos.has(errno);
-  if (storeIsAway) return new RecoupError('journal_unavailable', {}, { cause: error });
+  if (storeIsAway(error)) return new RecoupError('journal_unavailable', {}, { cause: error });
   return new RecoupError('internal', {}, { cause: error });
 }
 
@@ -83,7 +79,6 @@ export function traceOf(error: unknown): Record<string, unknown> {
 }
 
 interface ForeignError {
-  readonly name?: string;
   readonly code?: string;
   readonly errno?: number;
   readonly statusCode?: number;
@@ -98,19 +93,8 @@ const fastifyCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_NOT_FOUND: 'not_found',
 };
 
-const connectionCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'ENOTFOUND',
-]);
 /** No such table, no such column, no right to it. */
 const schemaErrnos = new Set([1146, 1054, 1142, 1049]);
-/** Too many connections, shutting down, killed, read-only, deadlock and lock wait. */
-const awayErrnos = new Set([1040, 1053, 1077, 1927, 1290, 1792, 1836, 1205, 1213]);
-
 /** For what comes before fastify: a response on the bare socket. */
 export function rawProblem(code: ErrorCode, requestId: string): string {
   const error = new RecoupError(code);

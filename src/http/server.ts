@@ -169,6 +169,7 @@ function refuse(
     const expected = coded.code === 'overloaded' || coded.code === 'busy';
     const about = { request_id: request.id, code: coded.code };
     if (expected) log.info('request put off', about);
+    else if (coded.code === 'journal_unavailable') log.warn('request put off', about);
     else log.error('request failed', { ...about, ...traceOf(coded.cause ?? coded) });
   }
   reply

@@ -45,7 +45,13 @@ export interface LogBody {
     readonly createdAtMs?: number;
   };
   readonly via?: string;
-  readonly answer?: { readonly kind: string; readonly proof?: string; readonly scope?: string };
+  readonly answer?: {
+    readonly kind: string;
+    readonly proof?: string;
+    readonly scope?: string;
+    readonly why?: string;
+    readonly code?: string;
+  };
   readonly proof?: string;
   readonly orderNo?: string;
   readonly channelId?: string;

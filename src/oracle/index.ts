@@ -1,4 +1,4 @@
 export type * from './evidence.js';
-export { judge } from './judge.js';
+export { judge, sentUnannounced } from './judge.js';
 export { readLogs, type OrderStory, type TaskStory } from './log-story.js';
 export type * from './verdict.js';

@@ -2,15 +2,16 @@
  * The invariants, checked against the channels' books and our tables. One module for the simulator,
  * the chaos run and the demo. Pure: the same evidence gets the same verdict.
  */
-import type { BookedOrder, Evidence } from './evidence.js';
+import type { BookedOrder, Evidence, LogRow } from './evidence.js';
 import { readLogs, type OrderStory, type TaskStory } from './log-story.js';
 import { compareTables } from './tables.js';
 import type { Verdict, Violation } from './verdict.js';
 
-export function judge(evidence: Evidence): Verdict {
+/** @param earlier what was found before the end, and may not be seen any more. */
+export function judge(evidence: Evidence, earlier: readonly Violation[] = []): Verdict {
   const stories = readLogs(evidence.log);
   const announced = new Map<string, Announced>();
-  const violations: Violation[] = [];
+  const violations: Violation[] = [...earlier];
   for (const story of stories.values()) {
     violations.push(...story.violations);
     for (const order of story.orders.values()) {
@@ -23,7 +24,9 @@ export function judge(evidence: Evidence): Verdict {
   }
   const captured = evidence.books.filter(({ captures }) => captures.length > 0);
   const byNumber = new Map(captured.map((order) => [keyOf(order), order]));
-  for (const order of evidence.books) violations.push(...onBooked(order, announced));
+  for (const booked of evidence.books) {
+    violations.push(...unannounced(booked, announced.get(booked.orderNo)?.order.channelId));
+  }
   for (const order of captured) violations.push(...onCapture(order, announced, evidence.quiet));
   for (const story of stories.values()) {
     violations.push(...onSuccess(story, byNumber), ...notShown(story));
@@ -40,6 +43,24 @@ export function judge(evidence: Evidence): Verdict {
       .size,
     capturedMinor: captured.reduce((sum, order) => sum + takenOf(order), 0n),
   };
+}
+
+/**
+ * Rule 1 in the middle of the day, when a resumption cannot yet have announced what was sent before
+ * it was announced.
+ *
+ * @param log at least the intents; read after the books.
+ */
+export function sentUnannounced(
+  books: readonly BookedOrder[],
+  log: readonly LogRow[],
+): readonly Violation[] {
+  const announced = new Map(
+    log.flatMap(({ body: { order } }) =>
+      order === undefined ? [] : [[order.orderNo, order.channelId] as const],
+    ),
+  );
+  return books.flatMap((booked) => unannounced(booked, announced.get(booked.orderNo)));
 }
 
 interface Announced {
@@ -63,15 +84,15 @@ function takenOf({ captures, refunds = [] }: BookedOrder): bigint {
   return taken - refunds.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
 }
 
-function onBooked(
-  order: BookedOrder,
-  announced: ReadonlyMap<string, Announced>,
+function unannounced(
+  { orderNo, channelId, state }: BookedOrder,
+  announcedFor: string | undefined,
 ): readonly Violation[] {
-  const known = announced.get(order.orderNo)?.order;
-  if (known?.channelId === order.channelId) return [];
-  const where = known === undefined ? 'nowhere in our log' : `announced for ${known.channelId}`;
-  const detail = `${order.channelId} has it as ${order.state}; ${where}`;
-  return [{ kind: 'unannounced', about: order.orderNo, detail }];
+  if (announcedFor === channelId) return [];
+  const where = announcedFor === undefined ? 'nowhere in our log' : `announced for ${announcedFor}`;
+  return [
+    { kind: 'unannounced', about: orderNo, detail: `${channelId} has it as ${state}; ${where}` },
+  ];
 }
 
 function onCapture(

@@ -154,6 +154,25 @@ describe('The recoup command', function () {
       expect(out).to.include('127.0.0.1:1').and.to.not.include('p4ss');
     });
 
+    it('exits 5 when the database takes no writes, which is nobody’s mistake', async () => {
+      const { id } = await onAccount('ok');
+      await surroundings.owner.raw('SET GLOBAL read_only = 1');
+      try {
+        const due = join(folder, 'due.csv');
+        writeFileSync(
+          due,
+          'repayment_id,borrower_id,bank_code,account_token,account_last4,currency,amount_due,due_date\n' +
+            `${id}-1,B-1,ICBC,tok_ok_1,0001,CNY,100.00,2026-12-01\n`,
+        );
+        const { code, json, out } = await run('batch', 'run', due, '--json');
+        expect(code).to.equal(5);
+        expect(json['error']).to.include({ code: 'store_unavailable' });
+        expect(out).to.include('ER_OPTION_PREVENTS_STATEMENT').and.to.not.include('tok_ok');
+      } finally {
+        await surroundings.owner.raw('SET GLOBAL read_only = 0');
+      }
+    });
+
     it('collects while Redis is away: correctness never rested on it', async () => {
       const { id } = await onAccount('ok');
       const away = { ...surroundings.env, RECOUP_REDIS_URL: 'redis://127.0.0.1:1/0' };

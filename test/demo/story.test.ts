@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { ordersOf, type LogBody, type LogRow } from '../../src/demo/our-books.js';
 import { failovers, resumed, unknowns } from '../../src/demo/story.js';
+import type { LogBody, LogRow } from '../../src/oracle/index.js';
 
 type Told = readonly [kind: string, body?: LogBody, writer?: string];
 
@@ -79,19 +79,5 @@ describe('The story of the demo', () => {
       takenOver: 1,
       outcomes: [{ what: 'succeeded', count: 1 }],
     });
-  });
-
-  it('reads from the log alone what became of each order', () => {
-    const status = (...entries: readonly Told[]) => ordersOf(log('t', ...entries))[0]?.status;
-    const charge = intent(1, 'swiftpay');
-    const notSent = reply(1, 'charge', { kind: 'not_executed' });
-    expect(status(charge)).to.equal('open');
-    expect(status(charge, reply(1, 'charge', { kind: 'unknown' }))).to.equal('open');
-    expect(status(charge, reply(1, 'charge', { kind: 'succeeded' }))).to.equal('succeeded');
-    expect(status(charge, reply(1, 'query', { kind: 'declined' }))).to.equal('declined');
-    expect(status(charge, notSent)).to.equal('not_executed');
-    // "Not sent" speaks of the second sending only.
-    expect(status(charge, ['resend_intended', { attemptNo: 1 }], notSent)).to.equal('open');
-    expect(status(charge, ['not_executed', { attemptNo: 1 }])).to.equal('not_executed');
   });
 });

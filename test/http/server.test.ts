@@ -91,6 +91,7 @@ describe('the HTTP server', () => {
       expect((await ask(base, '/readyz')).status).to.equal(200);
       proxy.down = true;
       const { id } = await api.environment.repayment();
+      const told = api.lines.length;
       const answers = await Promise.all([
         ask(base, '/healthz'),
         ask(base, '/readyz'),
@@ -104,6 +105,11 @@ describe('the HTTP server', () => {
         expect(headers.get('retry-after')).to.match(/^\d+$/);
         expect(text).not.to.match(/mysql|knex|ECONN|SELECT|127\.0\.0\.1|\.js:/i);
       }
+      const lines = api.lines.slice(told).filter(({ message }) => /^request /.test(message));
+      // Expected where a store is away: no error of ours, and no stack.
+      const put = lines.filter(({ fields }) => fields['code'] === 'journal_unavailable');
+      expect(put.map(({ level }) => level)).to.deep.equal(['warn', 'warn']);
+      expect(lines.filter(({ level }) => level === 'error')).to.deep.equal([]);
       proxy.down = false;
       await until('ready again', async () => (await ask(base, '/readyz')).status === 200, 15_000);
       expect((await deduct(base, id, { prefer: 'wait=10' })).status).to.equal(200);

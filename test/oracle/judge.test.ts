@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { BookedOrder, Evidence, LogRow } from '../../src/oracle/evidence.js';
-import { judge } from '../../src/oracle/judge.js';
+import { judge, sentUnannounced } from '../../src/oracle/judge.js';
+import { readLogs } from '../../src/oracle/log-story.js';
 
 /** Books and tables of one deduction that went well; each test plants one fault in them. */
 function evidence(): Evidence {
@@ -57,6 +58,56 @@ const captured = (orderNo: string, channelId = 'a', amountMinor = 100n): BookedO
   captures: [{ amountMinor }],
 });
 
+/** The same entry about another order. */
+const renumbered = (body: LogRow['body']): LogRow['body'] => ({
+  ...body,
+  ...(body.orderNo === undefined ? {} : { orderNo: 'R2' }),
+  ...(body.order === undefined ? {} : { order: { ...body.order, orderNo: 'R2' } }),
+});
+
+/** A dead first attempt that turns out captured after the second was: told to a person. */
+function chargedTwice(): Partial<Evidence> {
+  const { log, attempts, deductions } = evidence();
+  const [accepted, routed, intended] = log;
+  const rows: readonly Partial<LogRow>[] = [
+    accepted!,
+    routed!,
+    intended!,
+    { kind: 'not_executed', body: { attemptNo: 1 } },
+    { ...intended!, body: { ...renumbered(intended!.body), attemptNo: 2 } },
+    { kind: 'replied', body: { attemptNo: 2, via: 'charge', answer: { kind: 'succeeded' } } },
+    { kind: 'settled', body: { attemptNo: 2, orderNo: 'R2', amountMinor: '100' } },
+    { kind: 'replied', body: { attemptNo: 1, via: 'callback', answer: { kind: 'succeeded' } } },
+    { kind: 'case_opened', body: { caseNo: 1, reason: 'captured_twice', attemptNo: 1 } },
+  ];
+  return {
+    log: rows.map((row, at) => ({ taskId: 't', writer: 'w', ...row, seq: at + 1 }) as LogRow),
+    books: [captured('R1'), captured('R2')],
+    attempts: [attempts[0]!, { ...attempts[0]!, attempt_no: 2, order_no: 'R2' }],
+    deductions: [{ ...deductions[0]!, order_no: 'R2', attempts: 2 }],
+    cases: [{ task_id: 't', case_no: 1, reason: 'captured_twice', attempt_no: 1, closed_at: null }],
+    inFlight: [],
+  };
+}
+
+/** The channel declined for good, and the deduction failed. */
+function declined(): Partial<Evidence> {
+  const { log, attempts, deductions, inFlight } = evidence();
+  const answer = { kind: 'declined', scope: 'final' };
+  return {
+    log: [
+      ...log.slice(0, 3),
+      { ...log[3]!, body: { attemptNo: 1, via: 'charge', answer } },
+      { ...log[4]!, kind: 'failed', body: {} },
+    ],
+    attempts: [{ ...attempts[0]!, status: 'declined' }],
+    deductions: [{ ...deductions[0]!, status: 'failed', order_no: null, failure_code: 'x' }],
+    repayments: [{ id: 'rp', due_minor: 100, paid_minor: 0, collecting_minor: 0 }],
+    inFlight,
+    outbox: [],
+  };
+}
+
 describe('the oracle', () => {
   const { log, deductions, attempts, inFlight } = evidence();
 
@@ -87,6 +138,74 @@ describe('the oracle', () => {
     expect(kinds({ books: [{ ...captured('R1'), captures: ours }] })).to.eql(['double_charged']);
     const refunds = [{ amountMinor: 100n }];
     expect(kinds({ books: [{ ...captured('R1'), captures: ours, refunds }] })).to.eql([]);
+  });
+
+  it('remembers what was sent before it was announced, though it was announced later', () => {
+    const { books } = evidence();
+    const early = sentUnannounced(books, log.slice(0, 2));
+    expect(early.map(({ kind }) => kind)).to.eql(['unannounced']);
+    expect(judge(evidence(), early).agree).to.equal(false);
+    expect(sentUnannounced(books, log)).to.eql([]);
+    expect(sentUnannounced([captured('R1', 'b')], log)).to.have.length(1);
+  });
+
+  it('sees an unannounced order even where nothing was captured', () => {
+    const stray = { ...captured('R9'), state: 'declined' as const, captures: [] };
+    expect(kinds({ books: [captured('R1'), stray] })).to.eql(['unannounced']);
+  });
+
+  it('sees a borrower charged under two numbers of one deduction, case or not', () => {
+    const verdict = judge({ ...evidence(), ...chargedTwice() });
+    expect(verdict.count('double_charged')).to.equal(2);
+    expect(verdict.violations.filter(({ kind }) => kind !== 'double_charged')).to.eql([]);
+  });
+
+  it('sees more taken than was due by two deductions of one repayment', () => {
+    const again = log.map((row) => ({ ...row, taskId: 'u', body: renumbered(row.body) }));
+    const found = kinds({
+      log: [...log, ...again],
+      books: [captured('R1'), captured('R2')],
+      deductions: [deductions[0]!, { ...deductions[0]!, id: 'u', order_no: 'R2' }],
+      attempts: [attempts[0]!, { ...attempts[0]!, task_id: 'u', order_no: 'R2' }],
+      inFlight: [],
+      outbox: [{ message_key: 't' }, { message_key: 'u' }],
+    });
+    expect(found).to.eql(['double_charged', 'repayment_differs']);
+  });
+
+  it('sees money captured under an order that we hold dead, and lost where nobody was told', () => {
+    const died = declined();
+    expect(kinds(died)).to.eql(['dead_but_captured', 'lost']);
+    expect(kinds({ ...died, books: [{ ...captured('R1'), captures: [] }] })).to.eql([]);
+  });
+
+  it('sees an amount captured that was not the amount ordered', () => {
+    expect(kinds({ books: [captured('R1', 'a', 99n)] })).to.eql(['amount_differs']);
+  });
+
+  it('reads from the log alone what became of each order', () => {
+    const status = (...entries: readonly (readonly [string, LogRow['body']])[]) => {
+      const more = entries.map(([kind, body], at): LogRow => ({
+        taskId: 't',
+        seq: at + 4,
+        kind,
+        writer: 'w',
+        body: { attemptNo: 1, ...body },
+      }));
+      return readLogs([...log.slice(0, 3), ...more])
+        .get('t')
+        ?.orders.get(1)?.status;
+    };
+    const notSent = { via: 'charge', answer: { kind: 'not_executed', proof: 'not_sent' } };
+    expect(status()).to.equal('open');
+    expect(status(['replied', { via: 'charge', answer: { kind: 'unknown' } }])).to.equal('open');
+    expect(status(['replied', { via: 'query', answer: { kind: 'declined' } }])).to.equal(
+      'declined',
+    );
+    expect(status(['replied', notSent])).to.equal('not_executed');
+    // "Not sent" speaks of the second sending only.
+    expect(status(['resend_intended', {}], ['replied', notSent])).to.equal('open');
+    expect(status(['not_executed', {}])).to.equal('not_executed');
   });
 
   it('sees gaps, forbidden edges and a second end in a log', () => {

@@ -1,0 +1,44 @@
+/** Everything that the oracle wants to see, read with a client that is not ours. */
+import type { BookedOrder, Evidence, LogBody, LogRow } from '../oracle/index.js';
+
+export type Query = <Row>(sql: string) => Promise<Row[]>;
+
+export interface TimedLogRow extends LogRow {
+  readonly at: Date;
+}
+
+interface LogLine {
+  readonly task_id: string;
+  readonly seq: number;
+  readonly kind: string;
+  readonly at: Date;
+  readonly writer: string;
+  readonly body: string;
+}
+
+/** @param quiet see `Evidence`. The books must have been read when it was. */
+export async function readEvidence(
+  query: Query,
+  books: readonly BookedOrder[],
+  quiet: boolean,
+): Promise<Omit<Evidence, 'log'> & { readonly log: readonly TimedLogRow[] }> {
+  const lines = await query<LogLine>('SELECT * FROM execution_log ORDER BY task_id, seq');
+  return {
+    books,
+    log: lines.map(({ task_id: taskId, seq, kind, at, writer, body }) => ({
+      taskId,
+      seq,
+      kind,
+      at,
+      writer,
+      body: JSON.parse(body) as LogBody,
+    })),
+    deductions: await query('SELECT * FROM deduction ORDER BY id'),
+    attempts: await query('SELECT * FROM attempt ORDER BY task_id, attempt_no'),
+    cases: await query('SELECT * FROM review_case ORDER BY task_id, case_no'),
+    inFlight: await query('SELECT * FROM in_flight ORDER BY task_id'),
+    repayments: await query('SELECT * FROM repayment ORDER BY id'),
+    outbox: await query('SELECT message_key FROM outbox'),
+    quiet,
+  };
+}
