@@ -16,7 +16,7 @@ import { Crew } from './crew.js';
 import { Witness } from './evidence.js';
 import { Injector } from './injector.js';
 import { Load } from './load.js';
-import { chaosTimes, plan, required } from './plan.js';
+import { chaosTimes, faultKinds, kindsOf, plan, required } from './plan.js';
 import { complaints, report, summary, type Findings } from './report.js';
 import { startStores, type Stores } from './stores.js';
 
@@ -28,11 +28,14 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: 'chaos' },
     /** After the last fault everything must come to an end within this. */
     'settle-seconds': { type: 'string', default: '120' },
+    /** Some kinds of fault alone, to see one by itself. */
+    only: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 
 const durationMs = 1_000 * Number(options.seconds ?? Number(options.minutes) * 60);
+const kinds = options.only === undefined ? faultKinds : kindsOf(options.only);
 const settleMs = 1_000 * Number(options['settle-seconds']);
 /** After the last outcome: whatever a channel still does late would show by then. */
 const aftermathMs = 3_000;
@@ -101,7 +104,7 @@ async function liveThroughIt(
   const looking = setInterval(() => crew.lookAround(), 200);
   try {
     await delay(2_000);
-    const faults = injector.carryOut(plan(options.seed, durationMs), stop.signal);
+    const faults = injector.carryOut(plan(options.seed, durationMs, kinds), stop.signal);
     await delay(durationMs, undefined, { signal: stop.signal });
     load.stop();
     await Promise.all([faults, loading]);
@@ -122,7 +125,7 @@ async function liveThroughIt(
       verdict: judge(evidence),
       struck: injector.struck,
       missed: injector.missed,
-      required: required(durationMs),
+      required: required(durationMs, kinds),
       commits: crew.places.map(({ proxy }) => proxy.logCommits),
       stuck,
       batches: load.batches,

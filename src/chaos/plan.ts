@@ -71,14 +71,29 @@ const fiveMinutes = 300_000;
 export type FaultCounts = Readonly<Record<FaultKind, number>>;
 
 /** What a run of this length must have injected, at the least. */
-export function required(durationMs: number): FaultCounts {
-  return counted((kind) => Math.floor((doses[kind].required * durationMs) / fiveMinutes));
+export function required(durationMs: number, only: readonly FaultKind[] = faultKinds): FaultCounts {
+  return counted((kind) =>
+    only.includes(kind) ? Math.floor((doses[kind].required * durationMs) / fiveMinutes) : 0,
+  );
+}
+
+/** @throws Error naming the first that is none. */
+export function kindsOf(text: string): readonly FaultKind[] {
+  return text.split(',').map((word) => {
+    const kind = faultKinds.find((one) => one === word.trim());
+    if (kind === undefined) throw new Error(`no such fault: ${word}; ${faultKinds.join(', ')}`);
+    return kind;
+  });
 }
 
 /** One of each at least; spread over the time, at a drawn moment of each part of it. */
-export function plan(seed: string, durationMs: number): readonly PlannedFault[] {
+export function plan(
+  seed: string,
+  durationMs: number,
+  only: readonly FaultKind[] = faultKinds,
+): readonly PlannedFault[] {
   const draw = chance(seed);
-  return faultKinds
+  return only
     .flatMap((kind) => {
       const { planned, forMs: times } = doses[kind];
       const count = Math.max(1, Math.round((planned * durationMs) / fiveMinutes));

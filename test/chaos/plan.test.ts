@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 import { batchFile } from '../../src/chaos/load.js';
-import { chaosTimes, faultKinds, plan, required, stopMinMs } from '../../src/chaos/plan.js';
+import {
+  chaosTimes,
+  faultKinds,
+  kindsOf,
+  plan,
+  required,
+  stopMinMs,
+} from '../../src/chaos/plan.js';
 
 const fiveMinutes = 300_000;
 
@@ -19,6 +26,13 @@ describe('The plan of a chaos run', () => {
         expect(count, `${kind} in ${minutes} minutes`).to.be.at.least(Math.max(1, must[kind]));
       }
     }
+  });
+
+  it('holds some kinds alone where only they are wanted', () => {
+    const only = kindsOf('worker_kill, half_close');
+    expect(new Set(plan('one', fiveMinutes, only).map(({ kind }) => kind))).to.eql(new Set(only));
+    expect(required(fiveMinutes, only)).to.include({ worker_kill: 30, worker_stop: 0 });
+    expect(() => kindsOf('worker_kil')).to.throw('worker_kil;');
   });
 
   it('asks of five minutes what issue 3 asks', () => {
