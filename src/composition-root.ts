@@ -25,6 +25,7 @@ import { observationOf } from './routing/observation.js';
 import { termsOf, type ChannelTerms } from './routing/terms.js';
 import { AccessStore } from './store/access.js';
 import { BatchStore } from './store/batches.js';
+import { CallbackStore } from './store/callbacks.js';
 import { ChannelStore } from './store/channels.js';
 import { openDatabase, type Database } from './store/database.js';
 import { DeductionStore } from './store/deductions.js';
@@ -89,6 +90,7 @@ export interface Services {
   readonly batchRunner: BatchRunner;
   readonly compensator: Compensator;
   readonly deductions: DeductionStore;
+  readonly callbacks: CallbackStore;
   readonly repayments: RepaymentStore;
   readonly batches: BatchStore;
   readonly channelStore: ChannelStore;
@@ -138,6 +140,7 @@ export function compose(around: Surroundings): Services {
     workerRedis?.disconnect();
     get(ids.callRedis).disconnect();
     get(ids.lockRedis).disconnect();
+    await get(CallbackStore).flush();
     await directory.close();
     await get(ids.database).destroy();
   };
@@ -156,6 +159,7 @@ export function compose(around: Surroundings): Services {
     batchRunner: get(BatchRunner),
     compensator: get(Compensator),
     deductions: get(DeductionStore),
+    callbacks: get(CallbackStore),
     repayments: get(RepaymentStore),
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
@@ -183,6 +187,10 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   );
 
   bindStores(container);
+  bind(CallbackStore).toResolvedValue(
+    (database: Database) => new CallbackStore(database, clock, log),
+    [ids.database],
+  );
   bind(ids.journal).toResolvedValue(
     (database: Database) => {
       const journal = new SqlJournal(database, config.businessZone, clock, log);

@@ -210,6 +210,11 @@ export const errorTable = {
   channels_invalid: [422, 'The channel file has problems.', 'Correct the lines listed.'],
   channel_unknown: [404, 'There is no such channel.', 'See `recoup channels list`.'],
   callback_rejected: [401, 'The callback is not genuine.', 'Check the signing key of the channel.'],
+  callback_stale: [
+    401,
+    'The callback is too old, or its time lies ahead of ours.',
+    'Say it anew, under the time of the sending; check both clocks.',
+  ],
   callback_malformed: [400, 'The callback cannot be read.', "Check the channel's dialect."],
   order_unknown: [
     404,

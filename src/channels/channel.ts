@@ -1,6 +1,7 @@
 import type { Order } from '../engine/order.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
 import type { OrderNo } from '../ids.js';
+import type { Unread } from './dialect.js';
 import type { ChannelProfile } from './profile.js';
 
 /**
@@ -37,10 +38,12 @@ export type CallbackReading =
   | {
       readonly kind: 'genuine';
       readonly orderNo: OrderNo;
+      /** SHA-256, hex, of what is signed: copies of one message have the same. */
+      readonly digest: string;
+      readonly nonce: string | null;
       /** Reads the callback against the order it names; a difference is a `mismatch`. */
       readonly against: (order: Order) => QueryAnswer;
       /** What the channel wants to read to stop repeating. */
       readonly acknowledgement: { readonly contentType: string; readonly body: string };
     }
-  | { readonly kind: 'forged'; readonly detail: string }
-  | { readonly kind: 'malformed'; readonly detail: string };
+  | Unread;

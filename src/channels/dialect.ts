@@ -9,8 +9,13 @@ export interface Dialect {
   readonly close: (order: Order) => WireRequest;
   /** Absent where the family has no such call. */
   readonly queryMany?: (orders: readonly Order[]) => WireRequest;
-  /** Verifies the signature over the raw bytes, then reads. Never throws. */
+  /**
+   * In this order: the key by its pinned serial, the time, the signature over the raw bytes, then the
+   * content. Never throws.
+   */
   readonly read: (headers: WireHeaders, body: Buffer) => Reading;
+  /** The same of a callback, with its nonce, and opened where the channel seals callbacks. */
+  readonly readCallback: (headers: WireHeaders, body: Buffer) => CallbackMessage;
   readonly readMany?: (headers: WireHeaders, body: Buffer) => ReadingMany;
   /** What a channel wants to read in answer to a callback. */
   readonly acknowledgement: { readonly contentType: string; readonly body: string };
@@ -24,13 +29,29 @@ export interface WireRequest {
 
 export type WireHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-export type Unread =
-  | { readonly kind: 'forged'; readonly detail: string }
-  | { readonly kind: 'malformed'; readonly detail: string };
+/**
+ * Why a message says nothing. `stale`: its time lies outside the window; whether its signature is
+ * right was not even asked. `malformed`: it is signed, and cannot be read.
+ */
+export interface Unread {
+  readonly kind: 'forged' | 'stale' | 'malformed';
+  /** Ours, never the message's own words. */
+  readonly detail: string;
+}
 
 export type Reading = Unread | { readonly kind: 'genuine'; readonly fields: ReplyFields };
 export type ReadingMany =
   Unread | { readonly kind: 'genuine'; readonly many: readonly ReplyFields[] };
+
+export type CallbackMessage =
+  | Unread
+  | {
+      readonly kind: 'genuine';
+      readonly fields: ReplyFields;
+      /** SHA-256, hex, of what is signed: equal for copies of one message and for nothing else. */
+      readonly digest: string;
+      readonly nonce: string | null;
+    };
 
 /** What a signed answer says. Null: it does not say. */
 export interface ReplyFields {

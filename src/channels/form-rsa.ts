@@ -1,8 +1,10 @@
-import { sign, verify, type KeyObject } from 'node:crypto';
+import { hash, sign, verify, type KeyObject } from 'node:crypto';
+import type { Clock } from '../clock.js';
 import type { Order } from '../engine/order.js';
 import {
   compactTime,
   refundedOrder,
+  type CallbackMessage,
   type Dialect,
   type Reading,
   type ReadingMany,
@@ -10,6 +12,8 @@ import {
   type Unread,
   type WireRequest,
 } from './dialect.js';
+import { isNonce, staleness, wireTimestamp } from './freshness.js';
+import type { ChannelKeys } from './keys.js';
 import type { ChannelProfile } from './profile.js';
 
 /**
@@ -20,9 +24,12 @@ import type { ChannelProfile } from './profile.js';
 export function formRsaDialect(
   profile: ChannelProfile,
   ourPrivateKey: KeyObject,
-  theirPublicKey: KeyObject,
+  theirKeys: ChannelKeys,
+  clock: Clock,
 ): Dialect {
   const merchantId = profile.merchant_id;
+  const { freshness } = profile;
+  const verifier: Verifier = { keys: theirKeys, clock, windowMs: freshness?.window_ms ?? null };
   const request = (path: string, fields: Readonly<Record<string, string>>): WireRequest => ({
     path,
     headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
@@ -36,8 +43,9 @@ export function formRsaDialect(
     close: ({ orderNo }) => request('/gateway/close', { orderNo }),
     queryMany: (orders) =>
       request('/gateway/queryMany', { orderNos: orders.map(({ orderNo }) => orderNo).join(',') }),
-    read: (_headers, body) => read(theirPublicKey, body),
-    readMany: (_headers, body) => readMany(theirPublicKey, body),
+    read: (_headers, body) => read(verifier, body),
+    readCallback: (_headers, body) => readCallback(verifier, freshness?.nonce === true, body),
+    readMany: (_headers, body) => readMany(verifier, body),
     acknowledgement: { contentType: 'text/plain; charset=utf-8', body: 'success' },
   };
 }
@@ -80,25 +88,57 @@ function signedForm(fields: Readonly<Record<string, string>>, key: KeyObject): B
 
 const pairsMax = 64;
 
-function verifiedForm(
-  key: KeyObject,
-  body: Buffer,
-): Unread | { readonly kind: 'genuine'; readonly form: ReadonlyMap<string, string> } {
+interface Verifier {
+  readonly keys: ChannelKeys;
+  readonly clock: Clock;
+  /** Null: the channel's messages bear no time. */
+  readonly windowMs: number | null;
+}
+
+interface VerifiedForm {
+  readonly kind: 'genuine';
+  readonly form: ReadonlyMap<string, string>;
+  /** What is signed. */
+  readonly text: string;
+}
+
+const forged = (detail: string): Unread => ({ kind: 'forged', detail });
+
+function verifiedForm({ keys, clock, windowMs }: Verifier, body: Buffer): Unread | VerifiedForm {
   // latin1 keeps every byte, so what is verified is what came.
   const pairs = body.toString('latin1').split('&', pairsMax + 1);
-  if (pairs.length > pairsMax) return { kind: 'forged', detail: 'there are too many fields' };
+  if (pairs.length > pairsMax) return forged('there are too many fields');
+  const key = keys.find(rawValue(pairs, 'certId'));
+  if (key === null) return forged('no key is pinned under its serial');
+  if (windowMs !== null) {
+    const atMs = wireTimestamp(rawValue(pairs, 'timestamp') ?? '', 'ms');
+    if (atMs === null) return forged('it bears no timestamp');
+    const stale = staleness(atMs, clock.nowMs(), windowMs);
+    if (stale !== null) return { kind: 'stale', detail: stale };
+  }
   const signatures = pairs.filter((pair) => pair.startsWith('sign='));
   const [signature] = signatures;
-  if (signature === undefined) return { kind: 'forged', detail: 'it bears no signature' };
-  if (signatures.length > 1) return { kind: 'forged', detail: 'it bears several signatures' };
+  if (signature === undefined) return forged('it bears no signature');
+  if (signatures.length > 1) return forged('it bears several signatures');
   const text = pairs
     .filter((pair) => pair !== signature)
     .sort()
     .join('&');
   const decodedSignature = decoded(signature.slice('sign='.length));
   if (decodedSignature === null || !isSignedBy(key, text, decodedSignature)) {
-    return { kind: 'forged', detail: 'the signature is not right' };
+    return forged('the signature is not right');
   }
+  const form = formOf(pairs);
+  return form instanceof Map ? { kind: 'genuine', form, text } : form;
+}
+
+/** As it stands on the wire, and only where it stands there once. */
+function rawValue(pairs: readonly string[], name: string): string | null {
+  const found = pairs.filter((pair) => pair.startsWith(`${name}=`));
+  return found.length === 1 ? (found[0] ?? '').slice(name.length + 1) : null;
+}
+
+function formOf(pairs: readonly string[]): Map<string, string> | Unread {
   const form = new Map<string, string>();
   for (const pair of pairs) {
     const at = pair.indexOf('=');
@@ -107,10 +147,10 @@ function verifiedForm(
     if (name === null || value === null) {
       return { kind: 'malformed', detail: 'a field is not percent-encoded UTF-8' };
     }
-    if (form.has(name)) return { kind: 'malformed', detail: `the field ${name} is repeated` };
+    if (form.has(name)) return { kind: 'malformed', detail: 'a field is repeated' };
     form.set(name, value);
   }
-  return { kind: 'genuine', form };
+  return form;
 }
 
 function isSignedBy(key: KeyObject, text: string, signatureBase64: string): boolean {
@@ -134,17 +174,31 @@ function decoded(text: string): string | null {
   }
 }
 
-function read(key: KeyObject, body: Buffer): Reading {
-  const verified = verifiedForm(key, body);
+function read(verifier: Verifier, body: Buffer): Reading {
+  const verified = verifiedForm(verifier, body);
+  return verified.kind === 'genuine' ? contentOf(verified) : verified;
+}
+
+function readCallback(verifier: Verifier, bearsNonce: boolean, body: Buffer): CallbackMessage {
+  const verified = verifiedForm(verifier, body);
   if (verified.kind !== 'genuine') return verified;
-  const fields = replyFields((name) => verified.form.get(name));
+  const nonce = bearsNonce ? (verified.form.get('nonce') ?? null) : null;
+  if (bearsNonce && !isNonce(nonce)) return forged('it bears no nonce');
+  const reading = contentOf(verified);
+  if (reading.kind !== 'genuine') return reading;
+  const digest = hash('sha256', Buffer.from(verified.text, 'latin1'), 'hex');
+  return { ...reading, digest, nonce };
+}
+
+function contentOf({ form }: VerifiedForm): Reading {
+  const fields = replyFields((name) => form.get(name));
   return fields === null
     ? { kind: 'malformed', detail: 'there is no field respCode' }
     : { kind: 'genuine', fields };
 }
 
-function readMany(key: KeyObject, body: Buffer): ReadingMany {
-  const verified = verifiedForm(key, body);
+function readMany(verifier: Verifier, body: Buffer): ReadingMany {
+  const verified = verifiedForm(verifier, body);
   if (verified.kind !== 'genuine') return verified;
   const items = listOf(verified.form.get('items') ?? '');
   if (items === null) return { kind: 'malformed', detail: 'the field items is not a JSON list' };

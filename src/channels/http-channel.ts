@@ -119,9 +119,9 @@ function callbackReading(
   { headers, body }: RawCallback,
 ): CallbackReading {
   if (body.length > callbackBytesMax) return { kind: 'malformed', detail: 'it is too long' };
-  const reading = dialect.read(headers, body);
+  const reading = dialect.readCallback(headers, body);
   if (reading.kind !== 'genuine') return reading;
-  const { fields } = reading;
+  const { fields, digest, nonce } = reading;
   const { orderNo } = fields;
   if (orderNo === null || !orderNoPattern.test(orderNo)) {
     return { kind: 'malformed', detail: 'it names no order number of ours' };
@@ -129,6 +129,8 @@ function callbackReading(
   return {
     kind: 'genuine',
     orderNo: orderNo as OrderNo,
+    digest,
+    nonce,
     against: (order) => orderAnswer(profile, order, { kind: 'said', fields, throttled: false }),
     acknowledgement: dialect.acknowledgement,
   };

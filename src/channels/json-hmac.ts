@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual, type KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { Order } from '../engine/order.js';
 import { formatDecimalAmount, parseDecimalAmount } from '../money.js';
@@ -6,23 +6,37 @@ import {
   compactTime,
   headerOf,
   refundedOrder,
+  type CallbackMessage,
   type Dialect,
   type Reading,
   type ReplyFields,
+  type Unread,
   type WireHeaders,
   type WireRequest,
 } from './dialect.js';
+import { isNonce, staleness, windowMsDefault, wireTimestamp } from './freshness.js';
+import type { ChannelKeys } from './keys.js';
 import { jsonLayoutSchema, type ChannelProfile, type JsonLayout } from './profile.js';
+import { unseal } from './sealed.js';
 
 /**
  * JSON bodies signed with HMAC-SHA256, in both directions. The timestamp of a charge is the order's
  * own, so that sending the order again sends the same bytes; that of a question is now.
+ *
+ * A sealed callback is `{ "resource": { nonce, associated_data, ciphertext } }`, AES-256-GCM; what is
+ * in it is an answer like any other.
  */
-export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: Clock): Dialect {
+export function jsonHmacDialect(
+  profile: ChannelProfile,
+  keys: ChannelKeys,
+  clock: Clock,
+  sealKey: KeyObject | null = null,
+): Dialect {
   const layout = profile.layout ?? jsonLayoutSchema.parse({});
   const request = (path: string, atMs: number, pairs: readonly Pair[]): WireRequest => {
     const body = Buffer.from(JSON.stringify(nested(pairs)));
     const { signature } = layout;
+    const { serial, key } = keys.first;
     const timestamp = String(signature.timestamp_unit === 'ms' ? atMs : Math.floor(atMs / 1000));
     return {
       path,
@@ -30,6 +44,7 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
         'content-type': 'application/json; charset=utf-8',
         'x-merchant-id': profile.merchant_id,
         [signature.timestamp_header]: timestamp,
+        ...(serial !== null && { [signature.serial_header]: serial }),
         [signature.header]: sign(layout, key, timestamp, body).toString(signature.encoding),
       },
       body,
@@ -41,6 +56,14 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
       [layout.fields.merchant, profile.merchant_id],
       [layout.fields.order_no, order.orderNo],
     ]);
+  const reader: Reader = {
+    layout,
+    keys,
+    clock,
+    windowMs: profile.freshness?.window_ms ?? windowMsDefault,
+    sealKey,
+  };
+  const bearsNonce = profile.freshness?.nonce === true;
   return {
     charge: (order) => {
       const pairs = chargePairs(layout, profile.merchant_id, order);
@@ -53,7 +76,8 @@ export function jsonHmacDialect(profile: ChannelProfile, key: KeyObject, clock: 
     query: (order) =>
       question(order.operation === 'refund' ? paths.refund_query : paths.query, order),
     close: (order) => question(paths.close, order),
-    read: (headers, body) => read(layout, key, headers, body),
+    read: (headers, body) => read(reader, headers, body),
+    readCallback: (headers, body) => readCallback(reader, bearsNonce, headers, body),
     acknowledgement: { contentType: 'application/json', body: '{"code":"OK"}' },
   };
 }
@@ -108,30 +132,96 @@ function nested(pairs: readonly Pair[]): Record<string, unknown> {
   return root;
 }
 
-function sign(layout: JsonLayout, key: KeyObject, timestamp: string, body: Buffer): Buffer {
-  const hmac = createHmac('sha256', key);
+/** What the signature covers, besides the key. A nonce joins the timestamp. */
+function signedParts(layout: JsonLayout, stamp: string, body: Buffer): readonly Uint8Array[] {
   return layout.signature.covers === 'timestamp_dot_body'
-    ? hmac.update(`${timestamp}.`).update(body).digest()
-    : hmac.update(body).update(`|${timestamp}`).digest();
+    ? [Buffer.from(`${stamp}.`), body]
+    : [body, Buffer.from(`|${stamp}`)];
 }
 
-function read(layout: JsonLayout, key: KeyObject, headers: WireHeaders, body: Buffer): Reading {
+function sign(layout: JsonLayout, key: KeyObject, stamp: string, body: Buffer): Buffer {
+  const hmac = createHmac('sha256', key);
+  for (const part of signedParts(layout, stamp, body)) hmac.update(part);
+  return hmac.digest();
+}
+
+interface Reader {
+  readonly layout: JsonLayout;
+  readonly keys: ChannelKeys;
+  readonly clock: Clock;
+  readonly windowMs: number;
+  readonly sealKey: KeyObject | null;
+}
+
+const forged = (detail: string): Unread => ({ kind: 'forged', detail });
+const malformed = (detail: string): Unread => ({ kind: 'malformed', detail });
+
+/** Null: the channel signed this, lately. */
+function distrust(
+  { layout, keys, clock, windowMs }: Reader,
+  headers: WireHeaders,
+  body: Buffer,
+  nonce: string | null,
+): Unread | null {
   const { signature } = layout;
+  const key = keys.find(headerOf(headers, signature.serial_header));
+  if (key === null) return forged('no key is pinned under its serial');
   const timestamp = headerOf(headers, signature.timestamp_header);
   const given = headerOf(headers, signature.header);
-  if (timestamp === null || given === null) {
-    return { kind: 'forged', detail: 'it bears no signature' };
-  }
-  const expected = sign(layout, key, timestamp, body);
+  if (timestamp === null || given === null) return forged('it bears no signature');
+  const atMs = wireTimestamp(timestamp, signature.timestamp_unit);
+  if (atMs === null) return forged('its timestamp is not a number');
+  const stale = staleness(atMs, clock.nowMs(), windowMs);
+  if (stale !== null) return { kind: 'stale', detail: stale };
+  const expected = sign(layout, key, stampOf(timestamp, nonce), body);
   const theirs = Buffer.from(given, signature.encoding);
-  if (theirs.length !== expected.length || !timingSafeEqual(theirs, expected)) {
-    return { kind: 'forged', detail: 'the signature is not right' };
-  }
+  const right = theirs.length === expected.length && timingSafeEqual(theirs, expected);
+  return right ? null : forged('the signature is not right');
+}
+
+const stampOf = (timestamp: string, nonce: string | null): string =>
+  nonce === null ? timestamp : `${timestamp}.${nonce}`;
+
+function read(reader: Reader, headers: WireHeaders, body: Buffer): Reading {
+  const unread = distrust(reader, headers, body, null);
+  return unread ?? contentOf(reader.layout, body);
+}
+
+function readCallback(
+  reader: Reader,
+  bearsNonce: boolean,
+  headers: WireHeaders,
+  body: Buffer,
+): CallbackMessage {
+  const { layout, sealKey } = reader;
+  const nonce = bearsNonce ? headerOf(headers, layout.signature.nonce_header) : null;
+  if (bearsNonce && !isNonce(nonce)) return forged('it bears no nonce');
+  const unread = distrust(reader, headers, body, nonce);
+  if (unread !== null) return unread;
+  const content = sealKey === null ? body : openedBody(sealKey, body);
+  if (content === null) return malformed('it is not sealed with the key that it should be');
+  const reading = contentOf(layout, content);
+  if (reading.kind !== 'genuine') return reading;
+  const stamp = stampOf(headerOf(headers, layout.signature.timestamp_header) ?? '', nonce);
+  const digest = hash('sha256', Buffer.concat(signedParts(layout, stamp, body)), 'hex');
+  return { ...reading, digest, nonce };
+}
+
+function openedBody(key: KeyObject, body: Buffer): Buffer | null {
   const json = parsed(body);
-  if (json === null) return { kind: 'malformed', detail: 'the body is not a JSON object' };
+  if (json === null) return null;
+  const [nonce, ciphertext] = [textAt(json, 'resource.nonce'), textAt(json, 'resource.ciphertext')];
+  if (nonce === null || ciphertext === null) return null;
+  const associatedData = textAt(json, 'resource.associated_data') ?? '';
+  return unseal(key, { nonce, associatedData, ciphertext });
+}
+
+function contentOf(layout: JsonLayout, content: Buffer): Reading {
+  const json = parsed(content);
+  if (json === null) return malformed('the body is not a JSON object');
   const fields = replyFields(layout, json);
   return fields === null
-    ? { kind: 'malformed', detail: `there is no field ${layout.fields.code}` }
+    ? malformed(`there is no field ${layout.fields.code}`)
     : { kind: 'genuine', fields };
 }
 

@@ -10,6 +10,7 @@ import { HttpExchange } from './exchange.js';
 import { formRsaDialect } from './form-rsa.js';
 import { httpChannel } from './http-channel.js';
 import { jsonHmacDialect } from './json-hmac.js';
+import { pinnedKeys, soleKey, type ChannelKeys } from './keys.js';
 import { observed, type ChannelObserver } from './observed.js';
 import type { ChannelProfile } from './profile.js';
 
@@ -97,26 +98,55 @@ export function openChannels(
 }
 
 function openDialect(profile: ChannelProfile, found: Found, clock: Clock): Dialect | null {
-  const { hmac_key_env, private_key_env, channel_public_key_env } = profile.secrets;
+  const { hmac_key_env, private_key_env, channel_public_key_env, callback_key_env } =
+    profile.secrets;
   switch (profile.adapter) {
     case 'json_hmac': {
-      const key = found.key(hmac_key_env, 'hmac_key_env', (text) =>
-        createSecretKey(Buffer.from(text, 'utf8')),
-      );
-      return key && jsonHmacDialect(profile, key, clock);
+      const keys = openKeys(profile, found, [hmac_key_env, 'hmac_key_env'], sharedKey);
+      const sealed = callback_key_env !== undefined;
+      const seal = sealed ? found.key(callback_key_env, 'callback_key_env', sealKeyOf) : null;
+      if (keys === null || (sealed && seal === null)) return null;
+      return jsonHmacDialect(profile, keys, clock, seal);
     }
     case 'form_rsa': {
       const ours = found.key(private_key_env, 'private_key_env', (text) =>
         createPrivateKey(pemOf(text)),
       );
-      const theirs = found.key(channel_public_key_env, 'channel_public_key_env', (text) =>
-        createPublicKey(pemOf(text)),
-      );
-      return ours && theirs && formRsaDialect(profile, ours, theirs);
+      const sole = [channel_public_key_env, 'channel_public_key_env'] as const;
+      const theirs = openKeys(profile, found, sole, (text) => createPublicKey(pemOf(text)));
+      return ours && theirs && formRsaDialect(profile, ours, theirs, clock);
     }
     default:
       return assertNever(profile.adapter);
   }
+}
+
+function openKeys(
+  { secrets: { channel_keys: pinned = [] } }: ChannelProfile,
+  found: Found,
+  [soleName, soleField]: readonly [name: string | undefined, field: string],
+  make: (text: string) => KeyObject,
+): ChannelKeys | null {
+  if (pinned.length === 0) {
+    const key = found.key(soleName, soleField, make);
+    return key && soleKey(key);
+  }
+  const keys = pinned.flatMap(({ serial, key_env }) => {
+    const key = found.key(key_env, 'channel_keys', make);
+    return key === null ? [] : [{ serial, key }];
+  });
+  const [first, ...others] = keys;
+  return first === undefined || keys.length < pinned.length ? null : pinnedKeys(first, ...others);
+}
+
+const sharedKey = (text: string): KeyObject => createSecretKey(Buffer.from(text, 'utf8'));
+
+/** @throws Error when it is not 32 bytes. */
+function sealKeyOf(text: string): KeyObject {
+  const isHex = /^[0-9a-f]{64}$/i.test(text);
+  const key = Buffer.from(text, isHex ? 'hex' : 'base64');
+  if (key.length !== 32) throw new RangeError('a key of AES-256 has 32 bytes');
+  return createSecretKey(key);
 }
 
 /** A PEM as it is, or in base64 so that it fits one line of an environment file. */

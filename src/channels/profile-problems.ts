@@ -104,26 +104,40 @@ function* natureProblems(profile: ChannelProfile): Generator<ProfileProblem> {
 }
 
 function* secretProblems({ adapter, secrets }: ChannelProfile): Generator<ProfileProblem> {
-  const needed =
-    adapter === 'json_hmac'
-      ? (['hmac_key_env'] as const)
-      : (['private_key_env', 'channel_public_key_env'] as const);
-  for (const name of needed) {
-    const value = secrets[name];
-    if (value === undefined || value === '') {
+  const { channel_keys: pinned, ...named } = secrets;
+  const theirs = adapter === 'json_hmac' ? 'hmac_key_env' : 'channel_public_key_env';
+  const needed = adapter === 'json_hmac' ? [theirs] : ['private_key_env', theirs];
+  for (const name of needed as (keyof typeof named)[]) {
+    const has = named[name] !== undefined && named[name] !== '';
+    if (!has && !(name === theirs && pinned !== undefined)) {
       yield { path: ['secrets'], onKey: true, message: `${adapter} needs secrets.${name}` };
+    } else if (has && name === theirs && pinned !== undefined) {
+      const message = `either ${theirs} or channel_keys: which of them is the channel's key?`;
+      yield { path: ['secrets', name], message };
     }
   }
-  for (const [name, value] of Object.entries(secrets)) {
-    if (value !== undefined && value !== '' && !/^[A-Z][A-Z0-9_]*$/.test(value)) {
-      // Not quoted: it may be the secret itself.
-      yield {
-        path: ['secrets', name],
-        message:
-          'it names an environment variable (capital letters, digits and _), never the secret',
-      };
-    }
+  const serials = (pinned ?? []).map(({ serial }) => serial);
+  if (new Set(serials).size < serials.length) {
+    yield { path: ['secrets', 'channel_keys'], message: 'two keys have the same serial' };
   }
+  if (adapter !== 'json_hmac' && named.callback_key_env !== undefined) {
+    const message = `${adapter} has no sealed callbacks`;
+    yield { path: ['secrets', 'callback_key_env'], message };
+  }
+  for (const [name, value] of Object.entries(named)) {
+    if (value !== undefined) yield* envNameProblem(['secrets', name], value);
+  }
+  for (const [index, { key_env }] of (pinned ?? []).entries()) {
+    yield* envNameProblem(['secrets', 'channel_keys', index, 'key_env'], key_env);
+  }
+}
+
+function* envNameProblem(path: ProfileProblem['path'], value: string): Generator<ProfileProblem> {
+  if (value === '' || /^[A-Z][A-Z0-9_]*$/.test(value)) return;
+  // Not quoted: it may be the secret itself.
+  const message =
+    'it names an environment variable (capital letters, digits and _), never the secret';
+  yield { path, message };
 }
 
 function above(one: bigint | undefined, other: bigint | undefined): boolean {

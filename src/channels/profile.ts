@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ChannelNature } from '../engine/order.js';
 import { isChannelId } from '../ids.js';
 import { amountMinor, currencies } from '../money.js';
+import { windowMsDefault } from './freshness.js';
 
 /**
  * What a channel can do and how it must be treated, as data. Written by people in YAML or JSON
@@ -82,9 +83,13 @@ export const jsonLayoutSchema = z.strictObject({
     .strictObject({
       header: header.default('x-signature'),
       timestamp_header: header.default('x-timestamp'),
+      /** Names the key, where the profile pins `channel_keys`. */
+      serial_header: header.default('x-key-serial'),
+      /** On callbacks, where `freshness` asks for one. */
+      nonce_header: header.default('x-nonce'),
       timestamp_unit: z.enum(['ms', 's']).default('ms'),
       encoding: z.enum(['hex', 'base64']).default('hex'),
-      /** What is signed: `<timestamp>.<body>` or `<body>|<timestamp>`. */
+      /** What is signed: `<timestamp>.<body>` or `<body>|<timestamp>`; a nonce joins the timestamp. */
       covers: z.enum(['timestamp_dot_body', 'body_bar_timestamp']).default('timestamp_dot_body'),
     })
     .prefault({}),
@@ -128,6 +133,8 @@ const statement = z.strictObject({
 
 export type StatementTerms = z.output<typeof statement>;
 
+const keySerial = z.string().regex(/^[\w.-]{1,64}$/, 'a serial is letters, digits, _ . and -');
+
 const limits = z.strictObject({
   per_transaction_max_minor: minor.optional(),
   daily_max_minor: minor.optional(),
@@ -150,7 +157,28 @@ export const channelProfileSchema = z.strictObject({
     hmac_key_env: z.string().optional(),
     private_key_env: z.string().optional(),
     channel_public_key_env: z.string().optional(),
+    /**
+     * In place of `hmac_key_env` or `channel_public_key_env`: the keys the channel signs with, by the
+     * serial its messages name. Two while it changes them; ours is the first where it is shared.
+     */
+    channel_keys: z
+      .array(z.strictObject({ serial: keySerial, key_env: z.string() }))
+      .min(1)
+      .max(2)
+      .optional(),
+    /** The channel seals its callbacks with this key (AES-256-GCM; 32 bytes in hex or base64). */
+    callback_key_env: z.string().optional(),
   }),
+  /**
+   * Answers and callbacks bear a time under the signature, and callbacks a nonce. `json_hmac` always
+   * has the time; a `form_rsa` channel only where this section stands.
+   */
+  freshness: z
+    .strictObject({
+      window_ms: ms.max(86_400_000).default(windowMsDefault),
+      nonce: z.boolean().default(false),
+    })
+    .optional(),
   mode: z.enum(['sync', 'async']),
   paused: z.boolean().default(false),
   /** 1 is tried first; equal tiers are ranked by expected cost. */

@@ -38,14 +38,16 @@ export function hear(
   if (refusal !== null) return refusal;
   const throttled = exchange.status === 429;
   const reading = read(exchange);
+  if (reading.kind === 'genuine') return { kind: 'said', fields: reading.fields, throttled };
   switch (reading.kind) {
-    case 'genuine':
-      return { kind: 'said', fields: reading.fields, throttled };
     case 'forged':
       // A gateway that sheds load signs nothing; it is not an attack.
       return throttled
         ? unknown('throttled', 'HTTP 429')
         : unknown('bad_signature', `HTTP ${exchange.status}: ${reading.detail}`);
+    case 'stale':
+      // Well signed once, perhaps, and sent again by somebody: what it says is not believed.
+      return unknown('bad_signature', `HTTP ${exchange.status}: ${reading.detail}`);
     case 'malformed':
       return unknown('bad_response', `HTTP ${exchange.status}: ${reading.detail}`);
     default:

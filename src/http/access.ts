@@ -26,6 +26,7 @@ export const permissions = {
   'POST /v1/routes/preview': everyone,
   'GET /v1/cases': ['operator'],
   'GET /v1/channels': ['operator'],
+  'GET /v1/channels/:id/callbacks': ['operator'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /** The roles that may use a route; undefined for a route that is not in the table. */

@@ -1,10 +1,15 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
-import { isChannelId, type ChannelId, type OrderNo, type TaskId } from '../ids.js';
+import { isChannelId, type ChannelId } from '../ids.js';
+import { CallbackIntake } from './callback-intake.js';
 import type { HttpContext } from './context.js';
 
 /** No channel has so much to say about one order. */
 const callbackBytesMax = 64 * 1024;
+
+interface CallbackRoute {
+  Params: { channelId: string };
+}
 
 /**
  * Where channels tell how an order ended. There is no API key here: the signature over the raw bytes
@@ -13,7 +18,11 @@ const callbackBytesMax = 64 * 1024;
  * say it again.
  */
 export function callbackRoutes(app: FastifyInstance, context: HttpContext): void {
-  const { directory, deductions, log } = context.services;
+  const { directory, callbacks, clock } = context.services;
+  const intake = new CallbackIntake({
+    services: context.services,
+    submit: async (task, evidence) => context.submit(task, evidence),
+  });
 
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -22,46 +31,35 @@ export function callbackRoutes(app: FastifyInstance, context: HttpContext): void
     (_request, body, done) => done(null, body),
   );
 
-  /** A channel may speak of its own orders only, however well it signs. */
-  async function taskOf(orderNo: OrderNo, channel: ChannelId): Promise<TaskId | null> {
-    const id = await deductions.taskOfOrder(orderNo);
-    if (id === null) return null;
-    const attempts = await deductions.attempts(id);
-    const own = attempts.some((one) => one.orderNo === orderNo && one.channelId === channel);
-    return own ? id : null;
-  }
+  const channelOf = (request: FastifyRequest): ChannelId | null => {
+    const { channelId } = request.params as CallbackRoute['Params'];
+    return isChannelId(channelId) && directory.get(channelId) !== undefined ? channelId : null;
+  };
 
-  app.route<{ Params: { channelId: string } }>({
-    method: 'POST',
-    url: '/callbacks/:channelId',
-    bodyLimit: callbackBytesMax,
-    schema: { summary: 'A channel tells how an order ended' },
-    config: { docs: callbackDocs },
-    handler: async (request, reply) => {
-      const { channelId } = request.params;
-      const channel = isChannelId(channelId) ? directory.get(channelId) : undefined;
-      if (!isChannelId(channelId) || channel === undefined) {
-        throw new RecoupError('channel_unknown');
-      }
-      const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      const reading = channel.parseCallback({ headers: request.headers, body });
-      const about = { channel_id: channelId, request_id: request.id };
-      if (reading.kind !== 'genuine') {
-        log.warn(`${reading.kind} callback`, { ...about, why: reading.detail });
-        throw new RecoupError(
-          reading.kind === 'forged' ? 'callback_rejected' : 'callback_malformed',
-        );
-      }
-      const { orderNo, against, acknowledgement } = reading;
-      const task = await taskOf(orderNo, channelId);
-      if (task === null) {
-        log.warn('callback for no order of this channel', { ...about, order_no: orderNo });
-        throw new RecoupError('order_unknown');
-      }
-      await context.submit(task, { kind: 'callback', orderNo, read: against });
-      return await reply.type(acknowledgement.contentType).send(acknowledgement.body);
-    },
+  app.addHook('onError', async (request, _reply, error) => {
+    const channelId = channelOf(request);
+    if (channelId === null || error.code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return;
+    callbacks.count(channelId, 'too_large', clock.nowMs());
   });
+
+  for (const url of ['/v1/callbacks/:channelId', '/callbacks/:channelId']) {
+    app.route<CallbackRoute>({
+      method: 'POST',
+      url,
+      bodyLimit: callbackBytesMax,
+      schema: { summary: 'A channel tells how an order ended' },
+      config: { docs: callbackDocs },
+      handler: async (request, reply) => {
+        const channelId = channelOf(request);
+        if (channelId === null) throw new RecoupError('channel_unknown');
+        const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+        const about = { channel_id: channelId, request_id: request.id };
+        const raw = { headers: request.headers, body };
+        const acknowledgement = await intake.take(channelId, raw, about);
+        return await reply.type(acknowledgement.contentType).send(acknowledgement.body);
+      },
+    });
+  }
 }
 
 const callbackDocs = {
@@ -70,6 +68,7 @@ const callbackDocs = {
     'it says is durably recorded; with 503 when it should say it again.',
   problems: [
     'callback_rejected',
+    'callback_stale',
     'callback_malformed',
     'channel_unknown',
     'order_unknown',

@@ -176,6 +176,7 @@ const tags: readonly (readonly [prefix: string, tag: string])[] = [
   ['/v1/repayments', 'repayments'],
   ['/v1/batches', 'batches'],
   ['/v1/', 'operations'],
+  ['/v1/callbacks', 'callbacks'],
   ['/callbacks', 'callbacks'],
 ];
 

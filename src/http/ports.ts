@@ -42,6 +42,50 @@ export interface AuditLog {
   ): Promise<void>;
 }
 
+export type CallbackVerdict =
+  /** Its evidence is in the log, or said nothing new. */
+  | 'accepted'
+  /** Genuine, and not what we ordered: a case. */
+  | 'mismatch'
+  /** A copy of one whose evidence the log has. */
+  | 'duplicate'
+  /** The record was in use, or the database away: the channel is asked to say it again. */
+  | 'put_off'
+  | 'order_unknown'
+  | 'forged'
+  | 'stale'
+  | 'malformed'
+  | 'too_large';
+
+export interface Callbacks {
+  /** Whether a message of this digest has its evidence in the log. */
+  isRecorded(channelId: ChannelId, digest: string): Promise<boolean>;
+  /** Only ever called when the log has the evidence. */
+  record(receipt: {
+    readonly channelId: ChannelId;
+    readonly digest: string;
+    readonly nonce: string | null;
+    readonly taskId: TaskId;
+    readonly orderNo: OrderNo;
+    readonly verdict: CallbackVerdict;
+    readonly receivedAtMs: number;
+  }): Promise<void>;
+  /** Costs nothing now; written within a second. */
+  count(channelId: ChannelId, verdict: CallbackVerdict, atMs: number): void;
+  /** Newest day (UTC) first. */
+  counts(
+    channelId: ChannelId,
+    daysMax: number,
+  ): Promise<
+    readonly {
+      readonly day: string;
+      readonly verdict: string;
+      readonly messages: number;
+      readonly lastAt: Date;
+    }[]
+  >;
+}
+
 export interface DeductionReads {
   find(id: TaskId): Promise<DeductionRecord | null>;
   findMany(ids: readonly TaskId[]): Promise<readonly DeductionRecord[]>;
@@ -72,6 +116,7 @@ export interface HttpServices {
   readonly desk: Pick<DeductionDesk, 'start'>;
   readonly batchDesk: Pick<BatchDesk, 'load' | 'loadDue' | 'find' | 'pause' | 'resume'>;
   readonly deductions: DeductionReads;
+  readonly callbacks: Callbacks;
   readonly repayments: Repayments;
   readonly batches: Pick<Batches, 'progress' | 'rejected'>;
   readonly access: KeyStore & AuditLog;

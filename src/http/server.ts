@@ -7,6 +7,7 @@ import { RecoupError } from '../errors.js';
 import { Keyring, rolesFor } from './access.js';
 import { batchRoutes } from './batch-routes.js';
 import { callbackRoutes } from './callback-routes.js';
+import { channelRoutes } from './channel-routes.js';
 import { HttpContext } from './context.js';
 import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
@@ -109,6 +110,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     askAgain(v1, context);
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);
+    channelRoutes(v1, context);
     // In a scope of its own: only there is a CSV a body.
     scope.register(async (inner) => batchRoutes(inner as unknown as App, context));
   });

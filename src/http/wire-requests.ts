@@ -124,6 +124,8 @@ export const rejectedQuery = z.strictObject({
   after_line: z.coerce.number().int().min(0).default(0),
 });
 
+export const callbackCountsQuery = z.strictObject({ days: limitUpTo(90, 7) });
+
 export const casesQuery = z.strictObject({
   open: z
     .enum(['true', 'false'])

@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
 import type { Book, BookOrder } from './book.js';
 import { channelIds, channelSpecs, type SandboxChannelId } from './channel-spec.js';
+import { isKeySerial, type Credentials } from './credentials.js';
 import { FaultError, type FaultBoard } from './faults.js';
 
 /** The sandbox's own side door: the book, the faults, the numbers. Never part of a channel. */
@@ -17,6 +18,7 @@ export interface AdminParts {
   /** Resolves when ports are open or closed as the faults say. */
   readonly switched: () => Promise<unknown>;
   readonly setCallbacks: (urls: Readonly<Record<string, string | null>>) => object;
+  readonly setSerials: (serials: Credentials['serials']) => object;
 }
 
 const bodyMaxBytes = 4 * 1024 * 1024;
@@ -60,7 +62,7 @@ export class AdminServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://sandbox');
-    const { book, ready, stats, setCallbacks } = this.#parts;
+    const { book, ready, stats, setCallbacks, setSerials } = this.#parts;
     const channel = channelOf(url);
     switch (`${request.method} ${url.pathname}`) {
       case 'GET /_health':
@@ -77,6 +79,8 @@ export class AdminServer {
         return pipeline(createReadStream(book.path), response);
       case 'PUT /_callbacks':
         return json(response, 200, setCallbacks(asUrls(await readJson(request))));
+      case 'PUT /_keys':
+        return json(response, 200, setSerials(asSerials(await readJson(request))));
     }
     if (url.pathname === '/_faults') return this.#faults(request, response);
     const orderNo = /^\/_book\/orders\/([A-Za-z0-9]{1,64})$/.exec(url.pathname)?.[1];
@@ -201,4 +205,15 @@ function asUrls(value: unknown): Record<string, string | null> {
       throw new BadRequest(`not a URL: ${String(url)}`);
   }
   return value as Record<string, string | null>;
+}
+
+function asSerials(value: unknown): Credentials['serials'] {
+  if (typeof value !== 'object' || value === null) throw new BadRequest('not an object');
+  for (const [id, serial] of Object.entries(value)) {
+    if (!(channelIds as readonly string[]).includes(id)) {
+      throw new BadRequest(`unknown channel ${id}`);
+    }
+    if (!isKeySerial(serial)) throw new BadRequest(`no key of serial ${String(serial)}`);
+  }
+  return value;
 }

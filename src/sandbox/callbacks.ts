@@ -8,7 +8,7 @@ import type { Wire, WireMessage } from './wire.js';
 
 /**
  * Tells the merchant how an order ended, again and again with growing pauses, until the merchant
- * answers with the word it should (the body `success`). After a restart it goes on.
+ * answers with the word it should. After a restart it goes on.
  */
 
 export interface CallbackParts {
@@ -24,6 +24,8 @@ const pauseMaxMs = 30_000;
 const triesMax = 16;
 const inFlightMax = 64;
 const waitForAnswerMs = 5_000;
+/** The words that end the repeating, in either dialect. */
+const acknowledgements: ReadonlySet<string> = new Set(['success', '{"code":"OK"}']);
 
 export class CallbackSender {
   readonly #parts: CallbackParts;
@@ -127,7 +129,7 @@ export class CallbackSender {
   #message(order: BookOrder, mishap: Mishap): WireMessage {
     const { wire, merchant } = this.#parts;
     const answer = { outcome: outcomeOf(order), orderNo: order.orderNo, order };
-    const message = wire.write(
+    const message = wire.writeCallback(
       writtenAnswer(answer, mishap, merchant),
       mishap.delivery === 'forge',
     );
@@ -140,7 +142,7 @@ function isEnded(order: BookOrder): boolean {
   return ['captured', 'refunded', 'declined'].includes(order.state);
 }
 
-/** Whether the merchant said `success`. Never rejects. */
+/** Whether the merchant said the word. Never rejects. */
 async function post(url: URL, { headers, body }: WireMessage): Promise<boolean> {
   return new Promise((resolve) => {
     const sending = request(
@@ -156,7 +158,9 @@ async function post(url: URL, { headers, body }: WireMessage): Promise<boolean> 
         response.on('data', (chunk: string) => {
           text = (text + chunk).slice(0, 64);
         });
-        response.on('end', () => resolve(response.statusCode === 200 && text.trim() === 'success'));
+        response.on('end', () =>
+          resolve(response.statusCode === 200 && acknowledgements.has(text.trim())),
+        );
         response.on('error', () => resolve(false));
       },
     );

@@ -64,7 +64,10 @@ export interface ChannelSpec {
   readonly honoursExpiry: boolean;
   /** Can close, and refuses a closed number for ever, seen or unseen. */
   readonly tombstones: boolean;
+  /** Where an address is set for it. */
   readonly callsBack: boolean;
+  /** Callbacks are encrypted with AES-256-GCM. */
+  readonly sealsCallbacks?: boolean;
   /** 0: answers about one order at a time. */
   readonly queryManyMax: number;
   /** The longest that a started order stays invisible to a query. Its profile must promise more. */
@@ -89,7 +92,7 @@ const swiftpay: ChannelSpec = {
   idempotent: true,
   honoursExpiry: true,
   tombstones: false,
-  callsBack: false,
+  callsBack: true,
   queryManyMax: 0,
   visibilityMs: 1_500,
   answerMs: [4, 40],
@@ -261,6 +264,7 @@ const oldbank: ChannelSpec = {
 const voucherpay: ChannelSpec = {
   ...swiftpay,
   id: 'voucherpay',
+  sealsCallbacks: true,
   idempotent: false,
   honoursExpiry: false,
   declines: {},

@@ -2,7 +2,9 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } f
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { channelIds, type SandboxChannelId } from './channel-spec.js';
+import { keySerials, type KeySerial } from './wire.js';
 import type { FormKeys } from './wire-form.js';
+import type { JsonKeys } from './wire-json.js';
 
 /**
  * Keys to practise with, made once for a book and kept beside it with the ports, so that a sandbox
@@ -11,11 +13,18 @@ import type { FormKeys } from './wire-form.js';
 export interface Credentials {
   readonly merchant: string;
   readonly hmacKeys: Readonly<Record<SandboxChannelId, string>>;
+  /** Of serial B; those above and `channelPrivatePem` have serial A. */
+  readonly nextHmacKeys: Readonly<Record<SandboxChannelId, string>>;
+  /** 32 bytes in hex: what callbacks are sealed with. */
+  readonly sealKeys: Readonly<Record<SandboxChannelId, string>>;
   readonly merchantPrivatePem: string;
   readonly channelPrivatePem: string;
+  readonly nextChannelPrivatePem: string;
   readonly strangerPrivatePem: string;
   readonly ports: Readonly<Record<string, number>>;
   readonly callbackUrls: Readonly<Record<string, string>>;
+  /** The serial of the key that each channel signs with now; A where none stands. */
+  readonly serials: Readonly<Partial<Record<SandboxChannelId, KeySerial>>>;
 }
 
 const fileName = 'sandbox.json';
@@ -23,23 +32,39 @@ const fileName = 'sandbox.json';
 export function loadCredentials(dir: string, rsaBits: number): Credentials {
   mkdirSync(dir, { recursive: true });
   try {
-    return JSON.parse(readFileSync(join(dir, fileName), 'utf8')) as Credentials;
+    const kept = JSON.parse(readFileSync(join(dir, fileName), 'utf8')) as Partial<Credentials>;
+    // A folder of before a key was thought of gets it now.
+    const credentials: Credentials = { ...newCredentials(rsaBits), ...kept };
+    saveCredentials(dir, credentials);
+    return credentials;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  const credentials: Credentials = {
+  const credentials = newCredentials(rsaBits);
+  saveCredentials(dir, credentials);
+  return credentials;
+}
+
+const keyEach = () =>
+  Object.fromEntries(channelIds.map((id) => [id, randomBytes(32).toString('hex')])) as Record<
+    SandboxChannelId,
+    string
+  >;
+
+function newCredentials(rsaBits: number): Credentials {
+  return {
     merchant: 'M-RECOUP-01',
-    hmacKeys: Object.fromEntries(
-      channelIds.map((id) => [id, randomBytes(32).toString('hex')]),
-    ) as Record<SandboxChannelId, string>,
+    hmacKeys: keyEach(),
+    nextHmacKeys: keyEach(),
+    sealKeys: keyEach(),
     merchantPrivatePem: rsaKey(rsaBits),
     channelPrivatePem: rsaKey(rsaBits),
+    nextChannelPrivatePem: rsaKey(rsaBits),
     strangerPrivatePem: rsaKey(rsaBits),
     ports: {},
     callbackUrls: {},
+    serials: {},
   };
-  saveCredentials(dir, credentials);
-  return credentials;
 }
 
 export function saveCredentials(dir: string, credentials: Credentials): void {
@@ -48,9 +73,26 @@ export function saveCredentials(dir: string, credentials: Credentials): void {
   renameSync(`${path}.new`, path);
 }
 
-export function formKeysOf(credentials: Credentials): FormKeys {
+export function jsonKeysOf(
+  credentials: Credentials,
+  id: SandboxChannelId,
+  serial: () => KeySerial,
+): JsonKeys {
+  const { hmacKeys, nextHmacKeys, sealKeys } = credentials;
   return {
-    channelPrivate: createPrivateKey(credentials.channelPrivatePem),
+    bySerial: { A: Buffer.from(hmacKeys[id], 'utf8'), B: Buffer.from(nextHmacKeys[id], 'utf8') },
+    serial,
+    seal: Buffer.from(sealKeys[id], 'hex'),
+  };
+}
+
+export function formKeysOf(credentials: Credentials, serial: () => KeySerial): FormKeys {
+  return {
+    channelPrivate: {
+      A: createPrivateKey(credentials.channelPrivatePem),
+      B: createPrivateKey(credentials.nextChannelPrivatePem),
+    },
+    serial,
     merchantPublic: createPublicKey(credentials.merchantPrivatePem),
     strangerPrivate: createPrivateKey(credentials.strangerPrivatePem),
   };
@@ -66,13 +108,14 @@ export function environmentOf(
   for (const id of channelIds) {
     const prefix = `RECOUP_SANDBOX_${id.toUpperCase()}`;
     env[`${prefix}_URL`] = urls[id];
-    if (id !== 'unionlink') env[`${prefix}_HMAC_KEY`] = credentials.hmacKeys[id];
+    if (id === 'unionlink') continue;
+    env[`${prefix}_HMAC_KEY`] = credentials.hmacKeys[id];
+    env[`${prefix}_HMAC_KEY_B`] = credentials.nextHmacKeys[id];
+    env[`${prefix}_CALLBACK_KEY`] = credentials.sealKeys[id];
   }
-  const publicPem = createPublicKey(credentials.channelPrivatePem)
-    .export({ type: 'spki', format: 'pem' })
-    .toString();
   env['RECOUP_SANDBOX_UNIONLINK_PRIVATE_KEY'] = oneLine(credentials.merchantPrivatePem);
-  env['RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY'] = oneLine(publicPem);
+  env['RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY'] = publicLine(credentials.channelPrivatePem);
+  env['RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY_B'] = publicLine(credentials.nextChannelPrivatePem);
   return env;
 }
 
@@ -80,6 +123,12 @@ function rsaKey(bits: number): string {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: bits });
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
+
+const publicLine = (privatePem: string): string =>
+  oneLine(createPublicKey(privatePem).export({ type: 'spki', format: 'pem' }).toString());
+
+export const isKeySerial = (value: unknown): value is KeySerial =>
+  (keySerials as readonly unknown[]).includes(value);
 
 /** A PEM in one line, for environment files. */
 function oneLine(pem: string): string {

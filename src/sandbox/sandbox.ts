@@ -8,6 +8,7 @@ import { ChannelServer } from './channel-server.js';
 import {
   environmentOf,
   formKeysOf,
+  jsonKeysOf,
   loadCredentials,
   saveCredentials,
   type Credentials,
@@ -16,7 +17,7 @@ import { FaultBoard } from './faults.js';
 import { OrderDesk } from './order-desk.js';
 import { formWire } from './wire-form.js';
 import { jsonWire } from './wire-json.js';
-import type { Wire } from './wire.js';
+import type { KeySerial, Wire } from './wire.js';
 
 /**
  * Channels to practise on: four payment channels of different nature, a bank behind them that draws
@@ -76,7 +77,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     );
   const faults = new FaultBoard(options.seed ?? '1', () => void switched().catch(() => undefined));
   for (const id of channelIds) {
-    rooms.set(id, openRoom(id, options, host, book, faults, credentials));
+    const serial = (): KeySerial => credentials.serials[id] ?? 'A';
+    rooms.set(id, openRoom(id, options, host, book, faults, credentials, serial));
   }
   const setCallbacks = (urls: Readonly<Record<string, string | null>>): object => {
     const merged: Record<string, string> = { ...credentials.callbackUrls };
@@ -89,8 +91,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     saveCredentials(options.bookDir, credentials);
     return merged;
   };
+  const setSerials = (serials: Credentials['serials']): object => {
+    credentials = { ...credentials, serials: { ...credentials.serials, ...serials } };
+    saveCredentials(options.bookDir, credentials);
+    return credentials.serials;
+  };
+  const stats = (): object => statsOf(rooms);
   const admin = new AdminServer(
-    { book, faults, ready: () => ready(), stats: () => statsOf(rooms), setCallbacks, switched },
+    { book, faults, ready: () => ready(), stats, setCallbacks, setSerials, switched },
     host,
   );
   for (const [id, { server }] of rooms) await listenAt(server, credentials.ports[id]);
@@ -115,13 +123,14 @@ function openRoom(
   book: Book,
   faults: FaultBoard,
   credentials: Credentials,
+  serial: () => KeySerial,
 ): Room {
   const spec = channelSpecs[id];
   const { merchant } = credentials;
   const wire: Wire =
     spec.wire === 'form'
-      ? formWire(spec, formKeysOf(credentials))
-      : jsonWire(spec, Buffer.from(credentials.hmacKeys[id], 'utf8'));
+      ? formWire(spec, formKeysOf(credentials, serial))
+      : jsonWire(spec, jsonKeysOf(credentials, id, serial));
   const callbacks = new CallbackSender({ spec, wire, book, faults, merchant });
   const desk = new OrderDesk(spec, book, {
     seed: options.seed ?? '1',

@@ -1,9 +1,10 @@
-import { hash, sign, verify, type KeyObject } from 'node:crypto';
+import { hash, randomBytes, sign, verify, type KeyObject } from 'node:crypto';
 import type { ChannelSpec } from './channel-spec.js';
 import {
   codeOf,
   msFromCompactTime,
   orderNoPattern,
+  type KeySerial,
   type Wire,
   type WireAnswer,
   type WireMessage,
@@ -28,8 +29,10 @@ const paths: Readonly<
 };
 
 export interface FormKeys {
-  /** The channel's own: signs answers and callbacks. */
-  readonly channelPrivate: KeyObject;
+  /** The channel's own: sign answers and callbacks. */
+  readonly channelPrivate: Readonly<Record<KeySerial, KeyObject>>;
+  /** Which of them signs now. */
+  readonly serial: () => KeySerial;
   /** The merchant's: verifies requests. */
   readonly merchantPublic: KeyObject;
   /** Somebody's: for forgeries. */
@@ -37,13 +40,21 @@ export interface FormKeys {
 }
 
 export function formWire(spec: ChannelSpec, keys: FormKeys): Wire {
-  const message = (fields: Readonly<Record<string, string>>, forged: boolean): WireMessage => ({
-    headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
-    body: signed(fields, forged ? keys.strangerPrivate : keys.channelPrivate),
-  });
+  const message = (fields: Readonly<Record<string, string>>, forged: boolean): WireMessage => {
+    const certId = keys.serial();
+    const key = forged ? keys.strangerPrivate : keys.channelPrivate[certId];
+    return {
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+      body: signed({ ...fields, certId, timestamp: String(Date.now()) }, key),
+    };
+  };
   return {
     read: (path, _headers, body) => read(spec, keys.merchantPublic, path, body),
     write: (answer, forged) => message(fieldsOf(spec, answer), forged),
+    writeCallback: (answer, forged) => {
+      const nonce = randomBytes(12).toString('hex');
+      return message({ ...fieldsOf(spec, answer), nonce }, forged);
+    },
     writeMany: (answers, merchant, forged) => {
       const items = JSON.stringify(answers.map((answer) => fieldsOf(spec, answer)));
       const respCode = spec.codes.succeeded;

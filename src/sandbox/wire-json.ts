@@ -1,13 +1,15 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ChannelSpec } from './channel-spec.js';
 import type { ChargeRequest, RefundRequest } from './order-desk.js';
 import {
   codeOf,
+  keySerials,
   decimalFromMinor,
   minorFromDecimal,
   msFromCompactTime,
   orderNoPattern,
+  type KeySerial,
   type Wire,
   type WireAnswer,
   type WireMessage,
@@ -23,6 +25,8 @@ interface Layout {
   readonly paths: Readonly<Record<string, 'charge' | 'refund' | 'query' | 'query_refund'>>;
   readonly signatureHeader: string;
   readonly timestampHeader: string;
+  readonly serialHeader: string;
+  readonly nonceHeader: string;
   readonly now: () => string;
   readonly sign: (key: Buffer, timestamp: string, body: Buffer) => Buffer;
   readonly encoding: 'hex' | 'base64';
@@ -41,6 +45,8 @@ const modern: Layout = {
   },
   signatureHeader: 'x-signature',
   timestampHeader: 'x-timestamp',
+  serialHeader: 'x-key-serial',
+  nonceHeader: 'x-nonce',
   now: () => String(Date.now()),
   sign: (key, timestamp, body) =>
     createHmac('sha256', key).update(`${timestamp}.`).update(body).digest(),
@@ -92,6 +98,8 @@ const flat: Layout = {
   },
   signatureHeader: 'sign',
   timestampHeader: 'req-time',
+  serialHeader: 'key-serial',
+  nonceHeader: 'req-nonce',
   now: () => String(Math.floor(Date.now() / 1000)),
   sign: (key, timestamp, body) =>
     createHmac('sha256', key).update(body).update(`|${timestamp}`).digest(),
@@ -132,12 +140,41 @@ const flat: Layout = {
   }),
 };
 
-export function jsonWire(spec: ChannelSpec, key: Buffer): Wire {
+export interface JsonKeys {
+  readonly bySerial: Readonly<Record<KeySerial, Buffer>>;
+  /** What the channel signs with now. */
+  readonly serial: () => KeySerial;
+  /** For callbacks, where they are sealed. */
+  readonly seal: Buffer;
+}
+
+export function jsonWire(spec: ChannelSpec, keys: JsonKeys): Wire {
   const layout = spec.wire === 'json_flat' ? flat : modern;
+  const content = (answer: WireAnswer): Buffer =>
+    Buffer.from(JSON.stringify(layout.answer(codeOf(spec, answer), answer)));
   return {
-    read: (path, headers, body) => read(layout, key, path, headers, body),
-    write: (answer, forged) => write(spec, layout, key, answer, forged),
+    read: (path, headers, body) => {
+      const named = keySerials.find((one) => one === headers[layout.serialHeader]);
+      return read(layout, keys.bySerial[named ?? 'A'], path, headers, body);
+    },
+    write: (answer, forged) => signed(layout, keys, content(answer), null, forged),
+    writeCallback: (answer, forged) => {
+      const plain = content(answer);
+      const body = spec.sealsCallbacks === true ? sealed(keys.seal, plain) : plain;
+      return signed(layout, keys, body, randomBytes(12).toString('hex'), forged);
+    },
   };
+}
+
+/** AES-256-GCM, the tag after the ciphertext. */
+function sealed(key: Buffer, plain: Buffer): Buffer {
+  const nonce = randomBytes(6).toString('hex');
+  const associatedData = 'order';
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(associatedData));
+  const parts = [cipher.update(plain), cipher.final(), cipher.getAuthTag()];
+  const ciphertext = Buffer.concat(parts).toString('base64');
+  const resource = { nonce, associated_data: associatedData, ciphertext };
+  return Buffer.from(JSON.stringify({ event: 'order', resource }));
 }
 
 function read(
@@ -176,21 +213,24 @@ function read(
   return { operation, charge: { ...charge, digest } };
 }
 
-function write(
-  spec: ChannelSpec,
+function signed(
   layout: Layout,
-  key: Buffer,
-  answer: WireAnswer,
+  keys: JsonKeys,
+  body: Buffer,
+  nonce: string | null,
   forged: boolean,
 ): WireMessage {
-  const body = Buffer.from(JSON.stringify(layout.answer(codeOf(spec, answer), answer)));
   const timestamp = layout.now();
-  const signature = layout.sign(forged ? Buffer.from('someone else') : key, timestamp, body);
+  const serial = keys.serial();
+  const stamp = nonce === null ? timestamp : `${timestamp}.${nonce}`;
+  const key = forged ? Buffer.from('someone else') : keys.bySerial[serial];
   return {
     headers: {
       'content-type': 'application/json; charset=utf-8',
       [layout.timestampHeader]: timestamp,
-      [layout.signatureHeader]: signature.toString(layout.encoding),
+      [layout.serialHeader]: serial,
+      ...(nonce !== null && { [layout.nonceHeader]: nonce }),
+      [layout.signatureHeader]: layout.sign(key, stamp, body).toString(layout.encoding),
     },
     body,
   };

@@ -7,6 +7,8 @@ export interface Wire {
   /** Never throws: what cannot be read is refused. */
   read(path: string, headers: IncomingHttpHeaders, body: Buffer): WireRequest;
   write(answer: WireAnswer, forged: boolean): WireMessage;
+  /** A message of the channel's own accord: it bears a nonce, and may be sealed. */
+  writeCallback(answer: WireAnswer, forged: boolean): WireMessage;
   writeMany?(answers: readonly WireAnswer[], merchant: string, forged: boolean): WireMessage;
 }
 
@@ -40,6 +42,10 @@ export interface WireMessage {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
+
+/** The keys a channel signs with have serials, so that they can be changed without a gap. */
+export const keySerials = ['A', 'B'] as const;
+export type KeySerial = (typeof keySerials)[number];
 
 export function codeOf(spec: ChannelSpec, answer: WireAnswer): string {
   return answer.code ?? spec.codes[answer.outcome];

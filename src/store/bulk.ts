@@ -14,12 +14,14 @@ export async function insertRows(
   transaction: Knex.Transaction,
   table: string,
   rows: readonly Row[],
+  /** What to change of a row that is there already. Without it, that is an error. */
+  onDuplicate?: string,
 ): Promise<void> {
   const [first] = rows;
   if (first === undefined) return;
   const columns = Object.keys(first);
   const places = `(${columns.map(() => '?').join(',')})`;
-  const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => places).join(',')}`;
+  const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => places).join(',')}${onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`}`;
   await execute(
     transaction,
     sql,

@@ -21,10 +21,13 @@ describe('Opening channels', () => {
       'swiftpay RECOUP_SANDBOX_SWIFTPAY_URL',
       'unionlink RECOUP_SANDBOX_UNIONLINK_PRIVATE_KEY',
       'unionlink RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY',
+      'unionlink RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY_B',
       'unionlink RECOUP_SANDBOX_UNIONLINK_URL',
       'oldbank RECOUP_SANDBOX_OLDBANK_HMAC_KEY',
       'oldbank RECOUP_SANDBOX_OLDBANK_URL',
+      'voucherpay RECOUP_SANDBOX_VOUCHERPAY_CALLBACK_KEY',
       'voucherpay RECOUP_SANDBOX_VOUCHERPAY_HMAC_KEY',
+      'voucherpay RECOUP_SANDBOX_VOUCHERPAY_HMAC_KEY_B',
       'voucherpay RECOUP_SANDBOX_VOUCHERPAY_URL',
     ]);
   });
@@ -33,6 +36,7 @@ describe('Opening channels', () => {
     const env = {
       RECOUP_SANDBOX_UNIONLINK_PRIVATE_KEY: 'hunter2-hunter2',
       RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY: Buffer.from('hunter2').toString('base64'),
+      RECOUP_SANDBOX_VOUCHERPAY_CALLBACK_KEY: 'hunter2',
       RECOUP_SANDBOX_SWIFTPAY_URL: 'ftp://user:hunter2@127.0.0.1',
     };
     const problems = problemsIn(env);
@@ -41,6 +45,7 @@ describe('Opening channels', () => {
     expect(unusable.map(({ variable }) => variable)).to.have.members([
       'RECOUP_SANDBOX_UNIONLINK_PRIVATE_KEY',
       'RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY',
+      'RECOUP_SANDBOX_VOUCHERPAY_CALLBACK_KEY',
     ]);
   });
 });

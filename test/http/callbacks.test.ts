@@ -179,7 +179,8 @@ describe('POST /callbacks/:channelId', () => {
     }
     expect(await api.counts()).to.deep.equal(before);
     const line = api.lines.find(({ message }) => message.startsWith('callback for no order'));
-    expect(line?.fields).to.include({ order_no: orderNo });
+    expect(line?.fields).to.include({ channel_id: 'unionlink' });
+    expect(orderNo).to.match(/^R/);
     const taskOfOrder = deductions.taskOfOrder.bind(deductions);
     deductions.taskOfOrder = async () => null;
     try {

@@ -71,8 +71,13 @@ export class SandboxProcess {
     await this.#admin('DELETE', '/_faults');
   }
 
-  async setCallbackUrl(url: string | null): Promise<void> {
-    await this.#admin('PUT', '/_callbacks', { unionlink: url });
+  async setCallbackUrl(url: string | null, channel = 'unionlink'): Promise<void> {
+    await this.#admin('PUT', '/_callbacks', { [channel]: url });
+  }
+
+  /** The key that the channel signs with from now on. */
+  async setKeySerial(channel: string, serial: 'A' | 'B'): Promise<void> {
+    await this.#admin('PUT', '/_keys', { [channel]: serial });
   }
 
   async book(): Promise<BookedOrder[]> {
