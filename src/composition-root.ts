@@ -7,6 +7,7 @@ import { natureOf } from './channels/profile.js';
 import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
+import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import type { Config } from './config.js';
 import { deductionFlow, type DeductionState } from './engine/deduction.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
@@ -41,6 +42,7 @@ export interface Wrappers {
   readonly journal?: (inner: Journal<DeductionState>) => Journal<DeductionState>;
   readonly channels?: (inner: Channels) => Channels;
   readonly clock?: Clock;
+  readonly ledger?: LedgerWrappers;
 }
 
 export interface Surroundings {
@@ -89,6 +91,7 @@ export interface Services {
   readonly batchDesk: BatchDesk;
   readonly batchRunner: BatchRunner;
   readonly compensator: Compensator;
+  readonly ledger: LedgerServices;
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
   readonly repayments: RepaymentStore;
@@ -118,6 +121,8 @@ export function compose(around: Surroundings): Services {
   const directory = get(ChannelDirectory);
   const resume = async (task: TaskId): Promise<RunOutcome> => (await executor.run(task)).outcome;
 
+  const redis = get(ids.callRedis);
+  const ledger = openLedger({ ...around, clock, database: get(ids.database), redis });
   const refresh = setInterval(() => {
     directory.refresh().catch((error: unknown) => {
       log.warn('channels not read again', { why: String(error) });
@@ -135,10 +140,11 @@ export function compose(around: Surroundings): Services {
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    await Promise.all([get(BatchRunner).close(), get(Compensator).close(), worker?.close()]);
+    const working = [get(BatchRunner), get(Compensator), ledger, ...(worker ? [worker] : [])];
+    await Promise.all(working.map(async (one) => await one.close()));
     await get(QueuedWakeUps).close();
     workerRedis?.disconnect();
-    get(ids.callRedis).disconnect();
+    redis.disconnect();
     get(ids.lockRedis).disconnect();
     await get(CallbackStore).flush();
     await directory.close();
@@ -150,7 +156,7 @@ export function compose(around: Surroundings): Services {
     clock,
     log,
     database: get(ids.database),
-    redis: get(ids.callRedis),
+    redis,
     executor,
     router: get(LiveRouter),
     directory,
@@ -158,6 +164,7 @@ export function compose(around: Surroundings): Services {
     batchDesk: get(BatchDesk),
     batchRunner: get(BatchRunner),
     compensator: get(Compensator),
+    ledger,
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     repayments: get(RepaymentStore),

@@ -15,6 +15,16 @@ const url = (protocols: readonly string[]) =>
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
+const durations = z
+  .string()
+  .regex(/^\d{1,12}(,\d{1,12}){0,49}$/, 'durations in ms, separated by commas')
+  .transform((text) => text.split(',').map(Number));
+
+/** 1, 5, 15 and 30 minutes, then hours: a service that is away over a weekend is waited for. */
+const ledgerRetryMs = [1, 5, 15, 30, 60, 120, 240, 480, 720, 1_440, 1_440].map(
+  (minutes) => minutes * 60_000,
+);
+
 /** Every variable Recoup reads, with its default. Durations are in ms. */
 const schema = z.object({
   RECOUP_DATABASE_URL: url(['mysql:', 'mariadb:']),
@@ -43,6 +53,21 @@ const schema = z.object({
   RECOUP_ATTEMPT_WINDOW_MS: whole(1_000, 10_000_000_000).default(86_400_000),
   /** Deductions an agent may ask for, for one borrower, in an hour. */
   RECOUP_AGENT_PER_BORROWER_HOUR: whole(1, 1_000).default(5),
+  /** A lender's own accounting service, instead of our tables (docs/ledger.md). */
+  RECOUP_LEDGER_URL: url(['http:', 'https:']).optional(),
+  RECOUP_LEDGER_TOKEN: z.string().min(1).optional(),
+  RECOUP_LEDGER_TIMEOUT_MS: whole(100, 60_000).default(5_000),
+  /** Messages that are posted in one transaction, at most. */
+  RECOUP_LEDGER_BATCH: whole(1, 1_000).default(200),
+  RECOUP_LEDGER_CONCURRENCY: whole(1, 64).default(2),
+  /** How often the relay looks for messages when none was due. */
+  RECOUP_LEDGER_IDLE_MS: whole(10, 60_000).default(500),
+  /** A message dispatched and not confirmed within this is sent again. */
+  RECOUP_LEDGER_CONFIRM_MS: whole(50, 3_600_000).default(120_000),
+  /** Waits after each try in vain; a message that has used them up is a dead letter. */
+  RECOUP_LEDGER_RETRY_MS: durations.default(ledgerRetryMs),
+  /** Delivered ledger messages are purged from the outbox after this. */
+  RECOUP_OUTBOX_KEEP_MS: whole(60_000, 100_000_000_000).default(30 * 86_400_000),
   RECOUP_BODY_LIMIT_BYTES: whole(1_024, 1_000_000_000).default(65_536),
   RECOUP_UPLOAD_LIMIT_BYTES: whole(1_024, 10_000_000_000).default(200_000_000),
 });
@@ -66,6 +91,15 @@ export interface Config {
   readonly inFlightKeepMs: number;
   readonly attemptWindowMs: number;
   readonly agentPerBorrowerHour: number;
+  readonly ledgerUrl: string | null;
+  readonly ledgerToken: string | null;
+  readonly ledgerTimeoutMs: number;
+  readonly ledgerBatch: number;
+  readonly ledgerConcurrency: number;
+  readonly ledgerIdleMs: number;
+  readonly ledgerConfirmMs: number;
+  readonly ledgerRetryMs: readonly number[];
+  readonly outboxKeepMs: number;
   readonly bodyLimitBytes: number;
   readonly uploadLimitBytes: number;
 }
@@ -110,6 +144,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     inFlightKeepMs: data.RECOUP_IN_FLIGHT_KEEP_MS,
     attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
     agentPerBorrowerHour: data.RECOUP_AGENT_PER_BORROWER_HOUR,
+    ledgerUrl: data.RECOUP_LEDGER_URL ?? null,
+    ledgerToken: data.RECOUP_LEDGER_TOKEN ?? null,
+    ledgerTimeoutMs: data.RECOUP_LEDGER_TIMEOUT_MS,
+    ledgerBatch: data.RECOUP_LEDGER_BATCH,
+    ledgerConcurrency: data.RECOUP_LEDGER_CONCURRENCY,
+    ledgerIdleMs: data.RECOUP_LEDGER_IDLE_MS,
+    ledgerConfirmMs: data.RECOUP_LEDGER_CONFIRM_MS,
+    ledgerRetryMs: data.RECOUP_LEDGER_RETRY_MS,
+    outboxKeepMs: data.RECOUP_OUTBOX_KEEP_MS,
     bodyLimitBytes: data.RECOUP_BODY_LIMIT_BYTES,
     uploadLimitBytes: data.RECOUP_UPLOAD_LIMIT_BYTES,
   };

@@ -113,8 +113,8 @@ export interface Recoup {
   /** @throws RecoupError `batch_unknown`. */
   batch(id: string): Promise<BatchStory>;
   /**
-   * Starts collecting batches, asking channels and resuming what was left, in this process, until
-   * `close`.
+   * Starts collecting batches, asking channels, resuming what was left and posting to the ledger, in
+   * this process, until `close`.
    *
    * @throws RecoupError `schema_outdated`.
    */
@@ -144,7 +144,7 @@ export async function createRecoup(options: RecoupOptions = {}): Promise<Recoup>
 function asVariables(config: Partial<Config>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(config)
-      .filter(([, value]) => value !== undefined)
+      .filter(([, value]) => value !== undefined && value !== null)
       .map(([name, value]) => [
         `RECOUP_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
         String(value),
@@ -265,10 +265,11 @@ class EmbeddedRecoup implements Recoup {
 
   async startWorker(): Promise<void> {
     await this.#openChannels();
-    const { startPoller, compensator, batchRunner } = this.services;
+    const { startPoller, compensator, batchRunner, ledger } = this.services;
     startPoller();
     compensator.start();
     batchRunner.start();
+    ledger.start();
   }
 
   async migrate(): Promise<readonly string[]> {

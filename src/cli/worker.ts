@@ -34,10 +34,11 @@ export function workerCommand(): Command {
     );
 }
 
-export function startWork({ startPoller, compensator, batchRunner }: Services): void {
+export function startWork({ startPoller, compensator, batchRunner, ledger }: Services): void {
   startPoller();
   compensator.start();
   batchRunner.start();
+  ledger.start();
 }
 
 /** Takes nothing new and ends what is under way. What is not done in time is resumed by others. */

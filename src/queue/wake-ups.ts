@@ -1,14 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Clock } from '../clock.js';
 import type { Log, WakeUps } from '../engine/ports.js';
 import { taskId as asTaskId, type TaskId } from '../ids.js';
+import { closeWorker } from './close-worker.js';
 
 const queueName = 'recoup-wake';
 const scheduleMs = 2_000;
-/** Longer than a question to a channel takes. */
-const closeMs = 20_000;
 
 /**
  * Wake-ups as delayed BullMQ jobs. A job names a task and nothing else. Whatever is lost here, to a
@@ -75,12 +73,7 @@ export class WakeUpWorker {
     this.#worker.on('failed', (_job, error) => log.warn('wake-up failed', { why: error.message }));
   }
 
-  /** Waits for the wake-ups under way, but not for a Redis that is not there. */
   async close(): Promise<void> {
-    const timer = new AbortController();
-    const late = delay(closeMs, undefined, { signal: timer.signal }).catch(() => undefined);
-    await Promise.race([this.#worker.close(), late]);
-    timer.abort();
-    void this.#worker.close(true).catch(() => undefined);
+    await closeWorker(this.#worker);
   }
 }

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import type { AmountMinor, Currency } from '../money.js';
+import type { Account } from './chart.js';
+
+/** A message of the outbox: what happened, told once by the commit that made it true. */
+export interface Message {
+  /** The outbox's number of it, in decimal. */
+  readonly id: string;
+  readonly topic: string;
+  /** With the topic: what the message is about. Unique, for ever. */
+  readonly key: string;
+  readonly body: string;
+  readonly createdAtMs: number;
+  /** How often posting it came to nothing. */
+  readonly tries: number;
+}
+
+/** One account debited, another credited, one amount: balanced by its shape. */
+export interface Transfer {
+  readonly debit: Account;
+  readonly credit: Account;
+  readonly amountMinor: AmountMinor;
+}
+
+/** A journal entry: the transfers that one message means, posted together or not at all. */
+export interface LedgerEntry {
+  readonly topic: string;
+  readonly key: string;
+  /** Of the message, not of what we make of it: a later release may post the same message otherwise. */
+  readonly digest: string;
+  readonly currency: Currency;
+  readonly occurredAtMs: number;
+  readonly transfers: readonly [Transfer, ...Transfer[]];
+  readonly deductionId: string;
+  readonly repaymentId: string | null;
+  readonly channelId: string;
+  readonly orderNo: string;
+}
+
+export const digestOf = ({ topic, key, body }: Pick<Message, 'topic' | 'key' | 'body'>): string =>
+  createHash('sha256').update(`${topic}\n${key}\n${body}`).digest('hex');
+
+export const amountOf = ({ transfers }: LedgerEntry): bigint =>
+  transfers.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
