@@ -37,6 +37,28 @@ export class LockTable {
   }
 }
 
+/** Which wake-ups are queued or being carried out: what Redis keeps of a queue. */
+export class WakeTable {
+  #names = new Set<string>();
+
+  flush(): void {
+    // Those that are under way keep what they had: what they free is not theirs any more.
+    this.#names = new Set();
+  }
+
+  /**
+   * As the queue names its jobs: one of that name at a time, until it has been carried out. Null: the
+   * name is taken, and nothing was queued.
+   */
+  add(taskId: string, atMs: number): { carriedOut: () => void; flushed: () => boolean } | null {
+    const names = this.#names;
+    const name = `${taskId}-${atMs}`;
+    if (names.has(name)) return null;
+    names.add(name);
+    return { carriedOut: () => names.delete(name), flushed: () => names !== this.#names };
+  }
+}
+
 /** Locks that expire, get lost, are flushed, and are granted twice when their store is away. */
 export class SimLocks {
   readonly #table: LockTable;
@@ -113,14 +135,12 @@ class SimLease implements Lease {
 
 /** Wake-ups that are dropped, come late and come again. */
 export class SimWakeUps {
-  #generation = 0;
-  readonly #queued = new Set<string>();
+  readonly #table = new WakeTable();
 
   constructor(private readonly world: World) {}
 
   flush(): void {
-    this.#generation += 1;
-    this.#queued.clear();
+    this.#table.flush();
   }
 
   of(process: SimProcess): WakeUps {
@@ -134,17 +154,12 @@ export class SimWakeUps {
         const late = faults.strikes('wake_late', task);
         const lateMs = late ? faults.extent().spread(1_000, 600_000) : 0;
         const times = faults.strikes('wake_repeated', task) ? 2 : 1;
-        const generation = this.#generation;
-        // As the queue names its jobs: the same wake-up is not queued twice at a time.
-        const job = `${taskId}-${atMs}`;
-        if (this.#queued.has(job)) return;
-        this.#queued.add(job);
+        const job = this.#table.add(taskId, atMs);
+        if (job === null) return;
         for (let n = 0; n < times; n += 1) {
           const delayMs = Math.max(0, atMs - process.clock.nowMs()) + lateMs + n * 7;
           world.time.after(delayMs, () => {
-            if (generation !== this.#generation) return;
-            this.#queued.delete(job);
-            world.wake(taskId);
+            if (!job.flushed()) world.wake(taskId, job.carriedOut);
           });
         }
       },

@@ -79,4 +79,12 @@ export const storeMutants: readonly Mutant[] = [
     replace: 'AND (claimed_until IS NULL OR claimed_until <= ? OR 1 = 1)',
     test: fidelity,
   },
+  {
+    name: 'an answer that ends a review leaves the row in review',
+    rule: 'folding the log equals the tables',
+    file: 'src/store/projections.js',
+    find: "(cases.length > 0 && (kind === 'replied' || kind === 'not_executed'))",
+    replace: 'false',
+    test: 'simulation/regressions.test.js',
+  },
 ];

@@ -163,11 +163,12 @@ export class World {
     return first === undefined ? null : this.chanceOf(task).pick([first, ...rest]);
   }
 
-  wake(taskId: TaskId): void {
+  /** @param carriedOut called when a process has done it; never, when it is killed meanwhile. */
+  wake(taskId: TaskId, carriedOut: () => void): void {
     const task = this.ordinalOf(taskId);
     const process = this.someProcess(task);
-    if (process === null) return this.time.after(1_000, () => this.wake(taskId));
-    void process.wake(taskId);
+    if (process === null) return this.time.after(1_000, () => this.wake(taskId, carriedOut));
+    void process.wake(taskId).then(carriedOut);
   }
 
   callBack(order: Order, answer: QueryAnswer, tries: number): void {

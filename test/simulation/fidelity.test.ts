@@ -3,14 +3,20 @@ import { Redis } from 'ioredis';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
 import type { Lease } from '../../src/engine/ports.js';
-import { orderNo } from '../../src/ids.js';
+import { newTaskId, orderNo, type TaskId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
 import { RedisLocks } from '../../src/queue/locks.js';
-import { connectRedis, lockOptions } from '../../src/queue/redis.js';
+import {
+  blockingOptions,
+  connectRedis,
+  failFastOptions,
+  lockOptions,
+} from '../../src/queue/redis.js';
+import { QueuedWakeUps, WakeUpWorker } from '../../src/queue/wake-ups.js';
 import { Chance } from '../../src/simulation/chance.js';
 import type { Stored } from '../../src/simulation/memory-database.js';
-import { LockTable } from '../../src/simulation/redis-ports.js';
+import { LockTable, WakeTable } from '../../src/simulation/redis-ports.js';
 import { outcomeOf } from '../../src/simulation/store-ports.js';
 import { World, type StoreCommand } from '../../src/simulation/world.js';
 import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
@@ -156,7 +162,115 @@ describe('the stores in memory and the real ones', () => {
     }
     for (const client of [...clients, admin]) client.disconnect();
   });
+
+  it('queue, carry out, keep and forget wake-ups alike', async function () {
+    this.timeout(30_000);
+    const queue = await openQueue(loadConfig(process.env).redisUrl);
+    const table = new WakeTable();
+    const chance = new Chance(11);
+    const tasks = [newTaskId(), newTaskId(), newTaskId()];
+    const expected: TaskId[] = [];
+    const underWay: { job: Job; carriedOut: () => void }[] = [];
+    const trail: string[] = [];
+    const nowMs = Date.now();
+    for (let n = 0; n < 150; n += 1) {
+      const deed = chance.pick([
+        'schedule',
+        'schedule',
+        'schedule',
+        'end',
+        'end',
+        'flush',
+        'later',
+      ]);
+      const [taskId] = [tasks[chance.between(0, tasks.length - 1)]!];
+      if (deed === 'end' || underWay.length >= 6) {
+        const [one] = underWay.splice(chance.between(0, Math.max(0, underWay.length - 1)), 1);
+        await one?.job.end();
+        one?.carriedOut();
+        trail.push('end');
+      } else if (deed === 'flush') {
+        if (!chance.yes(0.3)) continue;
+        await queue.flush();
+        table.flush();
+        trail.push('flush');
+      } else {
+        // Few names, so that they meet while they are taken. What is due later is not due at all here.
+        const atMs = deed === 'later' ? nowMs + 3_600_000 : nowMs - chance.between(1, 2);
+        const name = `${taskId}-${atMs}`;
+        const queued = table.add(taskId, atMs);
+        await queue.wakeUps.schedule(taskId, atMs);
+        trail.push(
+          `${deed} ${tasks.indexOf(taskId)} ${nowMs - atMs} ${queued === null ? 'taken' : 'queued'}`,
+        );
+        if (deed === 'schedule' && queued !== null) {
+          expected.push(taskId);
+          const job = await queue.begun(expected.length, name);
+          underWay.push({ job, carriedOut: queued.carriedOut });
+        }
+      }
+      expect(queue.delivered, trail.join('; ')).to.deep.equal(expected);
+    }
+    // What was swallowed would have come by now, before the last one.
+    for (const { job } of underWay) await job.end();
+    const last = newTaskId();
+    await queue.wakeUps.schedule(last, nowMs);
+    await (await queue.begun(expected.length + 1, `${last}-${nowMs}`)).end();
+    expect(queue.delivered).to.deep.equal([...expected, last]);
+    expect(trail.filter((one) => one.endsWith('taken')).length).to.be.above(10);
+    await queue.close();
+  });
 });
+
+interface Job {
+  /** Resolves when the queue has forgotten it; at once where a flush has made it do so. */
+  readonly end: () => Promise<void>;
+}
+
+/** The real queue, with a pool whose work ends when it is told to. */
+async function openQueue(redisUrl: string) {
+  const client = connectRedis(redisUrl, failFastOptions, silentLog, 'test');
+  const blocking = connectRedis(redisUrl, blockingOptions, silentLog, 'test');
+  const admin = new Redis(redisUrl);
+  await until('redis', async () => client.status === 'ready' && blocking.status === 'ready');
+  await admin.flushdb();
+  const wakeUps = new QueuedWakeUps(client, systemClock, silentLog);
+  const delivered: TaskId[] = [];
+  const ends: (() => void)[] = [];
+  let flushes = 0;
+  const wake = async (taskId: TaskId): Promise<void> => {
+    const ended = new Promise<void>((resolve) => ends.push(resolve));
+    delivered.push(taskId);
+    await ended;
+  };
+  const worker = new WakeUpWorker(blocking, 8, wake, silentLog);
+  return {
+    wakeUps,
+    delivered,
+    flush: async () => {
+      flushes += 1;
+      await admin.flushdb();
+    },
+    begun: async (count: number, name: string): Promise<Job> => {
+      await until(`wake-up ${count}`, async () => delivered.length >= count);
+      const flushesBefore = flushes;
+      const end = async (): Promise<void> => {
+        ends[count - 1]?.();
+        if (flushes > flushesBefore) return;
+        await until(
+          'forgotten',
+          async () => (await admin.exists(`bull:recoup-wake:${name}`)) === 0,
+        );
+      };
+      return { end };
+    },
+    close: async () => {
+      await worker.close();
+      await wakeUps.close();
+      for (const redis of [client, blocking, admin]) redis.disconnect();
+    },
+  };
+}
 
 async function outcome(promise: Promise<unknown>): Promise<string> {
   try {
