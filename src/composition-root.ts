@@ -20,6 +20,8 @@ import { DeductionDesk } from './intake/deduction-desk.js';
 import { RedisLocks } from './queue/locks.js';
 import { blockingOptions, connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
 import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
+import { Reconciler } from './reconciliation/reconciler.js';
+import type { StatementEvidence } from './reconciliation/ports.js';
 import { LiveHealth } from './routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from './routing/live-router.js';
 import { observationOf } from './routing/observation.js';
@@ -32,6 +34,9 @@ import { openDatabase, type Database } from './store/database.js';
 import { DeductionStore } from './store/deductions.js';
 import { SqlInFlightLog } from './store/in-flight.js';
 import { pendingMigrations } from './store/migrate.js';
+import { BreakStore } from './store/reconciliation-breaks.js';
+import { MatchingStore } from './store/reconciliation-matching.js';
+import { StatementStore } from './store/reconciliation-statements.js';
 import { RepaymentStore } from './store/repayments.js';
 import { SqlJournal } from './store/sql-journal.js';
 
@@ -98,6 +103,8 @@ export interface Services {
   readonly batches: BatchStore;
   readonly channelStore: ChannelStore;
   readonly access: AccessStore;
+  readonly reconciler: Reconciler;
+  readonly breaks: BreakStore;
   /** The migrations that the database still lacks. */
   readonly pendingMigrations: () => Promise<readonly string[]>;
   /** Runs a task as far as it goes now: what every wake-up does. */
@@ -171,6 +178,8 @@ export function compose(around: Surroundings): Services {
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
     access: get(AccessStore),
+    reconciler: get(Reconciler),
+    breaks: get(BreakStore),
     pendingMigrations: async () => await pendingMigrations(get(ids.database)),
     resume,
     startPoller,
@@ -236,6 +245,7 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   );
   bindIntake(container, { config, log, clock }, instanceId);
   bindCompensator(container, { config, log, clock }, instanceId);
+  bindReconciliation(container, { config, log, clock });
   return container;
 }
 
@@ -263,6 +273,32 @@ function bindCompensator(
   );
 }
 
+function bindReconciliation(container: Container, { config, log, clock }: Basics): void {
+  container.bind(Reconciler).toResolvedValue(
+    (
+      statements: StatementStore,
+      matching: MatchingStore,
+      breaks: BreakStore,
+      directory: ChannelDirectory,
+      executor: Executor<DeductionState>,
+    ) =>
+      new Reconciler({
+        statements,
+        matching,
+        breaks,
+        profiles: () => directory.profiles(),
+        submit: async (task: TaskId, { orderNo, read }: StatementEvidence) => {
+          const { outcome } = await executor.run(task, { kind: 'callback', orderNo, read });
+          return outcome === 'ended' || outcome === 'review' || outcome === 'waiting';
+        },
+        clock,
+        log,
+        zone: config.businessZone,
+      }),
+    [StatementStore, MatchingStore, BreakStore, ChannelDirectory, Executor],
+  );
+}
+
 function bindStores(container: Container): void {
   const stores = [
     DeductionStore,
@@ -271,6 +307,9 @@ function bindStores(container: Container): void {
     ChannelStore,
     AccessStore,
     SqlInFlightLog,
+    StatementStore,
+    MatchingStore,
+    BreakStore,
   ] as const;
   for (const Store of stores) {
     container

@@ -36,6 +36,7 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'schema_outdated',
   'no_eligible_channel',
   'rate_limited',
+  'reconciliation_busy',
 ]);
 
 export function failureOf(error: unknown): Failure {

@@ -19,6 +19,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   repayments: async () => (await import('./repayments.js')).repaymentsCommand(),
   channels: async () => (await import('./channels.js')).channelsCommand(),
   routes: async () => (await import('./routes.js')).routesCommand(),
+  reconcile: async () => (await import('./reconcile.js')).reconcileCommand(),
+  book: async () => (await import('./reconcile.js')).bookCommand(),
   keys: async () => (await import('./keys.js')).keysCommand(),
   sandbox: async () => (await import('./sandbox.js')).sandboxCommand(),
 };

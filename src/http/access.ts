@@ -27,6 +27,10 @@ export const permissions = {
   'GET /v1/cases': ['operator'],
   'GET /v1/channels': ['operator'],
   'GET /v1/channels/:id/callbacks': ['operator'],
+  'POST /v1/reconciliations': ['operator'],
+  'GET /v1/reconciliations': ['operator'],
+  'GET /v1/reconciliations/:id': ['operator'],
+  'GET /v1/breaks': ['operator'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /** The roles that may use a route; undefined for a route that is not in the table. */

@@ -19,6 +19,8 @@ import type {
   LoggedEntry,
 } from '../intake/records.js';
 import type { Repayments } from '../intake/repayment.js';
+import type { Breaks } from '../reconciliation/ports.js';
+import type { Reconciler } from '../reconciliation/reconciler.js';
 
 export type Role = 'app' | 'batch' | 'agent' | 'operator';
 
@@ -120,6 +122,8 @@ export interface HttpServices {
   readonly repayments: Repayments;
   readonly batches: Pick<Batches, 'progress' | 'rejected'>;
   readonly access: KeyStore & AuditLog;
+  readonly reconciler: Pick<Reconciler, 'run'>;
+  readonly breaks: Pick<Breaks, 'run' | 'runs' | 'list' | 'openCount'>;
   /** The migrations that the database still lacks. Rejects when the database does not answer. */
   readonly pendingMigrations: () => Promise<readonly string[]>;
   readonly redis: { ping(): Promise<unknown> };

@@ -16,6 +16,7 @@ import { operationRoutes } from './operation-routes.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import type { HttpServices } from './ports.js';
 import { codedError, problemHeaders, problemOf, rawProblem, traceOf } from './problems.js';
+import { reconciliationRoutes } from './reconciliation-routes.js';
 import { repaymentRoutes } from './repayment-routes.js';
 import { RunGate } from './run-gate.js';
 import { startDeduction } from './start-deduction.js';
@@ -111,6 +112,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);
     channelRoutes(v1, context);
+    scope.register(async (inner) => reconciliationRoutes(inner as unknown as App, context));
     // In a scope of its own: only there is a CSV a body.
     scope.register(async (inner) => batchRoutes(inner as unknown as App, context));
   });

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import type { Book, BookOrder } from './book.js';
 import { channelIds, channelSpecs, type SandboxChannelId } from './channel-spec.js';
 import { isKeySerial, type Credentials } from './credentials.js';
+import { isStatementDate, statementOf } from './statement.js';
 import { FaultError, type FaultBoard } from './faults.js';
 
 /** The sandbox's own side door: the book, the faults, the numbers. Never part of a channel. */
@@ -13,6 +14,7 @@ import { FaultError, type FaultBoard } from './faults.js';
 export interface AdminParts {
   readonly book: Book;
   readonly faults: FaultBoard;
+  readonly merchant: string;
   readonly ready: () => object;
   readonly stats: () => object;
   /** Resolves when ports are open or closed as the faults say. */
@@ -77,6 +79,8 @@ export class AdminServer {
         await book.flushed();
         response.writeHead(200, { 'content-type': 'application/x-ndjson' });
         return pipeline(createReadStream(book.path), response);
+      case 'GET /_statement':
+        return this.#statement(url, response);
       case 'PUT /_callbacks':
         return json(response, 200, setCallbacks(asUrls(await readJson(request))));
       case 'PUT /_keys':
@@ -90,6 +94,19 @@ export class AdminServer {
       return json(response, found.length > 0 ? 200 : 404, { orders: found.map(orderView) });
     }
     return json(response, 404, { error: `nothing at ${request.method} ${url.pathname}` });
+  }
+
+  async #statement(url: URL, response: ServerResponse): Promise<void> {
+    const { book, merchant } = this.#parts;
+    const channel = channelOf(url);
+    const date = url.searchParams.get('date') ?? '';
+    if (channel === undefined || !isStatementDate(date)) {
+      throw new BadRequest('channel and date, such as 2026-11-22');
+    }
+    await book.flushed();
+    const bytes = statementOf(book, channel, date, merchant);
+    response.writeHead(200, { 'content-type': 'application/octet-stream' });
+    response.end(bytes);
   }
 
   async #faults(request: IncomingMessage, response: ServerResponse): Promise<void> {

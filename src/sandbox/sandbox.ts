@@ -98,7 +98,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   };
   const stats = (): object => statsOf(rooms);
   const admin = new AdminServer(
-    { book, faults, ready: () => ready(), stats, setCallbacks, setSerials, switched },
+    {
+      book,
+      faults,
+      merchant: credentials.merchant,
+      ready: () => ready(),
+      stats,
+      setCallbacks,
+      setSerials,
+      switched,
+    },
     host,
   );
   for (const [id, { server }] of rooms) await listenAt(server, credentials.ports[id]);
