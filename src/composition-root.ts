@@ -1,4 +1,5 @@
 /** The only file that sees every room, and the only one that knows the container. */
+/* oxlint-disable max-lines -- it wires every room, each in a function of its own */
 import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { Container, type ServiceIdentifier } from 'inversify';
