@@ -115,7 +115,8 @@ export class Compensator {
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
       }
     };
-    await Promise.all(Array.from({ length: this.settings.concurrency }, lane));
+    const lanes = Math.min(this.settings.concurrency, page.length);
+    await Promise.all(Array.from({ length: lanes }, lane));
   }
 
   /** One task that cannot be resumed must not keep the others from it. */
