@@ -5,12 +5,13 @@ import { randomUUID } from 'node:crypto';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { ChannelDirectory } from './channels/directory.js';
 import { natureOf } from './channels/profile.js';
+import { refundTermsOf } from './channels/refund-terms.js';
 import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import type { Config } from './config.js';
-import { deductionFlow, type DeductionState } from './engine/deduction.js';
+import { taskFlow, type Task } from './engine/tasks.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
 import type { Journal } from './engine/journal.js';
 import type { Channels, Locks, Log, WakeUps } from './engine/ports.js';
@@ -18,6 +19,7 @@ import type { TaskId } from './ids.js';
 import { BatchDesk } from './intake/batch-desk.js';
 import { BatchRunner } from './intake/batch-runner.js';
 import { DeductionDesk } from './intake/deduction-desk.js';
+import { RefundDesk } from './intake/refund-desk.js';
 import { RedisLocks } from './queue/locks.js';
 import { blockingOptions, connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
 import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
@@ -38,6 +40,7 @@ import { pendingMigrations } from './store/migrate.js';
 import { BreakStore } from './store/reconciliation-breaks.js';
 import { MatchingStore } from './store/reconciliation-matching.js';
 import { StatementStore } from './store/reconciliation-statements.js';
+import { RefundStore } from './store/refunds.js';
 import { RepaymentStore } from './store/repayments.js';
 import { SqlJournal } from './store/sql-journal.js';
 
@@ -45,7 +48,7 @@ type Redis = ReturnType<typeof connectRedis>;
 
 /** For tests and chaos: puts something around a part, such as a kill before a commit. */
 export interface Wrappers {
-  readonly journal?: (inner: Journal<DeductionState>) => Journal<DeductionState>;
+  readonly journal?: (inner: Journal<Task>) => Journal<Task>;
   readonly channels?: (inner: Channels) => Channels;
   readonly clock?: Clock;
   readonly ledger?: LedgerWrappers;
@@ -76,7 +79,7 @@ const ids = {
   database: id<Database>('database'),
   callRedis: id<Redis>('call-redis'),
   lockRedis: id<Redis>('lock-redis'),
-  journal: id<Journal<DeductionState>>('journal'),
+  journal: id<Journal<Task>>('journal'),
   locks: id<Locks>('locks'),
   wakeUps: id<WakeUps>('wake-ups'),
   channels: id<Channels>('channels'),
@@ -90,16 +93,18 @@ export interface Services {
   readonly log: Log;
   readonly database: Database;
   readonly redis: Redis;
-  readonly executor: Executor<DeductionState>;
+  readonly executor: Executor<Task>;
   readonly router: LiveRouter;
   readonly directory: ChannelDirectory;
   readonly desk: DeductionDesk;
+  readonly refundDesk: RefundDesk;
   readonly batchDesk: BatchDesk;
   readonly batchRunner: BatchRunner;
   readonly compensator: Compensator;
   readonly ledger: LedgerServices;
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
+  readonly refunds: RefundStore;
   readonly repayments: RepaymentStore;
   readonly batches: BatchStore;
   readonly channelStore: ChannelStore;
@@ -124,7 +129,7 @@ export function compose(around: Surroundings): Services {
   const instanceId = around.name === undefined ? randomUUID() : named(around.name);
   const container = containerFor(around, instanceId);
   const get = <T>(what: ServiceIdentifier<T>): T => container.get(what);
-  const executor = get<Executor<DeductionState>>(Executor);
+  const executor = get<Executor<Task>>(Executor);
   const clock = around.wrappers?.clock ?? systemClock;
   const directory = get(ChannelDirectory);
   const resume = async (task: TaskId): Promise<RunOutcome> => (await executor.run(task)).outcome;
@@ -169,12 +174,14 @@ export function compose(around: Surroundings): Services {
     router: get(LiveRouter),
     directory,
     desk: get(DeductionDesk),
+    refundDesk: get(RefundDesk),
     batchDesk: get(BatchDesk),
     batchRunner: get(BatchRunner),
     compensator: get(Compensator),
     ledger,
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
+    refunds: get(RefundStore),
     repayments: get(RepaymentStore),
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
@@ -232,14 +239,14 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   );
   bind(Executor).toResolvedValue(
     (
-      journal: Journal<DeductionState>,
+      journal: Journal<Task>,
       locks: Locks,
       channels: Channels,
       router: LiveRouter,
       wakeUps: WakeUps,
     ) =>
-      new Executor<DeductionState>(
-        { flow: deductionFlow, journal, locks, channels, router, wakeUps, clock, log },
+      new Executor<Task>(
+        { flow: taskFlow, journal, locks, channels, router, wakeUps, clock, log },
         { executorId: instanceId, leaseMarginMs, lockWaitMs },
       ),
     [ids.journal, ids.locks, ids.channels, LiveRouter, ids.wakeUps],
@@ -256,7 +263,7 @@ function bindCompensator(
   instanceId: string,
 ): void {
   container.bind(Compensator).toResolvedValue(
-    (inFlight: SqlInFlightLog, executor: Executor<DeductionState>) =>
+    (inFlight: SqlInFlightLog, executor: Executor<Task>) =>
       new Compensator(
         inFlight,
         async (task) => (await executor.run(task)).outcome,
@@ -303,6 +310,7 @@ function bindReconciliation(container: Container, { config, log, clock }: Basics
 function bindStores(container: Container): void {
   const stores = [
     DeductionStore,
+    RefundStore,
     RepaymentStore,
     BatchStore,
     ChannelStore,
@@ -379,7 +387,7 @@ function bindIntake(container: Container, { config, log, clock }: Basics, worker
       repayments: RepaymentStore,
       deductions: DeductionStore,
       router: LiveRouter,
-      executor: Executor<DeductionState>,
+      executor: Executor<Task>,
     ) =>
       new DeductionDesk(
         {
@@ -393,6 +401,25 @@ function bindIntake(container: Container, { config, log, clock }: Basics, worker
         { attemptWindowMs: config.attemptWindowMs },
       ),
     [RepaymentStore, DeductionStore, LiveRouter, Executor],
+  );
+  container.bind(RefundDesk).toResolvedValue(
+    (
+      refunds: RefundStore,
+      repayments: RepaymentStore,
+      directory: ChannelDirectory,
+      executor: Executor<Task>,
+    ) =>
+      new RefundDesk(
+        {
+          capture: (deduction, attemptNo) => refunds.capture(deduction, attemptNo),
+          account: async (one) => (await repayments.find(one))?.account ?? null,
+          byRequest: (key) => refunds.findByRequest(key),
+          terms: (channel) => refundTermsOf(directory.get(channel)),
+        },
+        executor,
+        clock,
+      ),
+    [RefundStore, RepaymentStore, ChannelDirectory, Executor],
   );
   container
     .bind(BatchDesk)

@@ -116,6 +116,23 @@ export const errorTable = {
   ],
   deduction_ended: [409, 'The deduction has ended: nothing is left to ask.', 'Read the deduction.'],
   deduction_unknown: [404, 'There is no such deduction.', 'Check the id.'],
+  // Refunds
+  capture_unknown: [
+    404,
+    'There is no such captured order.',
+    'Check the deduction and the attempt.',
+  ],
+  capture_not_available: [
+    409,
+    'So much of this capture is not there to be given back or credited.',
+    'Read what of it is credited and given back already.',
+  ],
+  refund_not_offered: [
+    409,
+    'The channel that captured the money offers no refunds.',
+    'Pay it back outside and write the case off with the proof.',
+  ],
+  refund_unknown: [404, 'There is no such refund.', 'Check the id.'],
   // Batches
   batch_unknown: [404, 'There is no such batch.', 'Check the id.'],
   batch_state: [409, 'The batch is not in a state that allows this.', 'See `state`.'],

@@ -10,7 +10,7 @@ import { basename } from 'node:path';
 import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition-root.js';
 import { loadConfig, type Config } from './config.js';
-import type { DeductionState } from './engine/deduction.js';
+import type { Task } from './engine/tasks.js';
 import type { RunResult } from './engine/executor.js';
 import type { Log } from './engine/ports.js';
 import { RecoupError } from './errors.js';
@@ -321,7 +321,7 @@ class EmbeddedRecoup implements Recoup {
     return known.id;
   }
 
-  #track(finished: Promise<RunResult<DeductionState>>): Promise<unknown> {
+  #track(finished: Promise<RunResult<Task>>): Promise<unknown> {
     const settled = finished.catch((error: unknown) => {
       // It is accepted and in the in-flight log: the compensator goes on with it.
       this.services.log.warn('deduction interrupted', { why: String(error) });

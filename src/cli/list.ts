@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import type { DeductionStatus } from '../engine/deduction.js';
+import type { TaskStatus } from '../engine/orders-state.js';
 import { deductionView } from '../http/views.js';
 import { isRepaymentId, type RepaymentId, type TaskId } from '../ids.js';
 import { formatDecimalAmount } from '../money.js';
@@ -8,7 +8,7 @@ import { withServices } from './session.js';
 import { table } from './table.js';
 
 interface ListOptions extends CommonOptions {
-  readonly status?: DeductionStatus;
+  readonly status?: TaskStatus;
   readonly repayment?: RepaymentId;
   readonly batch?: TaskId;
   readonly before?: TaskId;
@@ -50,7 +50,7 @@ export function listCommand(): Command {
     );
 }
 
-function asStatus(text: string): DeductionStatus {
+function asStatus(text: string): TaskStatus {
   const status = statuses.find((one) => one === text);
   if (status === undefined) throw new InvalidArgumentError(`One of ${statuses.join(', ')}.`);
   return status;

@@ -79,10 +79,14 @@ export function told(entry: Entry): string {
   switch (entry.kind) {
     case 'accepted':
       return `accepted ${formatDecimalAmount(entry.deduction.amountMinor)}`;
+    case 'refund_accepted':
+      return `refund of ${formatDecimalAmount(entry.refund.amountMinor)} accepted`;
     case 'routed':
       return routed(entry.route);
     case 'charge_intended':
       return `about to charge ${entry.order.channelId} under ${entry.order.orderNo}`;
+    case 'refund_intended':
+      return `about to refund at ${entry.order.channelId} under ${entry.order.orderNo}`;
     case 'resend_intended':
       return `about to send order ${entry.attemptNo} again, byte-identical`;
     case 'close_intended':
@@ -101,6 +105,8 @@ export function told(entry: Entry): string {
       return `case ${entry.caseNo} opened: ${entry.reason}; ${entry.evidence}`;
     case 'case_closed':
       return `case ${entry.caseNo} closed: ${entry.resolution}`;
+    case 'decided':
+      return `case ${entry.caseNo} decided by ${entry.by}, ${entry.approvedBy}: ${entry.decision.action}`;
     case 'ask_requested':
       return `${entry.by} wants the channel asked again`;
     default:

@@ -3,7 +3,7 @@
  * proves it dead.
  */
 import { assertNever } from '../assert.js';
-import type { EntryOf } from './entries.js';
+import { isPlacing, type EntryOf, type Intent } from './entries.js';
 import type { ChannelNature, Order } from './order.js';
 import type { NotExecutedProof, Reply, UnknownWhy } from './reply.js';
 
@@ -32,6 +32,13 @@ export interface Attempt {
   /** Why the outcome was last unknown; kept when it is found out, for the report. */
   readonly unknownWhy: UnknownWhy | 'taken_over' | null;
   readonly endedAtMs: number | null;
+  /**
+   * The place in the log at which it was found that this capture belongs to nobody: the task had
+   * ended without it. It is owed back unless a decision adopts it. Null: not so.
+   */
+  readonly excessSeq: number | null;
+  /** A decision says that this excess capture is to be credited after all. */
+  readonly adopted: boolean;
 }
 
 export const isLive = (attempt: Attempt): boolean =>
@@ -40,7 +47,7 @@ export const isLive = (attempt: Attempt): boolean =>
 export const isDead = (attempt: Attempt): boolean =>
   attempt.status === 'declined' || attempt.status === 'not_executed';
 
-export function newAttempt(entry: EntryOf<'charge_intended'>): Attempt {
+export function newAttempt(entry: Intent): Attempt {
   return {
     no: entry.attemptNo,
     order: entry.order,
@@ -57,6 +64,8 @@ export function newAttempt(entry: EntryOf<'charge_intended'>): Attempt {
     proof: null,
     unknownWhy: null,
     endedAtMs: null,
+    excessSeq: null,
+    adopted: false,
   };
 }
 
@@ -132,7 +141,7 @@ function notExecuted(
   entry: EntryOf<'replied'>,
 ): Attempt {
   // "Not sent" speaks of one send only; where there was another, the order may be alive.
-  if (proof === 'not_sent' && entry.via === 'charge' && attempt.sends === 1) {
+  if (proof === 'not_sent' && isPlacing(entry.via) && attempt.sends === 1) {
     return dead(attempt, proof, entry.atMs);
   }
   return askLater({ ...open, closeConfirmed: open.closeConfirmed || proof === 'closed' }, entry);

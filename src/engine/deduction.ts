@@ -13,24 +13,25 @@
  * Only a definite answer leaves a channel (rule 4). An attempt without one is asked about, never
  * resent blindly (rule 3), and is dead only by proof (rules 2 and 8). After a crash the log says
  * where it was: an intent without an answer is taken over and asked about, like any unknown outcome.
- * What the entries add up to is in deduction-state.ts (`evolve`); this file says what comes next.
+ * What the entries add up to is in deduction-state.ts (`evolve`); this file says what comes next, and
+ * orders.ts how an order whose outcome is not known is brought to one.
  */
-import { invariant } from '../assert.js';
 import { orderNo } from '../ids.js';
-import { isLive, proofOfDeath, type Attempt } from './attempt.js';
-import { evolve, hasCase, openCase, type DeductionState } from './deduction-state.js';
+import { isLive } from './attempt.js';
+import { evolve, type DeductionState } from './deduction-state.js';
 import type { Entry } from './entries.js';
-import type { Evidence, Flow, Step } from './flow.js';
+import type { Flow, Step } from './flow.js';
 import type { Order } from './order.js';
+import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp } from './orders.js';
+import { adopted } from './orders-state.js';
 import type { RoutePlace } from './route.js';
 
-export type { Case, DeductionState, DeductionStatus } from './deduction-state.js';
+export type { DeductionState } from './deduction-state.js';
 
 /** A route older than this is planned anew before the next attempt: channels come and go. */
 const routeTtlMs = 60_000;
 
 export const deductionFlow: Flow<DeductionState> = {
-  kind: 'deduction',
   evolve,
   next,
   receive,
@@ -39,10 +40,9 @@ export const deductionFlow: Flow<DeductionState> = {
 
 function next(state: DeductionState, nowMs: number): Step {
   const [suspicion] = state.suspicions;
-  if (suspicion !== undefined) {
-    const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
-    return { kind: 'record', entries: [{ ...opened, ...suspicion }] };
-  }
+  if (suspicion !== undefined) return openSuspicion(state, suspicion, nowMs);
+  const late = adopted(state);
+  if (late !== undefined) return settle(late, nowMs, true);
   if (state.end !== null) return tidyUp(state, nowMs);
 
   const live = state.attempts.find(isLive);
@@ -110,109 +110,4 @@ function charge(state: DeductionState, place: RoutePlace, nowMs: number): Step {
     nature: place.nature,
   };
   return { kind: 'charge', intent, attemptNo, order };
-}
-
-/** An attempt is live: bring it to a definite outcome, or before a person. */
-function settleOutcome(state: DeductionState, live: Attempt, nowMs: number): Step {
-  // The executor takes an open call over before it asks what comes next.
-  invariant(state.openCall === null, 'an open call was not taken over');
-  const { nature, order, no: attemptNo } = live;
-  const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
-
-  const proof = proofOfDeath(live);
-  if (proof !== null) {
-    return { kind: 'record', entries: [{ kind: 'not_executed', atMs: nowMs, attemptNo, proof }] };
-  }
-  if (live.notFoundSentAtMs !== null && !live.seen) {
-    if (nature.closeProof === 'refuses_unseen') {
-      const intent: Entry = { kind: 'close_intended', atMs: nowMs, attemptNo };
-      return { kind: 'close', intent, attemptNo, order };
-    }
-    // Nothing more is sent once the money is known to have moved through another attempt.
-    const mayExecute = !nature.honoursExpiry || nowMs < order.expiresAtMs;
-    if (nature.idempotent && mayExecute && captured === undefined) {
-      const intent: Entry = { kind: 'resend_intended', atMs: nowMs, attemptNo };
-      return { kind: 'charge', intent, attemptNo, order };
-    }
-  }
-  if (live.nextAskMs !== null) {
-    return nowMs < live.nextAskMs
-      ? { kind: 'wait', untilMs: live.nextAskMs }
-      : { kind: 'query', attemptNo, order };
-  }
-  if (openCase(state, 'outcome_unknown', attemptNo)) {
-    // What was captured is credited all the same; the case about the other attempt stays open.
-    return captured === undefined ? { kind: 'stop', reason: 'review' } : settle(captured, nowMs);
-  }
-  const evidence = `asked ${live.asks} times, last known as ${live.status}; no definite answer`;
-  const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
-  return {
-    kind: 'record',
-    entries: [{ ...opened, reason: 'outcome_unknown', attemptNo, evidence }],
-  };
-}
-
-function settle(captured: Attempt, nowMs: number): Step {
-  const { orderNo: order, channelId, amountMinor } = captured.order;
-  const settled: Entry = {
-    kind: 'settled',
-    atMs: nowMs,
-    attemptNo: captured.no,
-    channelId,
-    orderNo: order,
-    amountMinor,
-  };
-  return { kind: 'record', entries: [settled] };
-}
-
-function fail(code: string, detail: string, nowMs: number): Step {
-  return { kind: 'record', entries: [{ kind: 'failed', atMs: nowMs, code, detail }] };
-}
-
-/** The deduction has ended; what is left is to close the cases that a definite answer settled. */
-function tidyUp(state: DeductionState, nowMs: number): Step {
-  const live = state.attempts.find(isLive);
-  const resolution = 'the outcome is known';
-  const [first, ...others] = state.cases
-    .filter(({ closed, reason }) => closed === null && reason === 'outcome_unknown')
-    .filter(({ attemptNo }) => attemptNo !== live?.no)
-    .map(({ no: caseNo }): Entry => ({ kind: 'case_closed', atMs: nowMs, caseNo, resolution }));
-  if (first !== undefined) return { kind: 'record', entries: [first, ...others] };
-  // Another attempt was captured, this one is a person's case, and the person wants it asked again.
-  const asked = live !== undefined && live.nextAskMs !== null;
-  return asked ? settleOutcome(state, live, nowMs) : { kind: 'stop', reason: 'ended' };
-}
-
-function receive(state: DeductionState, evidence: Evidence, nowMs: number): readonly Entry[] {
-  if (evidence.kind === 'ask') {
-    const live = state.attempts.find(isLive);
-    if (live === undefined || state.openCall !== null) return [];
-    return [{ kind: 'ask_requested', atMs: nowMs, attemptNo: live.no, by: evidence.by }];
-  }
-  const attempt = state.attempts.find((one) => one.order.orderNo === evidence.orderNo);
-  if (attempt === undefined) return [];
-  const answer = evidence.read(attempt.order);
-  const says: Record<typeof answer.kind, boolean> = {
-    succeeded: attempt.status !== 'succeeded',
-    declined:
-      isLive(attempt) ||
-      (attempt.status === 'succeeded' && !hasCase(state, 'contradiction', attempt.no)),
-    pending: isLive(attempt) && attempt.status !== 'pending',
-    mismatch: !hasCase(state, 'mismatch', attempt.no),
-    // These say nothing that polling would not find out.
-    unknown: false,
-    not_found: false,
-    not_executed: false,
-  };
-  if (!says[answer.kind]) return [];
-  return [
-    {
-      kind: 'replied',
-      atMs: nowMs,
-      attemptNo: attempt.no,
-      via: 'callback',
-      answer,
-      sentAtMs: nowMs,
-    },
-  ];
 }

@@ -4,7 +4,7 @@ import type { BankAccount, ChannelNature, Order } from './order.js';
 import type { Answer, NotExecutedProof } from './reply.js';
 import type { Route } from './route.js';
 
-export type TaskKind = 'deduction';
+export type TaskKind = 'deduction' | 'refund';
 export type Source = 'app' | 'batch' | 'agent';
 
 /** One request to collect an amount for one repayment from one bank account. */
@@ -27,16 +27,59 @@ export interface Deduction {
   readonly attemptUntilMs: number;
 }
 
+/** One request to give back money that was captured, in whole or in part, where it was captured. */
+export interface Refund {
+  readonly id: TaskId;
+  readonly deductionId: TaskId;
+  /** The captured attempt of that deduction, its channel and its numbers there. */
+  readonly attemptNo: number;
+  readonly channelId: ChannelId;
+  readonly captureOrderNo: OrderNo;
+  readonly channelRef: string;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+  readonly account: BankAccount;
+  /**
+   * What the money is taken from: `excess` was never credited to the repayment (a late or a second
+   * capture); `repayment` was, and is owed again once it has been given back.
+   */
+  readonly from: 'excess' | 'repayment';
+  readonly repaymentId: RepaymentId;
+  /** Unique among all refunds: the same request twice is the same refund. */
+  readonly requestKey: string;
+  readonly reason: string;
+  /** Two people: one asked, the other approved. */
+  readonly requestedBy: string;
+  readonly approvedBy: string;
+  readonly orderTtlMs: number;
+  readonly nature: ChannelNature;
+}
+
+/**
+ * What two people decided about a case: one proposed it, the other approved it. `ask_again` is no
+ * decision about money, and is logged as `ask_requested`.
+ */
+export type Decision =
+  /** The money did move; `proof` says how that is known. */
+  | { readonly action: 'adopt_captured'; readonly channelRef: string; readonly proof: string }
+  /** It did not and never will. */
+  | { readonly action: 'mark_not_executed'; readonly proof: string }
+  /** A refund task gives it back. */
+  | { readonly action: 'refund'; readonly refundId: string }
+  /** Nothing moves. */
+  | { readonly action: 'write_off'; readonly reason: string };
+
 /**
  * What happened to a task, entry by entry. The log of entries is the task; everything else is
  * computed from it. The shape of an entry changes only by adding optional fields.
  */
 export type Entry = { readonly atMs: number } & (
   | { readonly kind: 'accepted'; readonly deduction: Deduction }
+  | { readonly kind: 'refund_accepted'; readonly refund: Refund }
   | { readonly kind: 'routed'; readonly route: Route }
-  /** Committed before the first byte of a charge is sent (rule 1). */
+  /** Committed before the first byte of an order is sent (rule 1). */
   | {
-      readonly kind: 'charge_intended';
+      readonly kind: 'charge_intended' | 'refund_intended';
       readonly attemptNo: number;
       readonly order: Order;
       readonly nature: ChannelNature;
@@ -53,6 +96,8 @@ export type Entry = { readonly atMs: number } & (
       readonly answer: Answer;
       /** When the request that this answers was sent; proofs by time count from here. */
       readonly sentAtMs: number;
+      /** Which statement says so. */
+      readonly source?: string;
     }
   | { readonly kind: 'not_executed'; readonly attemptNo: number; readonly proof: NotExecutedProof }
   | {
@@ -61,6 +106,8 @@ export type Entry = { readonly atMs: number } & (
       readonly channelId: ChannelId;
       readonly orderNo: OrderNo;
       readonly amountMinor: AmountMinor;
+      /** A capture that was found after the task had failed, adopted by a decision. */
+      readonly afterFailure?: true;
     }
   | { readonly kind: 'failed'; readonly code: FailureCode; readonly detail: string }
   | {
@@ -71,6 +118,14 @@ export type Entry = { readonly atMs: number } & (
       readonly evidence: string;
     }
   | { readonly kind: 'case_closed'; readonly caseNo: number; readonly resolution: string }
+  | {
+      readonly kind: 'decided';
+      readonly caseNo: number;
+      readonly attemptNo: number;
+      readonly decision: Decision;
+      readonly by: string;
+      readonly approvedBy: string;
+    }
   /** A person wants the channel asked again: the poll schedule starts anew. */
   | { readonly kind: 'ask_requested'; readonly attemptNo: number; readonly by: string }
 );
@@ -78,9 +133,17 @@ export type Entry = { readonly atMs: number } & (
 export type EntryKind = Entry['kind'];
 export type EntryOf<K extends EntryKind> = Extract<Entry, { kind: K }>;
 
-export type Via = 'charge' | 'query' | 'close' | 'callback';
+/** An order is about to be placed. */
+export type Intent = Extract<Entry, { readonly nature: ChannelNature }>;
 
-/** Why a deduction ended without the money having moved. Decline codes come from the profiles. */
+/** `statement` is the channel's own account of a day; `decision` is what two people made of a case. */
+export type Via = 'charge' | 'refund' | 'query' | 'close' | 'callback' | 'statement' | 'decision';
+
+/** Ways in which an order is placed: the request itself may have moved the money. */
+export type Placing = Extract<Via, 'charge' | 'refund'>;
+export const isPlacing = (via: Via): via is Placing => via === 'charge' || via === 'refund';
+
+/** Why a task ended without the money having moved. Decline codes come from the profiles. */
 export type FailureCode = string;
 
 export type CaseReason =
@@ -93,12 +156,16 @@ export type CaseReason =
   /** Two attempts of one deduction were captured: one is owed back. */
   | 'captured_twice'
   /** A channel takes back what it had said definitely. */
-  | 'contradiction';
+  | 'contradiction'
+  /** Money that is owed back could not be given back. */
+  | 'refund_failed';
 
 const entryKinds: Record<EntryKind, true> = {
   accepted: true,
+  refund_accepted: true,
   routed: true,
   charge_intended: true,
+  refund_intended: true,
   resend_intended: true,
   close_intended: true,
   taken_over: true,
@@ -108,6 +175,7 @@ const entryKinds: Record<EntryKind, true> = {
   failed: true,
   case_opened: true,
   case_closed: true,
+  decided: true,
   ask_requested: true,
 };
 

@@ -1,7 +1,7 @@
 import { assertNever, invariant } from '../assert.js';
 import type { Clock } from '../clock.js';
 import type { ChannelId, TaskId } from '../ids.js';
-import type { Entry, Via } from './entries.js';
+import { isPlacing, type Entry, type Placing, type Via } from './entries.js';
 import { fold, type Evidence, type Flow, type Step, type TaskState } from './flow.js';
 import { StaleWriter, type Journal } from './journal.js';
 import type { Order } from './order.js';
@@ -49,6 +49,9 @@ export interface ExecutorParts<S extends TaskState> {
   readonly clock: Clock;
   readonly log: Log;
 }
+
+/** The calls that a step makes; the other ways of hearing come from outside. */
+type CallVia = Placing | Extract<Via, 'query' | 'close'>;
 
 /** No path of a flow is this long between two waits; more is a flow that goes round in circles. */
 const stepsMax = 100;
@@ -163,6 +166,8 @@ export class Executor<S extends TaskState> {
       }
       case 'charge':
         return await this.#call(run, step, 'charge', (channel) => channel.charge(step.order));
+      case 'refund':
+        return await this.#call(run, step, 'refund', (channel) => channel.refund?.(step.order));
       case 'close':
         return await this.#call(run, step, 'close', (channel) => channel.close?.(step.order));
       case 'query':
@@ -183,19 +188,19 @@ export class Executor<S extends TaskState> {
   async #call(
     run: Run<S>,
     step: { intent?: Entry; attemptNo: number; order: Order },
-    via: Exclude<Via, 'callback'>,
+    via: CallVia,
     send: (channel: ChannelCalls) => Promise<Answer> | undefined,
   ): Promise<RunOutcome | null> {
     const { channels, clock } = this.parts;
     const channel = channels.get(step.order.channelId);
-    const callMs = channel?.timeoutsMs[via] ?? 0;
+    const callMs = channel?.timeoutsMs[via === 'refund' ? 'charge' : via] ?? 0;
     if (!(await this.#leaseCovers(run, callMs))) return await this.#leaseLost(run);
     if (step.intent !== undefined) this.#hold(run, step.intent);
     if (!(await this.#commit(run, clock.nowMs() + callMs))) return 'overtaken';
     // The commit took its time: only what the lease still covers may be sent (rule 7).
     if (!(await this.#leaseCovers(run, callMs))) {
-      // For a charge we know it, and say so: whoever goes on need not ask about it.
-      if (via === 'charge') this.#holdReply(run, step.attemptNo, via, notSent, clock.nowMs());
+      // For an order we know it, and say so: whoever goes on need not ask about it.
+      if (isPlacing(via)) this.#holdReply(run, step.attemptNo, via, notSent, clock.nowMs());
       return await this.#leaseLost(run);
     }
     const sentAtMs = clock.nowMs();
@@ -245,7 +250,7 @@ export class Executor<S extends TaskState> {
     try {
       await this.parts.journal.append({
         taskId: run.state.taskId,
-        kind: this.parts.flow.kind,
+        kind: run.state.kind,
         afterSeq: run.committedSeq,
         entries,
         state: run.state,
@@ -297,13 +302,12 @@ interface Run<S> {
 const notSent: Answer = { kind: 'not_executed', proof: 'not_sent' };
 
 function notConfigured(channelId: ChannelId, via: Via): Answer {
-  // Nothing was sent: for a charge that is proof, for a question it is no answer.
-  if (via === 'charge') return notSent;
+  // Nothing was sent: for an order that is proof, for a question it is no answer.
+  if (isPlacing(via)) return notSent;
   return { kind: 'unknown', why: 'not_offered', detail: `channel ${channelId} is not configured` };
 }
 
-const cannot = (via: Via): Answer => ({
-  kind: 'unknown',
-  why: 'not_offered',
-  detail: `the channel offers no ${via}`,
-});
+const cannot = (via: Via): Answer =>
+  isPlacing(via)
+    ? notSent
+    : { kind: 'unknown', why: 'not_offered', detail: `the channel offers no ${via}` };

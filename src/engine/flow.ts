@@ -1,11 +1,12 @@
 import type { OrderNo, TaskId } from '../ids.js';
-import type { Entry, TaskKind } from './entries.js';
+import type { Decision, Entry, Placing, TaskKind } from './entries.js';
 import type { Order } from './order.js';
 import type { QueryAnswer } from './reply.js';
 import type { RouteRequest } from './route.js';
 
 /** What every task's state has, whatever its kind. */
 export interface TaskState {
+  readonly kind: TaskKind;
   readonly taskId: TaskId;
   /** Entries folded so far; the next entry gets this + 1. */
   readonly seq: number;
@@ -18,7 +19,6 @@ export interface TaskState {
  * with `evolve`, asks `next` what to do, does it and appends what came of it.
  */
 export interface Flow<S extends TaskState> {
-  readonly kind: TaskKind;
   /** The first entry makes the state; null before it. */
   evolve(state: S | null, entry: Entry): S;
   next(state: S, nowMs: number): Step;
@@ -34,7 +34,7 @@ export type Step =
   | { readonly kind: 'route'; readonly request: RouteRequest }
   /** Commit the intent, then place the order (or send the same order again). */
   | {
-      readonly kind: 'charge';
+      readonly kind: Placing;
       readonly intent: Entry;
       readonly attemptNo: number;
       readonly order: Order;
@@ -57,6 +57,21 @@ export type Evidence =
       readonly kind: 'callback';
       readonly orderNo: OrderNo;
       readonly read: (order: Order) => QueryAnswer;
+    }
+  /** What a channel's statement says of an order; `source` names the statement. */
+  | {
+      readonly kind: 'statement';
+      readonly orderNo: OrderNo;
+      readonly read: (order: Order) => QueryAnswer;
+      readonly source: string;
+    }
+  /** What two people decided about a case. Nothing comes of it where it does not fit. */
+  | {
+      readonly kind: 'decision';
+      readonly caseNo: number;
+      readonly decision: Decision | { readonly action: 'ask_again' };
+      readonly by: string;
+      readonly approvedBy: string;
     }
   /** A person wants the channel asked again. */
   | { readonly kind: 'ask'; readonly by: string };

@@ -14,6 +14,10 @@ export interface BankAccount {
  */
 export interface Order {
   readonly orderNo: OrderNo;
+  /** What the channel is to do; absent: charge. */
+  readonly operation?: 'refund';
+  /** Of a refund: the captured order that it gives back. */
+  readonly refundOf?: { readonly orderNo: OrderNo; readonly channelRef: string };
   readonly channelId: ChannelId;
   readonly amountMinor: AmountMinor;
   readonly currency: Currency;
@@ -22,10 +26,6 @@ export interface Order {
   readonly createdAtMs: number;
   /** After this the channel must refuse to start the order (where it honours expiry). */
   readonly expiresAtMs: number;
-  /** Absent: a charge. */
-  readonly operation?: 'refund' | 'payout';
-  /** For a refund: the captured order whose money is paid back. */
-  readonly refundOf?: { readonly orderNo: OrderNo; readonly channelRef: string };
 }
 
 /**

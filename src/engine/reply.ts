@@ -25,7 +25,9 @@ export type NotExecutedProof =
   /** A close that a `refuses_unseen` channel confirmed. */
   | 'closed'
   /** Not found, asked after expiry + visibility window of a channel that honours expiry. */
-  | 'expired_unseen';
+  | 'expired_unseen'
+  /** Two people decided so, on proof from outside. */
+  | 'decided';
 
 export type UnknownWhy =
   | 'timeout'

@@ -3,7 +3,7 @@ import type { Channel } from '../channels/channel.js';
 import type { ChannelProfile } from '../channels/profile.js';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import type { Executor } from '../engine/executor.js';
 import type { Log } from '../engine/ports.js';
 import type { Route, RouteRequest } from '../engine/route.js';
@@ -109,7 +109,7 @@ export interface HttpServices {
   readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;
   readonly clock: Clock;
   readonly log: Log;
-  readonly executor: Pick<Executor<DeductionState>, 'run'>;
+  readonly executor: Pick<Executor<Task>, 'run'>;
   readonly router: { preview(request: RouteRequest): Promise<Route> };
   readonly directory: {
     get(id: ChannelId): Pick<Channel, 'parseCallback'> | undefined;

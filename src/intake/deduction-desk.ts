@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import type { Deduction, Source } from '../engine/entries.js';
 import { LockBusy, type Executor, type RunResult } from '../engine/executor.js';
 import type { Router } from '../engine/ports.js';
@@ -31,7 +31,7 @@ export interface DeductionRequest {
 export interface Started {
   readonly deductionId: TaskId;
   /** When the first run has ended: often with the result, else it goes on by wake-ups. */
-  readonly finished: Promise<RunResult<DeductionState>>;
+  readonly finished: Promise<RunResult<Task>>;
 }
 
 /**
@@ -43,7 +43,7 @@ export class DeductionDesk {
   constructor(
     private readonly reads: DeskReads,
     private readonly router: Router,
-    private readonly executor: Executor<DeductionState>,
+    private readonly executor: Executor<Task>,
     private readonly clock: Clock,
     private readonly settings: {
       readonly attemptWindowMs: number;

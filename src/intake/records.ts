@@ -1,7 +1,7 @@
 /** Deductions as callers read them: the projected rows. Nothing here decides anything. */
-import type { DeductionStatus } from '../engine/deduction.js';
-import type { CaseReason, Entry, Source } from '../engine/entries.js';
-import type { RepaymentId, TaskId } from '../ids.js';
+import type { TaskStatus } from '../engine/orders-state.js';
+import type { CaseReason, Entry, Refund, Source } from '../engine/entries.js';
+import type { ChannelId, OrderNo, RepaymentId, TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 
 /** A deduction as callers see it: the projected row. */
@@ -14,7 +14,7 @@ export interface DeductionRecord {
   readonly bankCode: string;
   readonly accountLast4: string;
   readonly source: Source;
-  readonly status: DeductionStatus;
+  readonly status: TaskStatus;
   readonly failureCode: string | null;
   readonly failureDetail: string | null;
   readonly channelId: string | null;
@@ -64,10 +64,55 @@ export interface LoggedEntry {
 }
 
 export interface DeductionFilter {
-  readonly status?: DeductionStatus | undefined;
+  readonly status?: TaskStatus | undefined;
   readonly repaymentId?: RepaymentId | undefined;
   readonly batchId?: string | undefined;
   /** Only deductions older than this one: ids are in order of time. */
   readonly before?: TaskId | undefined;
   readonly limit: number;
+}
+
+/** A refund as callers see it: the projected row. */
+export interface RefundRecord {
+  readonly id: TaskId;
+  readonly deductionId: TaskId;
+  readonly attemptNo: number;
+  readonly repaymentId: string;
+  readonly channelId: string;
+  readonly captureOrderNo: string;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+  readonly takenFrom: Refund['from'];
+  readonly status: TaskStatus;
+  readonly failureCode: string | null;
+  readonly failureDetail: string | null;
+  readonly orderNo: string | null;
+  readonly reason: string;
+  readonly requestedBy: string;
+  readonly approvedBy: string;
+  readonly createdAt: Date;
+  readonly endedAt: Date | null;
+}
+
+export interface RefundFilter {
+  readonly status?: TaskStatus | undefined;
+  readonly deductionId?: TaskId | undefined;
+  readonly before?: TaskId | undefined;
+  readonly limit: number;
+}
+
+/** A captured order, and what has become of its money. */
+export interface CaptureRecord {
+  readonly deductionId: TaskId;
+  readonly attemptNo: number;
+  readonly repaymentId: RepaymentId;
+  readonly channelId: ChannelId;
+  readonly orderNo: OrderNo;
+  readonly channelRef: string;
+  readonly currency: Currency;
+  readonly amountMinor: AmountMinor;
+  /** Counted as paid on the repayment. */
+  readonly creditedMinor: bigint;
+  /** Given back, or about to be. */
+  readonly refundMinor: bigint;
 }

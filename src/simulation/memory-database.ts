@@ -1,5 +1,5 @@
 import type { InFlightLog } from '../compensation/sweep.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import { decodeEntry, encodeEntry, type Entry } from '../engine/entries.js';
 import { StaleWriter, type Append } from '../engine/journal.js';
 import { RecoupError } from '../errors.js';
@@ -23,11 +23,18 @@ export interface RepaymentBalance {
   collecting: bigint;
 }
 
+export interface Capture {
+  readonly credited: bigint;
+  readonly refund: bigint;
+}
+
+const none: Capture = { credited: 0n, refund: 0n };
+
 const live = new Set(['processing', 'needs_review']);
 const liveAttempt = new Set(['sending', 'pending', 'unknown']);
 
 /**
- * The tables, with the constraints of `migrations/001-tasks.ts` and the answers of `SqlJournal` when
+ * The tables, with the constraints of `migrations/001-tasks.ts` and `004-refunds.ts`, and the answers of `SqlJournal` when
  * one of them refuses. `test/simulation/fidelity.test.ts` holds it to the real ones. An append is
  * whole or not at all: everything is checked before anything is changed.
  */
@@ -40,6 +47,10 @@ export class MemoryDatabase {
   readonly inFlight = new Map<string, Stored>();
   readonly repayments = new Map<string, RepaymentBalance>();
   readonly outbox = new Map<string, Stored>();
+  readonly refunds = new Map<string, Stored>();
+  /** What of a captured attempt is credited, and what is given back or about to be. */
+  readonly captures = new Map<string, Capture>();
+  readonly #refundRequests = new Set<string>();
   readonly #requests = new Map<string, string>();
   readonly #liveOn = new Map<string, string>();
   readonly #taskOfOrder = new Map<string, string>();
@@ -73,7 +84,7 @@ export class MemoryDatabase {
   }
 
   /** @throws what `Journal.append` throws; nothing is written then. */
-  append(append: Append<DeductionState>): void {
+  append(append: Append<Task>): void {
     const { taskId, afterSeq } = append;
     const rows = this.log.get(taskId) ?? [];
     const there = rows[afterSeq];
@@ -86,6 +97,7 @@ export class MemoryDatabase {
     const projected = project(append, this.zone);
     this.#checkDeduction(projected);
     this.#checkAttempts(projected);
+    this.#checkRefund(projected);
     this.#checkRepayment(projected);
     this.#checkOutbox(projected);
     append.entries.forEach((entry, at) =>
@@ -131,6 +143,43 @@ export class MemoryDatabase {
     }
   }
 
+  #checkRefund(projected: Projected): void {
+    const { refundInsert: row, refundUpdate } = projected;
+    if (refundUpdate !== null) checkStates(refundUpdate);
+    if (row !== null) {
+      checkStates(row);
+      if (this.#refundRequests.has(String(row['request_key']))) {
+        throw new RecoupError('request_repeated');
+      }
+    }
+    for (const { key, after, amount, captured } of this.#captured(projected)) {
+      const { credited, refund } = after;
+      const some = credited !== 0n || refund !== 0n;
+      const ok = credited >= 0n && refund >= 0n && credited + refund <= amount;
+      if (!ok || (some && !captured)) throw new RecoupError('capture_not_available', { key });
+    }
+  }
+
+  /** What the captures will be with these rows. */
+  #captured({ attemptUpdates, captureDelta: delta }: Projected): Captured[] {
+    const changes = attemptUpdates
+      .filter((row) => BigInt(row['credited'] ?? 0) !== 0n)
+      .map((row): Row => ({ ...row, refund: 0 }));
+    return (delta === null ? changes : [...changes, delta]).map((change) => {
+      const key = `${change['task_id']} ${change['attempt_no']}`;
+      const rows = this.attempts.get(String(change['task_id'])) ?? [];
+      const row = rows.find((one) => one['attempt_no'] === change['attempt_no']);
+      const before = this.captures.get(key) ?? none;
+      const after = {
+        credited: before.credited + BigInt(change['credited'] ?? 0),
+        refund: before.refund + BigInt(change['refund'] ?? 0),
+      };
+      const status = change['status'] ?? row?.['status'];
+      const amount = BigInt(row?.['amount_minor'] ?? 0);
+      return { key, after, amount, captured: status === 'succeeded' };
+    });
+  }
+
   #checkRepayment({ repaymentDelta: delta }: Projected): void {
     if (delta === null) return;
     const balance = this.repayments.get(String(delta['id']));
@@ -151,6 +200,15 @@ export class MemoryDatabase {
   }
 
   #apply(taskId: string, projected: Projected): void {
+    for (const { key, after } of this.#captured(projected)) this.captures.set(key, after);
+    const { refundInsert, refundUpdate } = projected;
+    if (refundInsert !== null) {
+      this.refunds.set(taskId, { ...refundInsert });
+      this.#refundRequests.add(String(refundInsert['request_key']));
+    }
+    if (refundUpdate !== null) {
+      this.refunds.set(taskId, { ...this.refunds.get(taskId), ...refundUpdate });
+    }
     const { deductionInsert, deductionUpdate, repaymentDelta: delta } = projected;
     if (deductionInsert !== null) {
       this.deductions.set(taskId, { ...deductionInsert });
@@ -163,7 +221,8 @@ export class MemoryDatabase {
       if (live.has(String(row['status']))) this.#liveOn.set(repayment, taskId);
       else if (this.#liveOn.get(repayment) === taskId) this.#liveOn.delete(repayment);
     }
-    merge(this.attempts, taskId, projected.attemptInserts, projected.attemptUpdates, 'attempt_no');
+    const updates = projected.attemptUpdates.map(({ credited: _credited, ...row }) => row);
+    merge(this.attempts, taskId, projected.attemptInserts, updates, 'attempt_no');
     for (const one of projected.attemptInserts) {
       this.#taskOfOrder.set(String(one['order_no']), taskId);
     }
@@ -182,6 +241,13 @@ export class MemoryDatabase {
       balance.collecting += BigInt(delta['collecting'] ?? 0);
     }
   }
+}
+
+interface Captured {
+  readonly key: string;
+  readonly after: Capture;
+  readonly amount: bigint;
+  readonly captured: boolean;
 }
 
 function merge(

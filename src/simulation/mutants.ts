@@ -18,9 +18,10 @@ export interface Mutant {
 
 const attempt = 'src/engine/attempt.js';
 const flow = 'src/engine/deduction.js';
-const state = 'src/engine/deduction-state.js';
+const orders = 'src/engine/orders.js';
+const state = 'src/engine/orders-state.js';
 const executor = 'src/engine/executor.js';
-const projections = 'src/store/projections.js';
+const deductionRows = 'src/store/deduction-rows.js';
 const memory = 'src/simulation/memory-database.js';
 
 const judging: readonly Mutant[] = [
@@ -77,8 +78,8 @@ const judging: readonly Mutant[] = [
     name: '"not sent" believed after another send',
     rule: '2 unknown is not failed',
     file: attempt,
-    find: "if (proof === 'not_sent' && entry.via === 'charge' && attempt.sends === 1) {",
-    replace: "if (proof === 'not_sent' && entry.via === 'charge') {",
+    find: "if (proof === 'not_sent' && isPlacing(entry.via) && attempt.sends === 1) {",
+    replace: "if (proof === 'not_sent' && isPlacing(entry.via)) {",
   },
   {
     name: 'sends are not counted',
@@ -112,7 +113,7 @@ const judging: readonly Mutant[] = [
   {
     name: 'a late success is dropped',
     rule: '10 late success is recorded, never dropped',
-    file: flow,
+    file: orders,
     find: "succeeded: attempt.status !== 'succeeded',",
     replace: 'succeeded: isLive(attempt),',
   },
@@ -150,30 +151,30 @@ const flowing: readonly Mutant[] = [
   {
     name: 'resent under another number',
     rule: '3 the same order number, byte-identical',
-    file: flow,
-    find: "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: 'charge', intent, attemptNo, order };",
+    file: orders,
+    find: "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: order.operation ?? 'charge', intent, attemptNo, order };",
     replace:
       "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: 'charge', intent, attemptNo, order: { ...order, orderNo: `${order.orderNo.slice(0, -2)}77` } };",
   },
   {
     name: 'resent with a new expiry',
     rule: '3 the same order number, byte-identical',
-    file: flow,
-    find: "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: 'charge', intent, attemptNo, order };",
+    file: orders,
+    find: "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: order.operation ?? 'charge', intent, attemptNo, order };",
     replace:
       "kind: 'resend_intended', atMs: nowMs, attemptNo };\n            return { kind: 'charge', intent, attemptNo, order: { ...order, expiresAtMs: nowMs + 60_000 } };",
   },
   {
     name: 'resent to a channel that is not idempotent',
     rule: '8 only an idempotent channel is sent the number again',
-    file: flow,
+    file: orders,
     find: 'if (nature.idempotent && mayExecute && captured === undefined) {',
     replace: 'if (mayExecute && captured === undefined) {',
   },
   {
     name: 'resent blindly, without asking',
     rule: '3 ask before acting again',
-    file: flow,
+    file: orders,
     find: 'if (live.notFoundSentAtMs !== null && !live.seen) {',
     replace:
       "if (!live.seen && live.asks === 0 && live.sends < 3) {\n const intent = { kind: 'resend_intended', atMs: nowMs, attemptNo };\n return { kind: 'charge', intent, attemptNo, order };\n }\n if (live.notFoundSentAtMs !== null && !live.seen) {",
@@ -195,7 +196,7 @@ const flowing: readonly Mutant[] = [
   {
     name: 'the last poll ends it without a case',
     rule: '12 nothing ends silently',
-    file: flow,
+    file: orders,
     find: "if (openCase(state, 'outcome_unknown', attemptNo)) {",
     replace: 'if (live.asks >= 0) {',
   },
@@ -209,7 +210,7 @@ const flowing: readonly Mutant[] = [
   {
     name: 'a success closes every case',
     rule: '12 only a person closes what only a person can decide',
-    file: flow,
+    file: orders,
     find: "closed === null && reason === 'outcome_unknown'",
     replace: 'closed === null',
   },
@@ -278,28 +279,28 @@ const booking: readonly Mutant[] = [
   {
     name: 'what was paid is not booked on the repayment',
     rule: '5 paid is what was collected',
-    file: projections,
+    file: deductionRows,
     find: 'paid += entry.amountMinor;',
     replace: 'paid += 0n;',
   },
   {
     name: 'a failure gives nothing back',
     rule: '5 collecting is what the live deduction may take',
-    file: projections,
+    file: deductionRows,
     find: "if (entry.kind === 'failed')\n            collecting -= deduction.amountMinor;",
     replace: '',
   },
   {
     name: 'the ledger gets no message',
     rule: 'the message leaves with the settlement',
-    file: projections,
-    find: "if (entry.kind !== 'settled')\n        return [];",
-    replace: "if (entry.kind !== 'nothing')\n        return [];",
+    file: deductionRows,
+    find: "if (entry.kind !== 'settled')\n            return [];",
+    replace: "if (entry.kind !== 'nothing')\n            return [];",
   },
   {
     name: 'an open case is not seen in the deduction',
     rule: 'the tables are the fold of the log',
-    file: projections,
+    file: deductionRows,
     find: "kind === 'case_opened' ||",
     replace: '',
   },

@@ -1,4 +1,4 @@
-import { deductionFlow, type DeductionState } from '../engine/deduction.js';
+import { taskFlow, type Task } from '../engine/tasks.js';
 import type { Entry } from '../engine/entries.js';
 import type { Flow } from '../engine/flow.js';
 
@@ -7,14 +7,14 @@ import type { Flow } from '../engine/flow.js';
  * over again in a world; the fold is pure, so the second time gives what the first time gave. The
  * verdict at the end folds without this.
  */
-export function rememberedFlow(): Flow<DeductionState> {
-  const made = new WeakMap<Entry, { before: DeductionState | null; after: DeductionState }>();
+export function rememberedFlow(): Flow<Task> {
+  const made = new WeakMap<Entry, { before: Task | null; after: Task }>();
   return {
-    ...deductionFlow,
+    ...taskFlow,
     evolve(before, entry) {
       const known = made.get(entry);
       if (known?.before === before) return known.after;
-      const after = deductionFlow.evolve(before, entry);
+      const after = taskFlow.evolve(before, entry);
       made.set(entry, { before, after });
       return after;
     },

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import { deductionFlow } from '../engine/deduction.js';
+import { taskFlow } from '../engine/tasks.js';
 import { fold } from '../engine/flow.js';
 import type { Evidence, LogRow } from '../oracle/evidence.js';
 import { judge } from '../oracle/judge.js';
 import { attemptRow, caseRow, deductionRow } from '../store/projections.js';
+import { refundRow } from '../store/refund-rows.js';
 import { hashText, mix } from './chance.js';
 import type { FaultId } from './faults.js';
 import type { MemoryDatabase } from './memory-database.js';
@@ -107,13 +108,17 @@ function foldedOtherwise({ database, zone }: World): WorldViolation[] {
     });
   for (const [taskId, rows] of database.log) {
     const state = fold(
-      deductionFlow,
+      taskFlow,
       rows.map((row) => row.entry),
     );
     if (state === null) continue;
-    const kept = database.deductions.get(taskId) ?? {};
-    for (const [column, value] of Object.entries(deductionRow(state))) {
-      if (kept[column] !== value) differ(taskId, `deduction.${column}`);
+    const [table, row] =
+      state.kind === 'deduction'
+        ? [database.deductions, deductionRow(state)]
+        : [database.refunds, refundRow(state)];
+    const kept = table.get(taskId) ?? {};
+    for (const [column, value] of Object.entries(row)) {
+      if (kept[column] !== value) differ(taskId, `${state.kind}.${column}`);
     }
     const attempts = state.attempts.map((one) => attemptRow(state, one, zone));
     if (!isDeepStrictEqual(database.attempts.get(taskId) ?? [], attempts)) {

@@ -1,6 +1,6 @@
 import { Compensator } from '../compensation/compensator.js';
 import { poller } from '../compensation/poller.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import { Executor, type RunOutcome } from '../engine/executor.js';
 import type { Evidence } from '../engine/flow.js';
 import type { Log } from '../engine/ports.js';
@@ -21,7 +21,7 @@ import type { World } from './world.js';
  */
 export class SimProcess {
   readonly clock: Clock;
-  readonly executor: Executor<DeductionState>;
+  readonly executor: Executor<Task>;
   readonly desk: DeductionDesk;
   readonly wake: (taskId: TaskId) => Promise<void>;
   readonly compensator: Compensator;

@@ -1,5 +1,5 @@
 import type { InFlightLog } from '../compensation/sweep.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import type { Append, Journal } from '../engine/journal.js';
 import { RecoupError } from '../errors.js';
 import { taskId } from '../ids.js';
@@ -10,7 +10,7 @@ import { MemoryInFlightLog, type Stored } from './memory-database.js';
 import type { SimProcess } from './sim-process.js';
 
 /** The database as one process sees it: late, refusing, and now and then silent about what it did. */
-export function journalOf(process: SimProcess): Journal<DeductionState> {
+export function journalOf(process: SimProcess): Journal<Task> {
   const { world } = process;
   return {
     async load(id) {
@@ -25,7 +25,7 @@ export function journalOf(process: SimProcess): Journal<DeductionState> {
   };
 }
 
-async function commit(process: SimProcess, append: Append<DeductionState>): Promise<void> {
+async function commit(process: SimProcess, append: Append<Task>): Promise<void> {
   const { world } = process;
   const { faults } = world;
   const task = world.ordinalOf(append.taskId);

@@ -1,5 +1,5 @@
 import type { InFlightLog } from '../compensation/sweep.js';
-import type { DeductionState } from '../engine/deduction.js';
+import type { Task } from '../engine/tasks.js';
 import type { Append } from '../engine/journal.js';
 import type { Order } from '../engine/order.js';
 import type { QueryAnswer } from '../engine/reply.js';
@@ -29,7 +29,7 @@ export interface WorldOptions {
 export type StoreCommand =
   | {
       readonly kind: 'append';
-      readonly append: Append<DeductionState>;
+      readonly append: Append<Task>;
       /** `committed`, the code of a coded error, or the name of any other. */
       readonly outcome: string;
     }
@@ -208,7 +208,7 @@ export class World {
     }
   }
 
-  committed({ entries, writer, taskId }: Append<DeductionState>): void {
+  committed({ entries, writer, taskId }: Append<Task>): void {
     const task = this.ordinalOf(taskId);
     for (const entry of entries) this.note(writer, entry.kind, task);
   }

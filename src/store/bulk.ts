@@ -8,7 +8,7 @@
  */
 import type { Knex } from 'knex';
 import { execute } from './database.js';
-import type { Row } from './projections.js';
+import type { Row } from './rows.js';
 
 export async function insertRows(
   transaction: Knex.Transaction,
@@ -35,8 +35,8 @@ export interface BulkUpdate {
   readonly key: Readonly<Record<string, string>>;
   /** Column -> SQL type. */
   readonly values: Readonly<Record<string, string>>;
-  /** Assignments, where a value is not simply set. `j` is the row from the parameter. */
-  readonly set?: string;
+  /** Column -> the field of the row whose amount is added to it. */
+  readonly deltas?: Readonly<Record<string, string>>;
   /** Which rows may change (`t`), with its values. */
   readonly where?: string;
   readonly whereValues?: readonly unknown[];
@@ -58,18 +58,18 @@ export async function updateRows(
   rows: readonly Row[],
 ): Promise<number> {
   if (rows.length === 0) return 0;
-  const { table, key, values } = update;
-  const columns = Object.entries({ ...key, ...values })
+  const { table, key, values, deltas = {} } = update;
+  const added = Object.fromEntries(Object.values(deltas).map((field) => [field, 'BIGINT']));
+  const columns = Object.entries({ ...key, ...values, ...added })
     .map(([name, type]) => `${name} ${type} PATH '$.${name}' ERROR ON ERROR`)
     .join(', ');
   const on = Object.keys(key)
     .map((name) => `t.${name} = j.${name}`)
     .join(' AND ');
-  const assign =
-    update.set ??
-    Object.keys(values)
-      .map((name) => `t.${name} = j.${name}`)
-      .join(', ');
+  const assign = [
+    ...Object.keys(values).map((name) => `t.${name} = j.${name}`),
+    ...Object.entries(deltas).map(([name, field]) => `t.${name} = t.${name} + j.${field}`),
+  ].join(', ');
   const sql =
     `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (${columns})) AS j ` +
     `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +

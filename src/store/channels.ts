@@ -60,7 +60,8 @@ export class ChannelStore {
     const rows = await selectRows<{ channel_id: string; bank_code: string; amount: string }>(
       this.database,
       `SELECT channel_id, bank_code, SUM(amount_minor) AS amount FROM attempt
-       WHERE business_date = ? AND status IN ('sending', 'pending', 'unknown', 'succeeded')
+       WHERE business_date = ? AND operation = 'charge'
+         AND status IN ('sending', 'pending', 'unknown', 'succeeded')
        GROUP BY channel_id, bank_code`,
       [businessDate],
     );

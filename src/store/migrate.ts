@@ -6,9 +6,12 @@ import { openDatabase, selectRows, type Database } from './database.js';
 
 const folder = new URL('../../migrations/', import.meta.url);
 
-/** One migration file: statements that may be run again, since DDL commits by itself. */
+/**
+ * One migration file: statements that may be run again, since DDL commits by itself. One that may not
+ * comes with a query that finds a row when it has been run.
+ */
 interface MigrationFile {
-  readonly up: readonly string[];
+  readonly up: readonly (string | { readonly unless: string; readonly run: string })[];
 }
 
 const source: Knex.MigrationSource<string> = {
@@ -22,7 +25,11 @@ const source: Knex.MigrationSource<string> = {
     return {
       config: { transaction: false },
       async up(knex) {
-        for (const statement of up) await knex.raw(statement);
+        for (const one of up) {
+          const statement = typeof one === 'string' ? one : one.run;
+          const [done] = typeof one === 'string' ? [] : await selectRows(knex, one.unless, []);
+          if (done === undefined) await knex.raw(statement);
+        }
       },
       async down() {
         throw new Error('migrations are not taken back: restore a backup, or migrate forward');
@@ -123,6 +130,7 @@ const rights: Readonly<Record<string, string>> = {
   callback_receipt: 'SELECT, INSERT, UPDATE, DELETE',
   callback_count: 'SELECT, INSERT, UPDATE',
   channel_call: 'SELECT, INSERT, DELETE',
+  refund: 'SELECT, INSERT, UPDATE',
   in_flight: 'SELECT, INSERT, UPDATE, DELETE',
   outbox: 'SELECT, INSERT, UPDATE, DELETE',
   dead_letter: 'SELECT, INSERT, UPDATE',

@@ -77,6 +77,8 @@ const domainErrors: Readonly<Record<string, ErrorCode>> = {
   deduction_request: 'request_repeated',
   deduction_repayment_exists: 'repayment_unknown',
   repayment_paid_within_due: 'amount_exceeds_due',
+  refund_request: 'request_repeated',
+  attempt_given_back: 'capture_not_available',
 };
 
 /** Null when the constraint is not one that a caller can break: then it is a bug of ours. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Clock } from '../clock.js';
-import type { DeductionState } from '../engine/deduction.js';
-import { decodeEntry, encodeEntry, type TaskKind } from '../engine/entries.js';
+import { kindStartedBy, type Task } from '../engine/tasks.js';
+import { decodeEntry, encodeEntry } from '../engine/entries.js';
 import { StaleWriter, type Append, type Journal } from '../engine/journal.js';
 import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
@@ -17,13 +17,13 @@ export const defaultGroupCommit: GroupCommitSettings = {
 };
 
 interface Write {
-  readonly append: Append<DeductionState>;
+  readonly append: Append<Task>;
   readonly log: readonly Row[];
   readonly projected: Projected;
 }
 
 /** The journal on MariaDB: the log and its projections, in one transaction for many tasks. */
-export class SqlJournal implements Journal<DeductionState> {
+export class SqlJournal implements Journal<Task> {
   readonly #commits: GroupCommit<Write>;
 
   constructor(
@@ -43,7 +43,7 @@ export class SqlJournal implements Journal<DeductionState> {
     this.#commits = new GroupCommit(writer, settings, clock, log);
   }
 
-  async load(taskId: TaskId): ReturnType<Journal<DeductionState>['load']> {
+  async load(taskId: TaskId): ReturnType<Journal<Task>['load']> {
     const rows = await selectRows<{ seq: number; kind: string; at: Date; body: string }>(
       this.database,
       'SELECT seq, kind, at, body FROM execution_log WHERE task_id = ? ORDER BY seq',
@@ -53,11 +53,10 @@ export class SqlJournal implements Journal<DeductionState> {
     const gap = rows.find((row, index) => row.seq !== index + 1);
     if (gap !== undefined) throw new Error(`the log of ${taskId} has a gap before ${gap.seq}`);
     const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
-    const kind: TaskKind = 'deduction';
-    return { kind, entries };
+    return { kind: kindStartedBy(entries[0]?.kind ?? 'accepted'), entries };
   }
 
-  async append(append: Append<DeductionState>): Promise<void> {
+  async append(append: Append<Task>): Promise<void> {
     const log = append.entries.map((entry, index) => ({
       task_id: append.taskId,
       seq: append.afterSeq + index + 1,
@@ -79,10 +78,17 @@ export class SqlJournal implements Journal<DeductionState> {
       await insert('execution_log', 'task_id', log);
       await insert('deduction', 'id', present(all.map((p) => p.deductionInsert)));
       await update(trx, deductionUpdate, present(all.map((p) => p.deductionUpdate)));
+      await insert('refund', 'id', present(all.map((p) => p.refundInsert)));
+      await update(trx, refundUpdate, present(all.map((p) => p.refundUpdate)));
       const tried = all.flatMap((p) => p.attemptUpdates);
       await update(trx, attemptUpdate, tried);
       const intended = all.flatMap((p) => p.attemptInserts);
       await insert('attempt', 'task_id', intended);
+      await update(
+        trx,
+        captureUpdate,
+        summed(present(all.map((p) => p.captureDelta)), captureSums),
+      );
       await insert('in_flight', 'task_id', present(all.map((p) => p.inFlightInsert)));
       await update(trx, inFlightUpdate, present(all.map((p) => p.inFlightUpdate)));
       const opened = all.flatMap((p) => p.caseInserts);
@@ -91,7 +97,11 @@ export class SqlJournal implements Journal<DeductionState> {
       await update(trx, caseUpdate, closed);
       const messages = all.flatMap((p) => p.outbox);
       await insert('outbox', 'message_key', messages);
-      await update(trx, repaymentUpdate, summed(present(all.map((p) => p.repaymentDelta))));
+      await update(
+        trx,
+        repaymentUpdate,
+        summed(present(all.map((p) => p.repaymentDelta)), repaymentSums),
+      );
     });
   }
 
@@ -135,6 +145,28 @@ const attemptUpdate: BulkUpdate = {
     next_ask_at: 'DATETIME(3)',
     ended_at: 'DATETIME(3)',
   },
+  deltas: { credited_minor: 'credited' },
+};
+
+const refundUpdate: BulkUpdate = {
+  table: 'refund',
+  key: { id: ascii(64) },
+  values: {
+    status: ascii(40),
+    failure_code: ascii(40),
+    failure_detail: text(500),
+    order_no: ascii(64),
+    attempts: 'INT',
+    ended_at: 'DATETIME(3)',
+  },
+};
+
+/** A refund takes from an attempt of another task. */
+const captureUpdate: BulkUpdate = {
+  table: 'attempt',
+  key: { task_id: ascii(64), attempt_no: 'INT' },
+  values: {},
+  deltas: { credited_minor: 'credited', refund_minor: 'refund' },
 };
 
 const inFlightUpdate: BulkUpdate = {
@@ -158,8 +190,8 @@ const caseUpdate: BulkUpdate = {
 const repaymentUpdate: BulkUpdate = {
   table: 'repayment',
   key: { id: ascii(64) },
-  values: { paid: 'BIGINT', collecting: 'BIGINT' },
-  set: 't.paid_minor = t.paid_minor + j.paid, t.collecting_minor = t.collecting_minor + j.collecting',
+  values: {},
+  deltas: { paid_minor: 'paid', collecting_minor: 'collecting' },
 };
 
 /** A row that is not there is a bug: the log says that it was written. */
@@ -181,19 +213,25 @@ function byKey(rows: readonly Row[], key: string): readonly Row[] {
   return rows.toSorted((a, b) => (String(a[key]) < String(b[key]) ? -1 : 1));
 }
 
-/** One row a repayment: a join updates each target row once, however many rows match it. */
-function summed(deltas: readonly Row[]): readonly Row[] {
-  const sums = new Map<string, { paid: bigint; collecting: bigint }>();
-  for (const row of deltas) {
-    const id = String(row['id']);
-    const sum = sums.get(id) ?? { paid: 0n, collecting: 0n };
-    sum.paid += BigInt(row['paid'] ?? 0);
-    sum.collecting += BigInt(row['collecting'] ?? 0);
-    sums.set(id, sum);
-  }
-  return [...sums].map(([id, { paid, collecting }]) => ({
-    id,
-    paid: paid.toString(),
-    collecting: collecting.toString(),
-  }));
+interface Sums {
+  readonly key: readonly string[];
+  readonly sums: readonly string[];
 }
+
+const repaymentSums: Sums = { key: ['id'], sums: ['paid', 'collecting'] };
+const captureSums: Sums = { key: ['task_id', 'attempt_no'], sums: ['credited', 'refund'] };
+
+/** One row a target: a join updates each target row once, however many rows match it. */
+function summed(deltas: readonly Row[], { key, sums }: Sums): readonly Row[] {
+  const targets = new Map<string, Record<string, string | number | null>>();
+  for (const delta of deltas) {
+    const name = key.map((column) => delta[column]).join(' ');
+    const target = targets.get(name);
+    if (target === undefined) targets.set(name, { ...delta });
+    else for (const sum of sums) target[sum] = plus(target[sum], delta[sum]);
+  }
+  return [...targets.values()];
+}
+
+const plus = (a: string | number | null = 0, b: string | number | null = 0): string =>
+  (BigInt(a ?? 0) + BigInt(b ?? 0)).toString();

@@ -144,7 +144,8 @@ describe('a kill -9 at every durable boundary', () => {
 
   for (const scenario of scenarios) {
     it(`${scenario.name}: one capture and one outcome`, async function () {
-      this.timeout(120_000);
+      // Dozens of processes a scenario: a start of each is what takes the time.
+      this.timeout(300_000);
       await environment.sandbox.setFaults(scenario.faults);
       // How far a run gets that nobody kills, then a kill at each boundary of it.
       const whole = await liveThrough(scenario, 0, 0);

@@ -321,17 +321,19 @@ function variantsOf(
   repayments: readonly NewRepayment[],
 ): Variant[] {
   const { append } = first;
+  const { state } = append;
+  if (state.kind !== 'deduction') throw new Error('a world starts with a deduction');
   const other = (n: number) => append.taskId.replace(/.{4}$/, `f00${n}`) as typeof append.taskId;
   const changed = (n: number, fields: object): Variant[1] => {
     const id = other(n);
-    const deduction = { ...append.state.deduction, id, ...fields };
+    const deduction = { ...state.deduction, id, ...fields };
     const entries = append.entries
       .filter(({ kind }) => kind === 'accepted' || kind === 'routed')
       .map((entry) => (entry.kind === 'accepted' ? { ...entry, deduction } : entry));
-    const state = { ...append.state, taskId: id, deduction, attempts: [], openCall: null, seq: 2 };
-    return { ...append, taskId: id, entries, state };
+    const begun = { ...state, taskId: id, deduction, attempts: [], openCall: null, seq: 2 };
+    return { ...append, taskId: id, entries, state: begun };
   };
-  const key = append.state.deduction.requestKey;
+  const key = state.deduction.requestKey;
   const free = repayments.at(-1)!;
   const elsewhere = { repaymentId: free.id, amountMinor: 1n };
   return [

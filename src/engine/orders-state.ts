@@ -1,0 +1,253 @@
+/**
+ * What the entries about orders, answers and cases add up to, in a task of any kind that places
+ * orders at channels. Pure: folding a log again always gives the same state.
+ */
+import { assertNever, invariant } from '../assert.js';
+import { answered, dead, isDead, isLive, newAttempt, type Attempt } from './attempt.js';
+import type { CaseReason, Decision, Entry, EntryOf, Intent } from './entries.js';
+import type { TaskState } from './flow.js';
+
+export interface Case {
+  readonly no: number;
+  readonly reason: CaseReason;
+  readonly attemptNo: number;
+  readonly evidence: string;
+  readonly openedAtMs: number;
+  readonly closed: { readonly atMs: number; readonly resolution: string } | null;
+}
+
+export type Suspicion = Omit<EntryOf<'case_opened'>, 'kind' | 'atMs' | 'caseNo'>;
+
+export type End =
+  | { readonly kind: 'succeeded'; readonly atMs: number; readonly attemptNo: number }
+  | {
+      readonly kind: 'failed';
+      readonly atMs: number;
+      readonly code: string;
+      readonly detail: string;
+    };
+
+/** A task that reaches its end through orders at channels, one live at a time. */
+export interface OrdersState extends TaskState {
+  readonly attempts: readonly Attempt[];
+  readonly cases: readonly Case[];
+  /** Seen in the log and not yet laid before a person. */
+  readonly suspicions: readonly Suspicion[];
+  readonly end: End | null;
+}
+
+export const noOrders = { openCall: null, attempts: [], cases: [], suspicions: [], end: null };
+
+export type TaskStatus = 'processing' | 'needs_review' | 'succeeded' | 'failed';
+
+export function statusOf(state: OrdersState): TaskStatus {
+  if (state.end !== null) return state.end.kind;
+  return needsReview(state) ? 'needs_review' : 'processing';
+}
+
+/** A person must decide: nothing is left to ask, and the outcome is not known. */
+export function needsReview(state: OrdersState): boolean {
+  const live = state.attempts.find(isLive);
+  return state.end === null && live !== undefined && openCase(state, 'outcome_unknown', live.no);
+}
+
+export const hasCase = (state: OrdersState, reason: CaseReason, attemptNo: number): boolean =>
+  state.cases.some((one) => one.reason === reason && one.attemptNo === attemptNo);
+
+export const openCase = (state: OrdersState, reason: CaseReason, attemptNo: number): boolean =>
+  state.cases.some(
+    (one) => one.reason === reason && one.attemptNo === attemptNo && one.closed === null,
+  );
+
+/** Captured, not credited, and to be credited after all: a decision said so. */
+export const adopted = (state: OrdersState): Attempt | undefined =>
+  state.end?.kind === 'failed' ? state.attempts.find((one) => one.adopted) : undefined;
+
+/** Every entry but those that only one kind of task knows. */
+export type OrdersEntry = Exclude<
+  Entry,
+  EntryOf<'accepted' | 'refund_accepted' | 'routed' | Intent['kind']>
+>;
+
+/** @param state with `seq` moved to this entry already. */
+export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry): S {
+  switch (entry.kind) {
+    case 'resend_intended':
+    case 'close_intended':
+    case 'taken_over':
+    case 'not_executed':
+    case 'ask_requested':
+      return evolveAttempt(state, entry);
+    case 'replied':
+      return evolveReply(state, entry);
+    case 'decided':
+      return evolveDecision(state, entry);
+    case 'settled':
+      return evolveSettled(state, entry);
+    case 'failed':
+      invariant(
+        state.end === null && !state.attempts.some(isLive),
+        'failed only when nothing is live',
+      );
+      return {
+        ...state,
+        end: { kind: 'failed', atMs: entry.atMs, code: entry.code, detail: entry.detail },
+      };
+    case 'case_opened': {
+      const { caseNo: no, reason, attemptNo, evidence, atMs: openedAtMs } = entry;
+      const opened: Case = { no, reason, attemptNo, evidence, openedAtMs, closed: null };
+      const suspicions = state.suspicions.filter(
+        (one) => one.reason !== reason || one.attemptNo !== attemptNo,
+      );
+      return { ...state, suspicions, cases: [...state.cases, opened] };
+    }
+    case 'case_closed':
+      return closeCase(state, entry.caseNo, entry.atMs, entry.resolution);
+    default:
+      return assertNever(entry);
+  }
+}
+
+export function evolveIntent<S extends OrdersState>(state: S, entry: Intent): S {
+  invariant(entry.attemptNo === state.attempts.length + 1, 'attempts are numbered without a gap');
+  invariant(state.attempts.every(isDead), 'one live attempt a task, and none after a capture');
+  const attempt = newAttempt(entry);
+  return { ...state, attempts: [...state.attempts, attempt], openCall: { attemptNo: attempt.no } };
+}
+
+type AttemptEntry = EntryOf<
+  'resend_intended' | 'close_intended' | 'taken_over' | 'not_executed' | 'ask_requested'
+>;
+
+function evolveAttempt<S extends OrdersState>(state: S, entry: AttemptEntry): S {
+  const { attemptNo, atMs } = entry;
+  const change = (fields: (a: Attempt) => Partial<Attempt>): S =>
+    withAttempt(state, attemptNo, (a) => ({ ...a, ...fields(a) }));
+  switch (entry.kind) {
+    case 'resend_intended': {
+      const calling = change((a) => ({ sends: a.sends + 1, notFoundSentAtMs: null }));
+      return { ...calling, openCall: { attemptNo } };
+    }
+    case 'close_intended':
+      return { ...change(() => ({ notFoundSentAtMs: null })), openCall: { attemptNo } };
+    case 'taken_over': {
+      invariant(state.openCall?.attemptNo === attemptNo, 'only an open call is taken over');
+      const taken = change((a) => ({
+        status: a.status === 'sending' ? 'unknown' : a.status,
+        sends: a.sends + 1,
+        unknownWhy: 'taken_over',
+        nextAskMs: atMs,
+      }));
+      return { ...taken, openCall: null };
+    }
+    case 'not_executed':
+      return withAttempt(state, attemptNo, (a) => {
+        invariant(isLive(a), 'only a live attempt is proven dead');
+        return dead(a, entry.proof, atMs);
+      });
+    case 'ask_requested':
+      return change(() => ({ asks: 0, nextAskMs: atMs }));
+    default:
+      return assertNever(entry);
+  }
+}
+
+function evolveReply<S extends OrdersState>(state: S, entry: EntryOf<'replied'>): S {
+  const before = state.attempts[entry.attemptNo - 1];
+  invariant(before !== undefined, 'a reply belongs to an attempt');
+  // A callback that overtakes the answer of our own call settles the call too: whoever waits for
+  // that answer finds its place in the log taken.
+  const openCall = state.openCall?.attemptNo === entry.attemptNo ? null : state.openCall;
+  const evolved = withAttempt({ ...state, openCall }, entry.attemptNo, (a) => {
+    const after = answered(a, entry);
+    const late = a.status !== 'succeeded' && after.status === 'succeeded' && state.end !== null;
+    return late ? { ...after, excessSeq: state.seq } : after;
+  });
+  const suspicion = suspect(state, before, entry);
+  return suspicion === null
+    ? evolved
+    : { ...evolved, suspicions: [...state.suspicions, suspicion] };
+}
+
+/** What in a reply a person should see (rules 9 and 10). */
+function suspect(
+  state: OrdersState,
+  before: Attempt,
+  { answer, via }: EntryOf<'replied'>,
+): Suspicion | null {
+  const attemptNo = before.no;
+  if (answer.kind === 'mismatch') {
+    if (hasCase(state, 'mismatch', attemptNo)) return null;
+    const evidence = `${via}: ${answer.field} is ${answer.theirs}, ours is ${answer.ours}`;
+    return { reason: 'mismatch', attemptNo, evidence };
+  }
+  if (answer.kind === 'declined' && before.status === 'succeeded') {
+    const evidence = `${via}: declined (${answer.channelCode}) after it had succeeded`;
+    return { reason: 'contradiction', attemptNo, evidence };
+  }
+  if (answer.kind !== 'succeeded' || before.status === 'succeeded') return null;
+  const twice = state.attempts.some((one) => one.no !== attemptNo && one.status === 'succeeded');
+  const evidence = `${via}: ${before.order.orderNo} succeeded at ${before.order.channelId}`;
+  if (twice) return { reason: 'captured_twice', attemptNo, evidence };
+  const late = isDead(before) || state.end !== null;
+  return late
+    ? { reason: 'late_success', attemptNo, evidence: `${evidence} after ${before.status}` }
+    : null;
+}
+
+/** The first end is for good, but for a failure whose late capture was adopted (rule 10). */
+function evolveSettled<S extends OrdersState>(state: S, entry: EntryOf<'settled'>): S {
+  const { attemptNo, atMs } = entry;
+  invariant(state.end === null || adopted(state)?.no === attemptNo, 'settled once');
+  const attempts = state.attempts.map((one) => {
+    if (one.no === attemptNo) return { ...one, excessSeq: null };
+    const owedBack = one.status === 'succeeded' && one.excessSeq === null;
+    return owedBack ? { ...one, excessSeq: state.seq } : one;
+  });
+  return { ...state, attempts, end: { kind: 'succeeded', atMs, attemptNo } };
+}
+
+function evolveDecision<S extends OrdersState>(state: S, entry: EntryOf<'decided'>): S {
+  const { caseNo, attemptNo, decision, by, approvedBy, atMs } = entry;
+  const resolution = `${told(decision)} (${by}, approved by ${approvedBy})`;
+  const closed = closeCase(state, caseNo, atMs, resolution);
+  if (decision.action !== 'adopt_captured') return closed;
+  return withAttempt(closed, attemptNo, (a) => ({ ...a, adopted: true }));
+}
+
+function told(decision: Decision): string {
+  switch (decision.action) {
+    case 'adopt_captured':
+      return `adopted as captured: ${decision.proof}`;
+    case 'mark_not_executed':
+      return `marked not executed: ${decision.proof}`;
+    case 'refund':
+      return `refund ${decision.refundId}`;
+    case 'write_off':
+      return `written off: ${decision.reason}`;
+    default:
+      return assertNever(decision);
+  }
+}
+
+function closeCase<S extends OrdersState>(
+  state: S,
+  caseNo: number,
+  atMs: number,
+  resolution: string,
+): S {
+  const cases = state.cases.map((one) =>
+    one.no === caseNo ? { ...one, closed: { atMs, resolution } } : one,
+  );
+  return { ...state, cases };
+}
+
+function withAttempt<S extends OrdersState>(
+  state: S,
+  attemptNo: number,
+  change: (attempt: Attempt) => Attempt,
+): S {
+  const attempt = state.attempts[attemptNo - 1];
+  invariant(attempt !== undefined, `no attempt ${attemptNo}`);
+  return { ...state, attempts: state.attempts.with(attemptNo - 1, change(attempt)) };
+}

@@ -1,0 +1,174 @@
+/**
+ * What every task that places orders does with an order whose outcome is not known, and with what
+ * is said of its orders from outside: a callback, a statement, a decision about a case.
+ */
+import { assertNever, invariant } from '../assert.js';
+import { isLive, proofOfDeath, type Attempt } from './attempt.js';
+import type { Entry } from './entries.js';
+import type { Evidence, Step } from './flow.js';
+import { hasCase, openCase, type OrdersState, type Suspicion } from './orders-state.js';
+
+/** What the log shows and a person should see becomes a case. */
+export function openSuspicion(state: OrdersState, suspicion: Suspicion, nowMs: number): Step {
+  const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
+  return { kind: 'record', entries: [{ ...opened, ...suspicion }] };
+}
+
+/** An attempt is live: bring it to a definite outcome, or before a person. */
+export function settleOutcome(state: OrdersState, live: Attempt, nowMs: number): Step {
+  // The executor takes an open call over before it asks what comes next.
+  invariant(state.openCall === null, 'an open call was not taken over');
+  const { nature, order, no: attemptNo } = live;
+  const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
+
+  const proof = proofOfDeath(live);
+  if (proof !== null) {
+    return { kind: 'record', entries: [{ kind: 'not_executed', atMs: nowMs, attemptNo, proof }] };
+  }
+  if (live.notFoundSentAtMs !== null && !live.seen) {
+    if (nature.closeProof === 'refuses_unseen') {
+      const intent: Entry = { kind: 'close_intended', atMs: nowMs, attemptNo };
+      return { kind: 'close', intent, attemptNo, order };
+    }
+    // Nothing more is sent once the money is known to have moved through another attempt.
+    const mayExecute = !nature.honoursExpiry || nowMs < order.expiresAtMs;
+    if (nature.idempotent && mayExecute && captured === undefined) {
+      const intent: Entry = { kind: 'resend_intended', atMs: nowMs, attemptNo };
+      return { kind: order.operation ?? 'charge', intent, attemptNo, order };
+    }
+  }
+  if (live.nextAskMs !== null) {
+    return nowMs < live.nextAskMs
+      ? { kind: 'wait', untilMs: live.nextAskMs }
+      : { kind: 'query', attemptNo, order };
+  }
+  if (openCase(state, 'outcome_unknown', attemptNo)) {
+    // What was captured is credited all the same; the case about the other attempt stays open.
+    return captured === undefined ? { kind: 'stop', reason: 'review' } : settle(captured, nowMs);
+  }
+  const evidence = `asked ${live.asks} times, last known as ${live.status}; no definite answer`;
+  const opened = { kind: 'case_opened', atMs: nowMs, caseNo: state.cases.length + 1 } as const;
+  return {
+    kind: 'record',
+    entries: [{ ...opened, reason: 'outcome_unknown', attemptNo, evidence }],
+  };
+}
+
+/** @param afterFailure the task had failed without this capture, and a decision adopts it. */
+export function settle(captured: Attempt, nowMs: number, afterFailure = false): Step {
+  const { orderNo: order, channelId, amountMinor } = captured.order;
+  const settled: Entry = {
+    kind: 'settled',
+    atMs: nowMs,
+    attemptNo: captured.no,
+    channelId,
+    orderNo: order,
+    amountMinor,
+    ...(afterFailure && { afterFailure }),
+  };
+  return { kind: 'record', entries: [settled] };
+}
+
+export function fail(code: string, detail: string, nowMs: number): Step {
+  return { kind: 'record', entries: [{ kind: 'failed', atMs: nowMs, code, detail }] };
+}
+
+/** The task has ended; what is left is to close the cases that a definite answer settled. */
+export function tidyUp(state: OrdersState, nowMs: number): Step {
+  const live = state.attempts.find(isLive);
+  const resolution = 'the outcome is known';
+  const [first, ...others] = state.cases
+    .filter(({ closed, reason }) => closed === null && reason === 'outcome_unknown')
+    .filter(({ attemptNo }) => attemptNo !== live?.no)
+    .map(({ no: caseNo }): Entry => ({ kind: 'case_closed', atMs: nowMs, caseNo, resolution }));
+  if (first !== undefined) return { kind: 'record', entries: [first, ...others] };
+  // Another attempt was captured, this one is a person's case, and the person wants it asked again.
+  const asked = live !== undefined && live.nextAskMs !== null;
+  return asked ? settleOutcome(state, live, nowMs) : { kind: 'stop', reason: 'ended' };
+}
+
+/** What a message from outside adds to the log of a task that places orders. */
+export function receive(state: OrdersState, evidence: Evidence, nowMs: number): readonly Entry[] {
+  switch (evidence.kind) {
+    case 'ask':
+      return askAgain(state, evidence.by, nowMs);
+    case 'decision':
+      return decide(state, evidence, nowMs);
+    case 'callback':
+    case 'statement':
+      return hear(state, evidence, nowMs);
+    default:
+      return assertNever(evidence);
+  }
+}
+
+function askAgain(state: OrdersState, by: string, nowMs: number): readonly Entry[] {
+  const live = state.attempts.find(isLive);
+  if (live === undefined || state.openCall !== null) return [];
+  return [{ kind: 'ask_requested', atMs: nowMs, attemptNo: live.no, by }];
+}
+
+/** Verified words of a channel, read against our order; empty when they say nothing new. */
+function hear(
+  state: OrdersState,
+  evidence: Extract<Evidence, { kind: 'callback' | 'statement' }>,
+  nowMs: number,
+): readonly Entry[] {
+  const attempt = state.attempts.find((one) => one.order.orderNo === evidence.orderNo);
+  if (attempt === undefined) return [];
+  const { no: attemptNo } = attempt;
+  const answer = evidence.read(attempt.order);
+  const says: Record<typeof answer.kind, boolean> = {
+    succeeded: attempt.status !== 'succeeded',
+    declined:
+      isLive(attempt) ||
+      (attempt.status === 'succeeded' && !hasCase(state, 'contradiction', attemptNo)),
+    pending: isLive(attempt) && attempt.status !== 'pending',
+    mismatch: !hasCase(state, 'mismatch', attemptNo),
+    // These say nothing that polling would not find out.
+    unknown: false,
+    not_found: false,
+    not_executed: false,
+  };
+  if (!says[answer.kind]) return [];
+  const via = evidence.kind;
+  const source = evidence.kind === 'statement' ? { source: evidence.source } : {};
+  return [{ kind: 'replied', atMs: nowMs, attemptNo, via, answer, sentAtMs: nowMs, ...source }];
+}
+
+/** Two people have decided about a case. Where their decision does not fit (any more): nothing. */
+function decide(
+  state: OrdersState,
+  evidence: Extract<Evidence, { kind: 'decision' }>,
+  atMs: number,
+): readonly Entry[] {
+  const { caseNo, decision, by, approvedBy } = evidence;
+  const about = state.cases.find((one) => one.no === caseNo && one.closed === null);
+  const attempt = state.attempts.find((one) => one.no === about?.attemptNo);
+  if (about === undefined || attempt === undefined || state.openCall !== null) return [];
+  if (decision.action === 'ask_again') return askAgain(state, `${by}, ${approvedBy}`, atMs);
+  const { no: attemptNo } = attempt;
+  const decided = { kind: 'decided', atMs, caseNo, attemptNo, decision, by, approvedBy } as const;
+  switch (decision.action) {
+    case 'adopt_captured': {
+      if (isLive(attempt)) {
+        const answer = { kind: 'succeeded', channelRef: decision.channelRef } as const;
+        const told = { kind: 'replied', atMs, attemptNo, via: 'decision', answer } as const;
+        return [decided, { ...told, sentAtMs: atMs }];
+      }
+      // A capture that came after the task had failed is credited after all.
+      const late = state.end?.kind === 'failed' && attempt.excessSeq !== null;
+      return late ? [decided] : [];
+    }
+    case 'mark_not_executed':
+      return isLive(attempt)
+        ? [decided, { kind: 'not_executed', atMs, attemptNo, proof: 'decided' }]
+        : [];
+    case 'refund':
+    case 'write_off':
+      // While the outcome is open there is nothing to give back and nothing to write off.
+      return isLive(attempt) ? [] : [decided];
+    default:
+      return assertNever(decision);
+  }
+}

@@ -1,0 +1,43 @@
+/** What projections are made of. */
+import { sqlTime } from './database.js';
+
+export type Value = string | number | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** What one append changes in the tables of its kind of task. Inserts are new rows; updates name their key. */
+export interface KindRows {
+  readonly deductionInsert: Row | null;
+  readonly deductionUpdate: Row | null;
+  readonly refundInsert: Row | null;
+  readonly refundUpdate: Row | null;
+  /** Money on a repayment moves by differences, each in the transaction of the entry that causes it. */
+  readonly repaymentDelta: Row | null;
+  /** The same for what of a capture is credited, or given back. */
+  readonly captureDelta: Row | null;
+  readonly outbox: readonly Row[];
+}
+
+/** What one append changes besides the log. */
+export interface Projected extends KindRows {
+  readonly attemptInserts: readonly Row[];
+  readonly attemptUpdates: readonly Row[];
+  readonly inFlightInsert: Row | null;
+  readonly inFlightUpdate: Row | null;
+  readonly caseInserts: readonly Row[];
+  readonly caseUpdates: readonly Row[];
+}
+
+export const nothing: KindRows = {
+  deductionInsert: null,
+  deductionUpdate: null,
+  refundInsert: null,
+  refundUpdate: null,
+  repaymentDelta: null,
+  captureDelta: null,
+  outbox: [],
+};
+
+/** A message for the outbox: unique by topic and key. */
+export function message(topic: string, key: string, body: object, atMs: number): Row {
+  return { topic, message_key: key, body: JSON.stringify(body), created_at: sqlTime(atMs) };
+}
