@@ -112,8 +112,7 @@ async function deliver(
 const againUpdate: BulkUpdate = {
   table: 'outbox',
   key: { id: 'BIGINT' },
-  values: { send_at: 'DATETIME(3)', tries: 'INT', last_error: text(500) },
-  set: 't.send_at = j.send_at, t.tries = j.tries, t.last_error = j.last_error, t.dispatches = 0',
+  values: { send_at: 'DATETIME(3)', tries: 'INT', last_error: text(500), dispatches: 'INT' },
   where: 't.send_at IS NOT NULL',
 };
 
@@ -122,6 +121,7 @@ const againRow = ({ id, atMs, tries, why }: VerdictOf<'again'>) => ({
   send_at: sqlTime(atMs),
   tries,
   last_error: why.slice(0, 500),
+  dispatches: 0,
 });
 
 /** One open dead letter a message: a replay that fails again says so in the same one. */
