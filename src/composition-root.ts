@@ -288,7 +288,7 @@ function bindReconciliation(container: Container, { config, log, clock }: Basics
       matching: MatchingStore,
       breaks: BreakStore,
       directory: ChannelDirectory,
-      executor: Executor<DeductionState>,
+      executor: Executor<Task>,
     ) =>
       new Reconciler({
         statements,
