@@ -10,6 +10,7 @@ import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
+import { openCaseServices, type CaseServices } from './composition-cases.js';
 import type { Config } from './config.js';
 import { taskFlow, type Task } from './engine/tasks.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
@@ -102,6 +103,7 @@ export interface Services {
   readonly batchRunner: BatchRunner;
   readonly compensator: Compensator;
   readonly ledger: LedgerServices;
+  readonly cases: CaseServices;
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
   readonly refunds: RefundStore;
@@ -136,27 +138,21 @@ export function compose(around: Surroundings): Services {
 
   const redis = get(ids.callRedis);
   const ledger = openLedger({ ...around, clock, database: get(ids.database), redis });
+  const cases = openCaseServices({ config, database: get(ids.database), executor, clock, log });
   const refresh = setInterval(() => {
     directory.refresh().catch((error: unknown) => {
       log.warn('channels not read again', { why: String(error) });
     });
   }, refreshMs).unref();
 
-  let worker: WakeUpWorker | null = null;
-  let workerRedis: Redis | null = null;
-  const startPoller = (): void => {
-    if (worker !== null) return;
-    workerRedis = connectRedis(config.redisUrl, blockingOptions, log, 'wake-up worker');
-    const wake = poller(resume, get(ids.wakeUps), clock, log);
-    worker = new WakeUpWorker(workerRedis, config.pollConcurrency, wake, log);
-  };
+  const pool = openPool({ config, log, clock }, get(ids.wakeUps), resume);
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    const working = [get(BatchRunner), get(Compensator), ledger, ...(worker ? [worker] : [])];
+    const working = [get(BatchRunner), get(Compensator), ledger, cases, pool];
     await Promise.all(working.map(async (one) => await one.close()));
     await get(QueuedWakeUps).close();
-    workerRedis?.disconnect();
+    pool.disconnect();
     redis.disconnect();
     get(ids.lockRedis).disconnect();
     await get(CallbackStore).flush();
@@ -179,6 +175,7 @@ export function compose(around: Surroundings): Services {
     batchRunner: get(BatchRunner),
     compensator: get(Compensator),
     ledger,
+    cases,
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     refunds: get(RefundStore),
@@ -190,8 +187,28 @@ export function compose(around: Surroundings): Services {
     breaks: get(BreakStore),
     pendingMigrations: async () => await pendingMigrations(get(ids.database)),
     resume,
-    startPoller,
+    startPoller: pool.start,
     close,
+  };
+}
+
+/** The pool that carries wake-ups out, with a connection of its own; nothing until it is started. */
+function openPool(
+  { config, log, clock }: Basics,
+  wakeUps: WakeUps,
+  resume: (task: TaskId) => Promise<RunOutcome>,
+) {
+  let worker: WakeUpWorker | null = null;
+  let redis: Redis | null = null;
+  return {
+    start: (): void => {
+      if (worker !== null) return;
+      redis = connectRedis(config.redisUrl, blockingOptions, log, 'wake-up worker');
+      const wake = poller(resume, wakeUps, clock, log);
+      worker = new WakeUpWorker(redis, config.pollConcurrency, wake, log);
+    },
+    close: async (): Promise<void> => await worker?.close(),
+    disconnect: (): void => redis?.disconnect(),
   };
 }
 

@@ -51,6 +51,13 @@ const schema = z.object({
   RECOUP_IN_FLIGHT_KEEP_MS: whole(60_000, 10_000_000_000).default(7 * 86_400_000),
   /** No new attempt starts this long after a deduction was accepted. */
   RECOUP_ATTEMPT_WINDOW_MS: whole(1_000, 10_000_000_000).default(86_400_000),
+  /** A proposal for a case that nobody has approved expires after this. */
+  RECOUP_PROPOSAL_TTL_MS: whole(1_000, 2_592_000_000).default(86_400_000),
+  /** How often approved proposals are looked for that their process did not carry out. */
+  RECOUP_DECISION_INTERVAL_MS: whole(100, 86_400_000).default(15_000),
+  /** The active check: how often, and how long a deduction may take before it is looked into. */
+  RECOUP_ACTIVE_CHECK_INTERVAL_MS: whole(100, 86_400_000).default(300_000),
+  RECOUP_ACTIVE_CHECK_AGE_MS: whole(100, 604_800_000).default(3_600_000),
   /** Deductions an agent may ask for, for one borrower, in an hour. */
   RECOUP_AGENT_PER_BORROWER_HOUR: whole(1, 1_000).default(5),
   /** A lender's own accounting service, instead of our tables (docs/ledger.md). */
@@ -90,6 +97,10 @@ export interface Config {
   readonly compensatorConcurrency: number;
   readonly inFlightKeepMs: number;
   readonly attemptWindowMs: number;
+  readonly proposalTtlMs: number;
+  readonly decisionIntervalMs: number;
+  readonly activeCheckIntervalMs: number;
+  readonly activeCheckAgeMs: number;
   readonly agentPerBorrowerHour: number;
   readonly ledgerUrl: string | null;
   readonly ledgerToken: string | null;
@@ -143,6 +154,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     compensatorConcurrency: data.RECOUP_COMPENSATOR_CONCURRENCY,
     inFlightKeepMs: data.RECOUP_IN_FLIGHT_KEEP_MS,
     attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
+    proposalTtlMs: data.RECOUP_PROPOSAL_TTL_MS,
+    decisionIntervalMs: data.RECOUP_DECISION_INTERVAL_MS,
+    activeCheckIntervalMs: data.RECOUP_ACTIVE_CHECK_INTERVAL_MS,
+    activeCheckAgeMs: data.RECOUP_ACTIVE_CHECK_AGE_MS,
     agentPerBorrowerHour: data.RECOUP_AGENT_PER_BORROWER_HOUR,
     ledgerUrl: data.RECOUP_LEDGER_URL ?? null,
     ledgerToken: data.RECOUP_LEDGER_TOKEN ?? null,
@@ -160,7 +175,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 /** Variables that channel profiles name, and those of the project's own scripts. */
 const otherVariable = (name: string): boolean =>
-  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH)$/.test(
+  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH|OPERATOR_KEY)$/.test(
     name,
   );
 

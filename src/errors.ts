@@ -222,6 +222,41 @@ export const errorTable = {
     "Another reconciliation of this channel's days is under way.",
     'Repeat when it has ended.',
   ],
+  // Cases
+  case_unknown: [404, 'There is no such case.', 'See `GET /v1/cases`.'],
+  case_closed: [409, 'The case is closed.', 'Read it: `resolution` says how it ended.'],
+  resolution_not_possible: [
+    422,
+    'A case of this kind cannot be resolved like that.',
+    'Propose one of those listed in `possible`.',
+  ],
+  refund_exceeds_case: [
+    422,
+    'The refund is above what is at risk.',
+    'Refund at most `at_risk_minor`.',
+  ],
+  proposal_unknown: [404, 'There is no such proposal.', 'Read the case.'],
+  proposal_open: [
+    409,
+    'Another proposal for this case is under way.',
+    'Have the one named in `proposal_no` approved or rejected first.',
+  ],
+  proposal_decided: [
+    409,
+    'This proposal has been decided.',
+    'Read the case: `state` says how it ended.',
+  ],
+  proposal_expired: [409, 'Nobody approved this proposal in time.', 'Propose anew.'],
+  same_person: [
+    403,
+    'Whoever proposed this may not approve it.',
+    'Have another person approve it with a key of their own.',
+  ],
+  payload_changed: [
+    409,
+    'The digest is not that of what was proposed.',
+    'Read the proposal again and send its `digest`.',
+  ],
   // Configuration and surroundings
   config_invalid: [500, 'The configuration has problems.', 'Correct the variables listed.'],
   channels_invalid: [422, 'The channel file has problems.', 'Correct the lines listed.'],

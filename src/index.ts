@@ -265,9 +265,10 @@ class EmbeddedRecoup implements Recoup {
 
   async startWorker(): Promise<void> {
     await this.#openChannels();
-    const { startPoller, compensator, batchRunner, ledger } = this.services;
+    const { startPoller, compensator, cases, batchRunner, ledger } = this.services;
     startPoller();
     compensator.start();
+    cases.start();
     batchRunner.start();
     ledger.start();
   }

@@ -34,9 +34,11 @@ export function workerCommand(): Command {
     );
 }
 
-export function startWork({ startPoller, compensator, batchRunner, ledger }: Services): void {
+export function startWork(services: Services): void {
+  const { startPoller, compensator, cases, batchRunner, ledger } = services;
   startPoller();
   compensator.start();
+  cases.start();
   batchRunner.start();
   ledger.start();
 }

@@ -13,3 +13,15 @@ export function fromCursor(cursor: string): TaskId {
     problems: [{ in: 'query', field: 'cursor', message }],
   });
 }
+
+/** The address of the next page: the same query with its cursor. */
+export function nextPage(
+  path: string,
+  query: Readonly<Record<string, string | number | undefined>>,
+): string {
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) given.set(name, String(value));
+  }
+  return `${path}?${given.toString()}`;
+}

@@ -1,6 +1,6 @@
 import { RecoupError } from '../errors.js';
 import { callerOf, findDeduction, type HttpContext } from './context.js';
-import { cursorOf, fromCursor } from './cursor.js';
+import { cursorOf, fromCursor, nextPage } from './cursor.js';
 import { attemptView, caseView, deductionView, logEntryView } from './views.js';
 import * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
@@ -31,7 +31,7 @@ export function listDeductions(app: App, { services: { deductions } }: HttpConte
       return {
         deductions: page.map(deductionView),
         next_cursor: next,
-        next: next === null ? null : nextPage({ ...request.query, cursor: next }),
+        next: next === null ? null : nextPage('/v1/deductions', { ...request.query, cursor: next }),
       };
     },
   });
@@ -94,12 +94,4 @@ export function askAgain(app: App, context: HttpContext): void {
       return deductionView(await findDeduction(deductions, record.id));
     },
   });
-}
-
-function nextPage(query: Readonly<Record<string, string | number | undefined>>): string {
-  const given = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) given.set(name, String(value));
-  }
-  return `/v1/deductions?${given.toString()}`;
 }

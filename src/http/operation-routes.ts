@@ -2,7 +2,7 @@ import { RecoupError } from '../errors.js';
 import { taskId } from '../ids.js';
 import { amountMinor } from '../money.js';
 import type { HttpContext } from './context.js';
-import { caseView, channelView, routeView } from './views.js';
+import { channelView, routeView } from './views.js';
 import * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
@@ -11,7 +11,7 @@ import type { App } from './zod-fastify.js';
 const previewTask = taskId('00000000-0000-7000-8000-000000000000');
 
 export function operationRoutes(app: App, { services }: HttpContext): void {
-  const { router, deductions, directory } = services;
+  const { router, directory } = services;
 
   app.route({
     method: 'POST',
@@ -40,22 +40,6 @@ export function operationRoutes(app: App, { services }: HttpContext): void {
         exclude: [],
       });
       return routeView(route);
-    },
-  });
-
-  app.route({
-    method: 'GET',
-    url: '/v1/cases',
-    schema: {
-      summary: 'List what only a person can decide, oldest first',
-      querystring: requests.casesQuery,
-      response: { 200: replies.caseList },
-    },
-    config: { docs: { problems: ['invalid_request'] } },
-    handler: async (request) => {
-      const { open, limit } = request.query;
-      const filter = { open: open === undefined ? undefined : open === 'true', limit };
-      return { cases: (await deductions.cases(filter)).map(caseView) };
     },
   });
 

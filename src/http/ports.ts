@@ -1,4 +1,5 @@
 /** What the HTTP API needs of the rest. The composition root's services have this shape. */
+import type { CaseDesk } from '../cases/case-desk.js';
 import type { Channel } from '../channels/channel.js';
 import type { ChannelProfile } from '../channels/profile.js';
 import type { Clock } from '../clock.js';
@@ -120,6 +121,12 @@ export interface HttpServices {
   readonly deductions: DeductionReads;
   readonly callbacks: Callbacks;
   readonly repayments: Repayments;
+  readonly cases: {
+    readonly desk: Pick<
+      CaseDesk,
+      'list' | 'show' | 'assign' | 'note' | 'propose' | 'approve' | 'reject'
+    >;
+  };
   readonly batches: Pick<Batches, 'progress' | 'rejected'>;
   readonly access: KeyStore & AuditLog;
   readonly reconciler: Pick<Reconciler, 'run'>;

@@ -8,6 +8,7 @@ import { Keyring, rolesFor } from './access.js';
 import { batchRoutes } from './batch-routes.js';
 import { callbackRoutes } from './callback-routes.js';
 import { channelRoutes } from './channel-routes.js';
+import { caseRoutes } from './case-routes.js';
 import { HttpContext } from './context.js';
 import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
@@ -113,6 +114,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     operationRoutes(v1, context);
     channelRoutes(v1, context);
     scope.register(async (inner) => reconciliationRoutes(inner as unknown as App, context));
+    caseRoutes(v1, context);
     // In a scope of its own: only there is a CSV a body.
     scope.register(async (inner) => batchRoutes(inner as unknown as App, context));
   });

@@ -74,13 +74,11 @@ function requestOf(request: FastifyRequest, body: AskedBody): DeductionRequest {
   };
 }
 
-/** Fifteen digits and more, however they are spaced: an account's number, or a person's. */
-const longNumber = /\d(?:[ -]?\d){14,}/;
-
 function agentReason(text = ''): string {
   const reason = text.trim();
   if (reason.length < 4 || reason.length > 500) throw new RecoupError('agent_reason_missing');
-  if (longNumber.test(reason)) throw invalidReason('no account, card or identity number, please');
+  if (requests.longNumber.test(reason))
+    throw invalidReason('no account, card or identity number, please');
   return reason;
 }
 

@@ -288,28 +288,6 @@ export const routePlan = z
     ],
   });
 
-export const caseList = z.object({ cases: z.array(reviewCase).describe('Oldest first') }).meta({
-  id: 'CaseList',
-  examples: [
-    {
-      cases: [
-        {
-          deduction_id: ids.deduction,
-          case_no: 1,
-          reason: 'outcome_unknown',
-          attempt_no: 1,
-          amount_minor: 128_050,
-          evidence: 'asked 15 times, last known as unknown; no definite answer',
-          owner: null,
-          opened_at: at,
-          closed_at: null,
-          resolution: null,
-        },
-      ],
-    },
-  ],
-});
-
 export const channelList = z
   .object({
     channels: z.array(

@@ -7,6 +7,9 @@ import { currencies } from '../money.js';
 /** 15 digits: far below where JSON numbers lose units. */
 const amountMax = 999_999_999_999_999;
 
+/** Fifteen digits and more, however they are spaced: an account's number, or a person's. */
+export const longNumber = /\d(?:[ -]?\d){14,}/;
+
 const currency = z.enum(currencies);
 const bankCode = z.string().regex(/^[A-Z]{2,12}$/, '2 to 12 capital letters');
 const ownId = z

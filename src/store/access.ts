@@ -1,3 +1,4 @@
+import type { Knex } from 'knex';
 import { execute, selectRows, sqlTime, type Database } from './database.js';
 
 export type Role = 'app' | 'batch' | 'agent' | 'operator';
@@ -50,20 +51,33 @@ export class AccessStore {
     return found > 0;
   }
 
-  async audit(
-    entry: { actor: string; action: string; subject: string; detail: string },
-    nowMs: number,
-  ): Promise<void> {
-    await execute(
-      this.database,
-      'INSERT INTO audit (at, actor, action, subject, detail) VALUES (?,?,?,?,?)',
-      [
-        sqlTime(nowMs),
-        entry.actor.slice(0, 100),
-        entry.action,
-        entry.subject.slice(0, 128),
-        entry.detail.slice(0, 1_000),
-      ],
-    );
+  async audit(entry: AuditEntry, nowMs: number): Promise<void> {
+    await writeAudit(this.database, entry, nowMs);
   }
+}
+
+export interface AuditEntry {
+  readonly actor: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+/** In a transaction it is written with what it tells of, or not at all. */
+export async function writeAudit(
+  database: Knex | Knex.Transaction,
+  entry: AuditEntry,
+  nowMs: number,
+): Promise<void> {
+  await execute(
+    database,
+    'INSERT INTO audit (at, actor, action, subject, detail) VALUES (?,?,?,?,?)',
+    [
+      sqlTime(nowMs),
+      entry.actor.slice(0, 100),
+      entry.action,
+      entry.subject.slice(0, 128),
+      entry.detail.slice(0, 1_000),
+    ],
+  );
 }

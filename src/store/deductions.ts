@@ -140,7 +140,9 @@ export class DeductionStore {
     >(
       this.database,
       `SELECT task_id AS taskId, case_no AS caseNo, reason, attempt_no AS attemptNo,
-         amount_minor AS amount, evidence, owner, opened_at AS openedAt, closed_at AS closedAt,
+         amount_minor AS amount, evidence,
+         (SELECT w.owner FROM case_work w
+          WHERE w.case_id = CONCAT('task:', task_id, ':', case_no)) AS owner, opened_at AS openedAt, closed_at AS closedAt,
          resolution
        FROM review_case ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
        ORDER BY opened_at LIMIT ?`,

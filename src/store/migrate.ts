@@ -147,6 +147,13 @@ const rights: Readonly<Record<string, string>> = {
   reconciliation: 'SELECT, INSERT, UPDATE',
   reconciliation_break: 'SELECT, INSERT, UPDATE',
   reconciliation_held: 'SELECT, INSERT, UPDATE, DELETE',
+  case_view: 'SELECT',
+  case_work: 'SELECT, INSERT, UPDATE',
+  case_note: 'SELECT, INSERT',
+  case_proposal: 'SELECT, INSERT, UPDATE',
+  active_check_task: 'SELECT, INSERT, UPDATE, DELETE',
+  active_check_mark: 'SELECT, INSERT, UPDATE',
+  active_check_finding: 'SELECT, INSERT, UPDATE',
 };
 
 async function grant(database: Database, owner: URL, app: URL): Promise<void> {

@@ -159,9 +159,9 @@ describe('POST /callbacks/:channelId', () => {
     const [opened] = deduction['cases'] as Json[];
     expect(opened).to.include({ reason: 'mismatch', amount_minor: 120_000, closed_at: null });
     const listed = await api.call('GET', '/v1/cases?open=true', { as: 'operator' });
-    expect((listed.body['cases'] as Json[]).map((one) => one['deduction_id'])).to.include(id);
+    expect((listed.body['cases'] as Json[]).map((one) => one['task_id'])).to.include(id);
     const closed = await api.call('GET', '/v1/cases?open=false', { as: 'operator' });
-    expect((closed.body['cases'] as Json[]).map((one) => one['deduction_id'])).not.to.include(id);
+    expect((closed.body['cases'] as Json[]).map((one) => one['task_id'])).not.to.include(id);
   });
 
   it('knows no order that was not placed at this channel', async () => {

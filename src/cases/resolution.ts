@@ -1,0 +1,75 @@
+/** What can become of a case. A resolution is proposed by one person and approved by another. */
+import { createHash } from 'node:crypto';
+import type { AmountMinor } from '../money.js';
+import type { CaseId, CaseRecord } from './case.js';
+
+export type Resolution =
+  /** Ask the channel again; replay the message; look again. Nothing is decided. */
+  | { readonly action: 'ask_again' }
+  /** The money has moved, and this proves it. */
+  | { readonly action: 'adopt_captured'; readonly channelRef: string; readonly proof: string }
+  /** It has not and never will, and this proves it. */
+  | { readonly action: 'mark_not_executed'; readonly proof: string }
+  /** What was taken too much goes back to where it came from. */
+  | { readonly action: 'refund'; readonly amountMinor: AmountMinor; readonly reason: string }
+  /** Nothing moves: the case is closed as it is. */
+  | { readonly action: 'write_off'; readonly reason: string };
+
+export type Action = Resolution['action'];
+
+export const actions = [
+  'ask_again',
+  'adopt_captured',
+  'mark_not_executed',
+  'refund',
+  'write_off',
+] as const satisfies readonly Action[];
+
+/**
+ * What may be proposed for a task's case. An unknown outcome cannot be written off: the attempt would
+ * stay unknown and the case would open again. The flow judges once more, under its lock.
+ */
+const forTasks: Readonly<Record<string, readonly Action[]>> = {
+  outcome_unknown: ['ask_again', 'adopt_captured', 'mark_not_executed'],
+  mismatch: ['ask_again', 'adopt_captured', 'mark_not_executed', 'write_off'],
+  contradiction: ['ask_again', 'refund', 'write_off'],
+  late_success: ['refund', 'write_off'],
+  captured_twice: ['refund', 'write_off'],
+};
+
+export function actionsFor({
+  source,
+  kind,
+}: Pick<CaseRecord, 'source' | 'kind'>): readonly Action[] {
+  if (source !== 'task') return ['ask_again', 'write_off'];
+  return Object.hasOwn(forTasks, kind) ? (forTasks[kind] ?? []) : ['ask_again', 'write_off'];
+}
+
+/** The one way a resolution is written down, so that its digest means something. */
+export function encodeResolution(resolution: Resolution): string {
+  const fields = Object.entries(resolution).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify(Object.fromEntries(fields), (_key, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+}
+
+/** @throws Error when the text is not what `encodeResolution` wrote: somebody has changed it. */
+export function decodeResolution(payload: string): Resolution {
+  const fields = JSON.parse(payload, (key, value: unknown) =>
+    key.endsWith('Minor') && typeof value === 'string' ? BigInt(value) : value,
+  ) as Resolution;
+  if (!actions.includes(fields.action)) throw new Error('not a resolution that is known');
+  return fields;
+}
+
+/** Binds what is proposed to its case, its maker and its moment. */
+export function digestOf(what: {
+  readonly caseId: CaseId;
+  readonly makerKey: string;
+  readonly madeAt: Date;
+  readonly payload: string;
+}): string {
+  const { caseId, makerKey, madeAt, payload } = what;
+  const text = [caseId, makerKey, madeAt.toISOString(), payload].join('\n');
+  return createHash('sha256').update(text).digest('hex');
+}

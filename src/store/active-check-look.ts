@@ -1,0 +1,209 @@
+/**
+ * One task, by its log and by every table that should say the same. The rows that the log stands for
+ * are computed by the projections themselves, as if the whole log had been appended at once.
+ */
+import type { Knex } from 'knex';
+import type { Look, LogLook, MessageLook } from '../compensation/active-check-ports.js';
+import { deductionFlow } from '../engine/deduction.js';
+import { needsReview, type DeductionState } from '../engine/deduction-state.js';
+import { decodeEntry, type Entry } from '../engine/entries.js';
+import { fold } from '../engine/flow.js';
+import type { TaskId } from '../ids.js';
+import { amountMinor } from '../money.js';
+import { selectRows, type Database } from './database.js';
+import { project, type Projected, type Row } from './projections.js';
+
+/** One moment: what commits meanwhile is seen everywhere or nowhere. */
+export async function lookAt(database: Database, task: TaskId, zone: string): Promise<Look> {
+  return await database.transaction(
+    async (transaction) => {
+      const [own] = await selectRows<OwnRow>(
+        transaction,
+        'SELECT amount_minor AS amount, repayment_id AS repaymentId FROM deduction WHERE id = ?',
+        [task],
+      );
+      const amount = amountMinor(own?.amount ?? 0);
+      const read = await readLog(transaction, task);
+      const inFlight = await inFlightOf(transaction, task);
+      if (!('state' in read)) {
+        return { amountMinor: amount, log: read.log, differences: [], inFlight, messages: [] };
+      }
+      const { state, entries } = read;
+      const all = { taskId: task, kind: 'deduction', afterSeq: 0, entries, state } as const;
+      const expected = project({ ...all, wakeAtMs: null, writer: '' }, zone);
+      return {
+        amountMinor: amount,
+        log: read.log,
+        differences: [
+          ...(await rowDifferences(transaction, task, expected)),
+          ...(await repaymentDifferences(transaction, own?.repaymentId ?? '')),
+        ],
+        inFlight,
+        messages: await messagesOf(transaction, expected),
+      };
+    },
+    { isolationLevel: 'repeatable read' },
+  );
+}
+
+interface OwnRow {
+  readonly amount: string;
+  readonly repaymentId: string;
+}
+
+type Folded = Extract<LogLook, { kind: 'folded' }>;
+type ReadLog =
+  | { readonly log: Exclude<LogLook, Folded> }
+  | { readonly log: Folded; readonly state: DeductionState; readonly entries: readonly Entry[] };
+
+const unreadable = (why: string): ReadLog => ({ log: { kind: 'unreadable', why } });
+
+async function readLog(transaction: Knex.Transaction, task: TaskId): Promise<ReadLog> {
+  const rows = await selectRows<{ seq: number; kind: string; at: Date; body: string }>(
+    transaction,
+    'SELECT seq, kind, at, body FROM execution_log WHERE task_id = ? ORDER BY seq',
+    [task],
+  );
+  const last = rows.at(-1);
+  if (last === undefined) return { log: { kind: 'missing' } };
+  const gap = rows.find((row, index) => row.seq !== index + 1);
+  if (gap !== undefined) return unreadable(`an entry is missing before ${gap.seq}`);
+  try {
+    const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
+    const state = fold(deductionFlow, entries);
+    if (state === null) return { log: { kind: 'missing' } };
+    const open = needsReview(state) ? 'review' : 'live';
+    const phase = state.end === null ? open : 'ended';
+    return {
+      log: { kind: 'folded', phase, lastEntryAtMs: last.at.getTime() },
+      state,
+      entries,
+    };
+  } catch (error) {
+    // Of our own making: an entry that is not known, or an invariant that is broken.
+    const why = error instanceof SyntaxError ? 'an entry is no JSON' : (error as Error).message;
+    return unreadable(why.slice(0, 500));
+  }
+}
+
+async function inFlightOf(transaction: Knex.Transaction, task: TaskId): Promise<Look['inFlight']> {
+  const [row] = await selectRows<{ wakeAt: Date | null }>(
+    transaction,
+    'SELECT wake_at AS wakeAt FROM in_flight WHERE task_id = ?',
+    [task],
+  );
+  if (row === undefined) return 'missing';
+  return row.wakeAt === null ? 'no_wake_up' : 'present';
+}
+
+/** Table by table, row by row, column by column; values stay here, but for states and counts. */
+async function rowDifferences(
+  transaction: Knex.Transaction,
+  task: TaskId,
+  expected: Projected,
+): Promise<readonly string[]> {
+  const tables: readonly (readonly [table: string, task: string, key: string, Row[]])[] = [
+    ['deduction', 'id', 'id', present([expected.deductionInsert])],
+    ['attempt', 'task_id', 'attempt_no', [...expected.attemptInserts]],
+    ['review_case', 'task_id', 'case_no', [...expected.caseInserts]],
+  ];
+  const differences: string[] = [];
+  for (const [table, column, key, rows] of tables) {
+    const actual = await selectRows<Record<string, Cell>>(
+      transaction,
+      `SELECT * FROM ${table} WHERE ${column} = ?`,
+      [task],
+    );
+    differences.push(...tableDifferences(table, key, rows, actual));
+  }
+  return differences;
+}
+
+function tableDifferences(
+  table: string,
+  key: string,
+  expected: readonly Row[],
+  actual: readonly Readonly<Record<string, Cell>>[],
+): readonly string[] {
+  const byKey = new Map(actual.map((row) => [String(row[key]), row]));
+  const found: string[] = [];
+  for (const row of expected) {
+    const name = key === 'id' ? table : `${table} ${String(row[key])}`;
+    const there = byKey.get(String(row[key]));
+    byKey.delete(String(row[key]));
+    if (there === undefined) found.push(`${name} is missing`);
+    else {
+      const columns = Object.keys(row).filter((one) => !same(row[one] ?? null, there[one] ?? null));
+      found.push(...columns.map((one) => `${name}.${one} is ${shown(there[one] ?? null)}`));
+    }
+  }
+  return [...found, ...[...byKey.keys()].map((extra) => `${table} ${extra} is not in the log`)];
+}
+
+/** What a column holds; BIGINTs come as text. */
+type Cell = string | number | Date | null;
+
+function same(expected: string | number | null, actual: Cell): boolean {
+  if (expected === null || actual === null) return expected === actual;
+  if (!(actual instanceof Date)) return String(expected) === String(actual);
+  const text = actual.toISOString();
+  return String(expected).length === 10
+    ? text.slice(0, 10) === expected
+    : `${text.slice(0, 10)} ${text.slice(11, 23)}` === expected;
+}
+
+/** A state, a number or a time; nobody's words. */
+function shown(value: Cell): string {
+  if (value === null) return 'null';
+  if (value instanceof Date) return value.toISOString();
+  const text = String(value);
+  return /^[\w.:-]{1,40}$/.test(text) ? text : 'other';
+}
+
+/** What the live deduction may still take, and what was credited, stand in the repayment's sums. */
+async function repaymentDifferences(
+  transaction: Knex.Transaction,
+  repaymentId: string,
+): Promise<readonly string[]> {
+  const [row] = await selectRows<Record<'collecting' | 'paid' | 'live' | 'credited', string>>(
+    transaction,
+    `SELECT r.collecting_minor AS collecting, r.paid_minor AS paid,
+       COALESCE(SUM(IF(d.live_repayment_id IS NULL, 0, d.amount_minor)), 0) AS live,
+       COALESCE(SUM(IF(d.status = 'succeeded', d.amount_minor, 0)), 0) AS credited
+     FROM repayment r LEFT JOIN deduction d ON d.repayment_id = r.id
+     WHERE r.id = ? GROUP BY r.id, r.collecting_minor, r.paid_minor`,
+    [repaymentId],
+  );
+  if (row === undefined) return ['the repayment is missing'];
+  const { collecting, paid, live, credited } = row;
+  return [
+    ...(collecting === live ? [] : [`repayment.collecting_minor is ${collecting}, not ${live}`]),
+    ...(paid === credited ? [] : [`repayment.paid_minor is ${paid}, not ${credited}`]),
+  ];
+}
+
+async function messagesOf(
+  transaction: Knex.Transaction,
+  { outbox }: Projected,
+): Promise<readonly MessageLook[]> {
+  const messages: MessageLook[] = [];
+  for (const row of outbox) {
+    const [topic, key] = [String(row['topic']), String(row['message_key'])];
+    const [sent] = await selectRows<{ deliveredAt: Date | null }>(
+      transaction,
+      'SELECT delivered_at AS deliveredAt FROM outbox WHERE topic = ? AND message_key = ?',
+      [topic, key],
+    );
+    const waiting = sent?.deliveredAt === null ? 'waiting' : 'posted';
+    messages.push({
+      topic,
+      key,
+      body: String(row['body']),
+      createdAtMs: Date.parse(`${String(row['created_at']).replace(' ', 'T')}Z`),
+      state: sent === undefined ? 'missing' : waiting,
+    });
+  }
+  return messages;
+}
+
+const present = (rows: readonly (Row | null)[]): Row[] => rows.filter((row) => row !== null);

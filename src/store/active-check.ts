@@ -1,0 +1,218 @@
+/**
+ * What the active check reads and writes. It follows tasks in a table of its own, so that a look at a
+ * task that has not ended comes again, and each task that has ended is looked through once, in the
+ * order of the ids (which are in order of time), up to a mark.
+ */
+import type { Knex } from 'knex';
+import type {
+  CheckedBook,
+  Finding,
+  Look,
+  MessageLook,
+} from '../compensation/active-check-ports.js';
+import { taskId, type TaskId } from '../ids.js';
+import type { AmountMinor } from '../money.js';
+import { lookAt } from './active-check-look.js';
+import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+
+const markName = 'ended_deductions';
+const waitingCounted = 10_000;
+
+export class ActiveCheckStore implements CheckedBook {
+  constructor(
+    private readonly database: Database,
+    private readonly zone: string,
+  ) {}
+
+  async followLive(beforeMs: number, nowMs: number, limit: number): Promise<number> {
+    const now = sqlTime(nowMs);
+    return await execute(
+      this.database,
+      `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
+       SELECT d.id, ?, ? FROM deduction d
+       LEFT JOIN active_check_task t ON t.task_id = d.id
+       WHERE d.status IN ('processing', 'needs_review') AND d.created_at <= ? AND t.task_id IS NULL
+       ORDER BY d.id LIMIT ?`,
+      [now, now, sqlTime(beforeMs), limit],
+    );
+  }
+
+  async followUnposted(beforeMs: number, nowMs: number, limit: number): Promise<boolean> {
+    return await inTransaction(this.database, async (transaction) => {
+      await execute(
+        transaction,
+        `INSERT IGNORE INTO active_check_mark (name, position, moved_at) VALUES (?, '', ?)`,
+        [markName, sqlTime(nowMs)],
+      );
+      // Another instance that looks through the same page waits here, and then sees a later mark.
+      const [mark] = await selectRows<{ position: string }>(
+        transaction,
+        'SELECT position FROM active_check_mark WHERE name = ? FOR UPDATE',
+        [markName],
+      );
+      const from = mark?.position ?? '';
+      const page = await selectRows<{ id: string; createdAt: Date }>(
+        transaction,
+        'SELECT id, created_at AS createdAt FROM deduction WHERE id > ? ORDER BY id LIMIT ?',
+        [from, limit],
+      );
+      const young = page.findIndex(({ createdAt }) => createdAt.getTime() > beforeMs);
+      const old = young === -1 ? page : page.slice(0, young);
+      const last = old.at(-1)?.id;
+      if (last === undefined) return false;
+      const now = sqlTime(nowMs);
+      await execute(
+        transaction,
+        `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
+         SELECT d.id, ?, ? FROM deduction d
+         LEFT JOIN outbox o ON o.topic = 'ledger.repayment_collected' AND o.message_key = d.id
+         WHERE d.id > ? AND d.id <= ? AND d.status = 'succeeded' AND o.id IS NULL`,
+        [now, now, from, last],
+      );
+      await execute(
+        transaction,
+        'UPDATE active_check_mark SET position = ?, moved_at = ? WHERE name = ?',
+        [last, now, markName],
+      );
+      return page.length === limit && young === -1;
+    });
+  }
+
+  async follow(task: TaskId, nowMs: number): Promise<void> {
+    const now = sqlTime(nowMs);
+    await execute(
+      this.database,
+      `INSERT INTO active_check_task (task_id, since, check_at) VALUES (?,?,?)
+       ON DUPLICATE KEY UPDATE check_at = VALUES(check_at)`,
+      [task, now, now],
+    );
+  }
+
+  async claimDue(
+    claim: Parameters<CheckedBook['claimDue']>[0],
+  ): Promise<readonly { readonly task: TaskId; readonly checks: number }[]> {
+    return await inTransaction(this.database, async (transaction) => {
+      const rows = await selectRows<{ id: string; checks: number }>(
+        transaction,
+        `SELECT task_id AS id, checks FROM active_check_task WHERE check_at <= ?
+         ORDER BY check_at LIMIT ? FOR UPDATE SKIP LOCKED`,
+        [sqlTime(claim.nowMs), claim.limit],
+      );
+      if (rows.length > 0) {
+        await execute(
+          transaction,
+          `UPDATE active_check_task SET check_at = ?, checks = checks + 1
+           WHERE task_id IN (${rows.map(() => '?').join(',')})`,
+          [sqlTime(claim.untilMs), ...rows.map(({ id }) => id).toSorted()],
+        );
+      }
+      return rows.map(({ id, checks }) => ({ task: taskId(id), checks }));
+    });
+  }
+
+  async look(task: TaskId): Promise<Look> {
+    return await lookAt(this.database, task, this.zone);
+  }
+
+  async restoreInFlight(task: TaskId, nowMs: number): Promise<void> {
+    const now = sqlTime(nowMs);
+    await execute(
+      this.database,
+      `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at)
+       SELECT d.id, 'deduction', MAX(e.seq), MIN(e.at), ?
+       FROM deduction d JOIN execution_log e ON e.task_id = d.id
+       WHERE d.id = ? AND d.ended_at IS NULL GROUP BY d.id
+       ON DUPLICATE KEY UPDATE
+         wake_at = IF(in_flight.ended_at IS NULL, IFNULL(in_flight.wake_at, VALUES(wake_at)), NULL)`,
+      [now, task],
+    );
+  }
+
+  async restoreMessage({ topic, key, body, createdAtMs }: MessageLook): Promise<void> {
+    await execute(
+      this.database,
+      `INSERT INTO outbox (topic, message_key, body, created_at) VALUES (?,?,?,?)
+       ON DUPLICATE KEY UPDATE delivered_at = NULL`,
+      [topic, key, body, sqlTime(createdAtMs)],
+    );
+  }
+
+  async waitingMessages(beforeMs: number): Promise<{ count: number; oldestAtMs: number | null }> {
+    const [row] = await selectRows<{ count: number | string; oldest: Date | null }>(
+      this.database,
+      `SELECT COUNT(*) AS count, MIN(created_at) AS oldest FROM (
+         SELECT created_at FROM outbox WHERE delivered_at IS NULL AND created_at <= ?
+         ORDER BY id LIMIT ${waitingCounted}) AS waiting`,
+      [sqlTime(beforeMs)],
+    );
+    return { count: Number(row?.count ?? 0), oldestAtMs: row?.oldest?.getTime() ?? null };
+  }
+
+  async record(
+    task: TaskId | null,
+    found: { readonly amountMinor: AmountMinor; readonly findings: readonly Finding[] },
+    nowMs: number,
+  ): Promise<number> {
+    const now = sqlTime(nowMs);
+    const kinds = found.findings.map(({ kind }) => kind);
+    return await inTransaction(this.database, async (transaction) => {
+      await execute(
+        transaction,
+        `UPDATE active_check_finding SET closed_at = ?, resolution = 'found in order by a later check'
+         WHERE open_about = ? ${kinds.length === 0 ? '' : `AND kind NOT IN (${kinds.map(() => '?').join(',')})`}`,
+        [now, task ?? '', ...kinds],
+      );
+      let opened = 0;
+      for (const finding of found.findings) {
+        opened += await open(transaction, task, finding, found.amountMinor, now);
+      }
+      return opened;
+    });
+  }
+
+  async lookAgain(task: TaskId, atMs: number): Promise<void> {
+    await execute(this.database, 'UPDATE active_check_task SET check_at = ? WHERE task_id = ?', [
+      sqlTime(atMs),
+      task,
+    ]);
+  }
+
+  async unfollow(task: TaskId): Promise<void> {
+    await execute(this.database, 'DELETE FROM active_check_task WHERE task_id = ?', [task]);
+  }
+
+  /** Closes a finding as people have decided; false when it was closed before. */
+  async writeOff(no: number, resolution: string, nowMs: number): Promise<boolean> {
+    const found = await execute(
+      this.database,
+      `UPDATE active_check_finding SET closed_at = ?, resolution = ?, written_off = TRUE
+       WHERE id = ? AND closed_at IS NULL`,
+      [sqlTime(nowMs), resolution.slice(0, 500), no],
+    );
+    return found > 0;
+  }
+}
+
+/** 1 when it is new. */
+async function open(
+  transaction: Knex.Transaction,
+  task: TaskId | null,
+  { kind, evidence }: Finding,
+  amount: AmountMinor,
+  now: string,
+): Promise<number> {
+  const seen = await execute(
+    transaction,
+    'UPDATE active_check_finding SET seen_at = ?, evidence = ? WHERE open_about = ? AND kind = ?',
+    [now, evidence.slice(0, 1_000), task ?? '', kind],
+  );
+  if (seen > 0) return 0;
+  return await execute(
+    transaction,
+    `INSERT INTO active_check_finding (task_id, kind, amount_minor, evidence, opened_at, seen_at)
+     SELECT ?, ?, ?, ?, ?, ? FROM DUAL WHERE NOT EXISTS (
+       SELECT 1 FROM active_check_finding f WHERE f.task_id = ? AND f.kind = ? AND f.written_off)
+     ON DUPLICATE KEY UPDATE seen_at = VALUES(seen_at)`,
+    [task, kind, amount.toString(), evidence.slice(0, 1_000), now, now, task, kind],
+  );
+}
