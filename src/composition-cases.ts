@@ -5,7 +5,7 @@ import { taskCarrier } from './cases/task-carrier.js';
 import type { Clock } from './clock.js';
 import { ActiveCheck } from './compensation/active-check.js';
 import type { Config } from './config.js';
-import type { DeductionState } from './engine/deduction.js';
+import type { Task } from './engine/tasks.js';
 import type { Executor } from './engine/executor.js';
 import type { Log } from './log.js';
 import { ActiveCheckStore } from './store/active-check.js';
@@ -16,7 +16,7 @@ import type { Database } from './store/database.js';
 export interface CaseSurroundings {
   readonly config: Config;
   readonly database: Database;
-  readonly executor: Executor<DeductionState>;
+  readonly executor: Executor<Task>;
   readonly clock: Clock;
   readonly log: Log;
 }

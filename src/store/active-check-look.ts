@@ -4,8 +4,8 @@
  */
 import type { Knex } from 'knex';
 import type { Look, LogLook, MessageLook } from '../compensation/active-check-ports.js';
-import { deductionFlow } from '../engine/deduction.js';
-import { needsReview, type DeductionState } from '../engine/deduction-state.js';
+import { needsReview } from '../engine/orders-state.js';
+import { taskFlow, type Task } from '../engine/tasks.js';
 import { decodeEntry, type Entry } from '../engine/entries.js';
 import { fold } from '../engine/flow.js';
 import type { TaskId } from '../ids.js';
@@ -29,7 +29,7 @@ export async function lookAt(database: Database, task: TaskId, zone: string): Pr
         return { amountMinor: amount, log: read.log, differences: [], inFlight, messages: [] };
       }
       const { state, entries } = read;
-      const all = { taskId: task, kind: 'deduction', afterSeq: 0, entries, state } as const;
+      const all = { taskId: task, kind: state.kind, afterSeq: 0, entries, state } as const;
       const expected = project({ ...all, wakeAtMs: null, writer: '' }, zone);
       return {
         amountMinor: amount,
@@ -54,7 +54,7 @@ interface OwnRow {
 type Folded = Extract<LogLook, { kind: 'folded' }>;
 type ReadLog =
   | { readonly log: Exclude<LogLook, Folded> }
-  | { readonly log: Folded; readonly state: DeductionState; readonly entries: readonly Entry[] };
+  | { readonly log: Folded; readonly state: Task; readonly entries: readonly Entry[] };
 
 const unreadable = (why: string): ReadLog => ({ log: { kind: 'unreadable', why } });
 
@@ -70,7 +70,7 @@ async function readLog(transaction: Knex.Transaction, task: TaskId): Promise<Rea
   if (gap !== undefined) return unreadable(`an entry is missing before ${gap.seq}`);
   try {
     const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
-    const state = fold(deductionFlow, entries);
+    const state = fold(taskFlow, entries);
     if (state === null) return { log: { kind: 'missing' } };
     const open = needsReview(state) ? 'review' : 'live';
     const phase = state.end === null ? open : 'ended';

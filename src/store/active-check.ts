@@ -128,12 +128,15 @@ export class ActiveCheckStore implements CheckedBook {
     );
   }
 
-  async restoreMessage({ topic, key, body, createdAtMs }: MessageLook): Promise<void> {
+  async restoreMessage(
+    { topic, key, body, createdAtMs }: MessageLook,
+    nowMs: number,
+  ): Promise<void> {
     await execute(
       this.database,
-      `INSERT INTO outbox (topic, message_key, body, created_at) VALUES (?,?,?,?)
-       ON DUPLICATE KEY UPDATE delivered_at = NULL`,
-      [topic, key, body, sqlTime(createdAtMs)],
+      `INSERT INTO outbox (topic, message_key, body, created_at, send_at) VALUES (?,?,?,?,?)
+       ON DUPLICATE KEY UPDATE delivered_at = NULL, send_at = VALUES(send_at)`,
+      [topic, key, body, sqlTime(createdAtMs), sqlTime(nowMs)],
     );
   }
 
@@ -141,7 +144,7 @@ export class ActiveCheckStore implements CheckedBook {
     const [row] = await selectRows<{ count: number | string; oldest: Date | null }>(
       this.database,
       `SELECT COUNT(*) AS count, MIN(created_at) AS oldest FROM (
-         SELECT created_at FROM outbox WHERE delivered_at IS NULL AND created_at <= ?
+         SELECT created_at FROM outbox WHERE delivered_at IS NULL AND send_at IS NOT NULL AND created_at <= ?
          ORDER BY id LIMIT ${waitingCounted}) AS waiting`,
       [sqlTime(beforeMs)],
     );

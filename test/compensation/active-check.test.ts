@@ -257,7 +257,10 @@ describe('the active check', () => {
     const task = await abandoned();
     await checker().runOnce();
     expect(await statusOf(task)).to.equal('succeeded');
-    await owner('UPDATE outbox SET delivered_at = NOW(3) WHERE message_key = ?', task);
+    await owner(
+      'UPDATE outbox SET delivered_at = NOW(3), send_at = NULL WHERE message_key = ?',
+      task,
+    );
     laterMs += hourMs;
     await checker().runOnce();
     expect(await followed(task)).to.equal(false);
@@ -272,7 +275,7 @@ describe('the active check', () => {
         ({ closedAt }) => closedAt === null,
       );
     expect(await behind()).to.have.length(1);
-    await owner('UPDATE outbox SET delivered_at = NOW(3)');
+    await owner('UPDATE outbox SET delivered_at = NOW(3), send_at = NULL');
     await checker().runOnce();
     expect(await behind()).to.have.length(0);
   });
