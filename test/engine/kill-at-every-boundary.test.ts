@@ -1,55 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
 import { repaymentId, type TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { Nursery, type Life } from '../support/nursery.js';
 import type { Doom } from './doomed-process.js';
 
 /** Longer than the channel needs to have the request, shorter than it takes to answer it. */
 const inFlightMs = 25;
-
-/** Processes started ahead of their turn: a start costs more than what is tested. */
-class Nursery {
-  readonly #waiting: Promise<ChildProcess>[] = [];
-  readonly #alive = new Set<ChildProcess>();
-
-  constructor(private readonly ahead: number) {}
-
-  async run(doom: Doom): Promise<{ boundaries: string[]; killed: boolean }> {
-    while (this.#waiting.length <= this.ahead) this.#waiting.push(this.#start());
-    const child = await this.#waiting.shift();
-    if (child === undefined) throw new Error('no child');
-    const lines: string[] = [];
-    const reader = createInterface(child.stdout as NodeJS.ReadableStream);
-    reader.on('line', (line) => lines.push(line));
-    const exit = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
-    child.stdin?.end(`${JSON.stringify(doom)}\n`);
-    const [code, signal] = await exit;
-    this.#alive.delete(child);
-    if (signal !== 'SIGKILL' && code !== 0) throw new Error(`the process ended with ${code}`);
-    return {
-      boundaries: lines.filter((line) => line !== 'finished'),
-      killed: signal === 'SIGKILL',
-    };
-  }
-
-  async #start(): Promise<ChildProcess> {
-    const script = new URL('./doomed-process.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#alive.add(child);
-    // The child prints one line when it waits for its orders.
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
-    return child;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#waiting);
-    for (const child of this.#alive) child.kill('SIGKILL');
-  }
-}
 
 interface Scenario {
   readonly name: string;
@@ -106,6 +64,8 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
+const boundariesOf = ({ lines }: Life): string[] => lines.filter((line) => line !== 'finished');
+
 /** In place of a boundary: let the recovery run through, to learn its boundaries. */
 const recoveryWhole = -1 >>> 1;
 
@@ -130,7 +90,7 @@ async function inLanes<T, R>(
 describe('a kill -9 at every durable boundary', () => {
   let environment: TestEnvironment;
   let services: Services;
-  const nursery = new Nursery(3);
+  const nursery = new Nursery<Doom>(new URL('./doomed-process.js', import.meta.url), 3);
 
   before(async function () {
     this.timeout(30_000);
@@ -189,13 +149,13 @@ describe('a kill -9 at every durable boundary', () => {
       if (again > 0) {
         const killAt = again === recoveryWhole ? 0 : again;
         const two = await nursery.run({ killAt, env, task: accepted.id, inFlightMs });
-        inRecovery = two.boundaries.length;
+        inRecovery = boundariesOf(two).length;
         await forgetLock(repayment.id);
       }
       await finish(accepted.id);
     }
     await compare(repayment.id, accepted?.id ?? null, scenario);
-    return { boundaries: one.boundaries, killed: one.killed, again: inRecovery };
+    return { boundaries: boundariesOf(one), killed: one.killed, again: inRecovery };
   }
 
   /** The dead process's lock would expire by itself; the test need not wait for it. */
