@@ -2,6 +2,7 @@
 import type { Clock } from './clock.js';
 import type { Config } from './config.js';
 import type { Log } from './engine/ports.js';
+import { RecoupError } from './errors.js';
 import { Consumer } from './ledger/consumer.js';
 import { HttpLedger } from './ledger/http-ledger.js';
 import type { Ledger, MessageQueue, Outbox } from './ledger/ports.js';
@@ -31,6 +32,8 @@ export interface LedgerSurroundings {
 
 export interface LedgerServices {
   readonly reads: LedgerReads;
+  /** @throws RecoupError `dead_letter_unknown`, `dead_letter_closed` */
+  readonly replay: (id: string, actor: string, nowMs: number) => Promise<void>;
   readonly relay: Relay;
   readonly consumer: Consumer;
   /** Starts relaying and posting, until `close`. */
@@ -60,10 +63,17 @@ export function openLedger(around: LedgerSurroundings): LedgerServices {
     clock,
     log,
   );
+  const reads = new SqlLedgerReads(database, config.ledgerUrl === null ? 'recoup' : 'lender');
   let worker: LedgerWorker | null = null;
   let workerRedis: LedgerSurroundings['redis'] | null = null;
   return {
-    reads: new SqlLedgerReads(database),
+    reads,
+    async replay(id, actor, nowMs) {
+      const known = /^\d{1,18}$/.test(id) ? await reads.replay(id, actor, nowMs) : 'unknown';
+      if (known === 'unknown')
+        throw new RecoupError('dead_letter_unknown', { id: id.slice(0, 40) });
+      if (known === 'closed') throw new RecoupError('dead_letter_closed', { id });
+    },
     relay,
     consumer,
     start() {

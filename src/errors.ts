@@ -133,6 +133,9 @@ export const errorTable = {
     'Pay it back outside and write the case off with the proof.',
   ],
   refund_unknown: [404, 'There is no such refund.', 'Check the id.'],
+  // Ledger
+  dead_letter_unknown: [404, 'There is no such dead letter.', 'See `recoup ledger dead`.'],
+  dead_letter_closed: [409, 'This dead letter is closed: its message is in the books.', 'Nothing.'],
   // Batches
   batch_unknown: [404, 'There is no such batch.', 'Check the id.'],
   batch_state: [409, 'The batch is not in a state that allows this.', 'See `state`.'],

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   deduct: async () => (await import('./deduct.js')).deductCommand(),
   show: async () => (await import('./show.js')).showCommand(),
   list: async () => (await import('./list.js')).listCommand(),
+  ledger: async () => (await import('./ledger.js')).ledgerCommand(),
   cases: async () => (await import('./cases.js')).casesCommand(),
   ask: async () => (await import('./ask.js')).askCommand(),
   batch: async () => (await import('./batch.js')).batchCommand(),

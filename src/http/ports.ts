@@ -19,6 +19,7 @@ import type {
   DeductionRecord,
   LoggedEntry,
 } from '../intake/records.js';
+import type { LedgerReads } from '../ledger/records.js';
 import type { Repayments } from '../intake/repayment.js';
 import type { Breaks } from '../reconciliation/ports.js';
 import type { Reconciler } from '../reconciliation/reconciler.js';
@@ -106,7 +107,14 @@ export interface DeductionReads {
   agentDeductionAt(borrowerId: string, sinceMs: number, nth: number): Promise<Date | null>;
 }
 
+export interface Ledger {
+  readonly reads: LedgerReads;
+  /** @throws RecoupError `dead_letter_unknown`, `dead_letter_closed` */
+  replay(id: string, actor: string, nowMs: number): Promise<void>;
+}
+
 export interface HttpServices {
+  readonly ledger: Ledger;
   readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;
   readonly clock: Clock;
   readonly log: Log;

@@ -14,6 +14,7 @@ import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { openapiInfo, openapiTransforms } from './openapi.js';
 import { operationRoutes } from './operation-routes.js';
+import { ledgerRoutes } from './ledger-routes.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import type { HttpServices } from './ports.js';
 import { codedError, problemHeaders, problemOf, rawProblem, traceOf } from './problems.js';
@@ -112,6 +113,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     askAgain(v1, context);
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);
+    ledgerRoutes(v1, context);
     channelRoutes(v1, context);
     scope.register(async (inner) => reconciliationRoutes(inner as unknown as App, context));
     caseRoutes(v1, context);

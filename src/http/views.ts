@@ -13,7 +13,7 @@ const time = (date: Date): string => date.toISOString();
 const timeOrNull = (date: Date | null): string | null => date?.toISOString() ?? null;
 
 /** @throws RangeError above 2^53: a JSON number would lose units. */
-function minor(amount: bigint): number {
+export function minor(amount: bigint): number {
   const number = Number(amount);
   if (!Number.isSafeInteger(number)) throw new RangeError('an amount does not fit a JSON number');
   return number;

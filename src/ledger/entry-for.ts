@@ -2,17 +2,21 @@
  * What a message means in the books: the one place that decides which account is debited and which
  * credited. Pure: the same message always means the same entry.
  *
- *   repayment_collected  the channel holds it for us        Dr channel clearing
- *                        the borrower owes that much less   Cr borrower receivable
- *   late_capture         the channel holds it for us        Dr channel clearing
- *                        it was not owed: it goes back      Cr owed to borrowers
- *   refund_paid          what was to go back has gone       Dr owed to borrowers
- *                        the channel paid it from ours      Cr channel clearing
+ *   repayment_collected       the channel holds it for us             Dr channel clearing
+ *                             the borrower owes that much less        Cr borrower receivable
+ *   … of what was owed back   it is kept after all                    Dr owed to borrowers
+ *                             the borrower owes that much less        Cr borrower receivable
+ *   late_capture              the channel holds it for us             Dr channel clearing
+ *                             it was not owed: it goes back           Cr owed to borrowers
+ *   refund_paid, of excess    what was to go back has gone            Dr owed to borrowers
+ *                             the channel paid it from ours           Cr channel clearing
+ *   refund_paid, of a         the borrower owes it again              Dr borrower receivable
+ *   repayment                 the channel paid it from ours           Cr channel clearing
  *
  * Each stands by itself, so messages may arrive in any order.
  */
 import { z } from 'zod';
-import { amountMinor, currencies, type AmountMinor } from '../money.js';
+import { amountMinor, currencies } from '../money.js';
 import { borrowerReceivable, channelClearing, owedToBorrowers } from './chart.js';
 import { digestOf, type LedgerEntry, type Message, type Transfer } from './entry.js';
 
@@ -27,38 +31,59 @@ const amount = z.string().regex(/^[1-9]\d{0,14}$/, 'minor units, above zero, in 
 const id = z.string().regex(/^[\x21-\x7e]{1,64}$/, '1 to 64 printable characters');
 
 /** Fields that a later release adds are left alone. */
-const body = z.object({
+const common = z.object({
   deduction_id: id,
   repayment_id: id.nullish(),
   amount_minor: amount,
   currency: z.enum(currencies),
   channel_id: z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'a channel id'),
   order_no: id,
-  /** When the money moved, as far as we know. */
+  /** When it happened, as far as we know. */
   settled_at: z.iso.datetime().optional(),
+  found_at: z.iso.datetime().optional(),
 });
 
-type Body = z.output<typeof body>;
-type Meaning = (body: Body, amountMinor: AmountMinor) => readonly [Transfer, ...Transfer[]];
+type Common = z.output<typeof common>;
+type Meant = Pick<Transfer, 'debit' | 'credit'>;
+
+interface Meaning {
+  readonly shape: z.ZodType<Common>;
+  readonly transfer: (body: Common) => Meant;
+}
+
+/** Ties what is read to how it is booked, and forgets the difference between the topics. */
+const meaning = <T extends Common>(shape: z.ZodType<T>, transfer: (body: T) => Meant): Meaning => ({
+  shape,
+  transfer: transfer as (body: Common) => Meant,
+});
 
 const meanings: Readonly<Record<string, Meaning>> = {
-  'ledger.repayment_collected': ({ channel_id: channel }, amountMinor) => [
-    { debit: channelClearing(channel), credit: borrowerReceivable, amountMinor },
-  ],
-  'ledger.late_capture': ({ channel_id: channel }, amountMinor) => [
-    { debit: channelClearing(channel), credit: owedToBorrowers, amountMinor },
-  ],
-  'ledger.refund_paid': ({ channel_id: channel }, amountMinor) => [
-    { debit: owedToBorrowers, credit: channelClearing(channel), amountMinor },
-  ],
+  'ledger.repayment_collected': meaning(
+    common.extend({ was_owed_back: z.literal(true).optional() }),
+    ({ channel_id: channel, was_owed_back: kept }) => ({
+      debit: kept === true ? owedToBorrowers : channelClearing(channel),
+      credit: borrowerReceivable,
+    }),
+  ),
+  'ledger.late_capture': meaning(common, ({ channel_id: channel }) => ({
+    debit: channelClearing(channel),
+    credit: owedToBorrowers,
+  })),
+  'ledger.refund_paid': meaning(
+    common.extend({ taken_from: z.enum(['excess', 'repayment']) }),
+    ({ channel_id: channel, taken_from: from }) => ({
+      debit: from === 'excess' ? owedToBorrowers : borrowerReceivable,
+      credit: channelClearing(channel),
+    }),
+  ),
 };
 
 export function entryFor(message: Message): Reading {
   const { topic, key } = message;
-  const meaning = Object.hasOwn(meanings, topic) ? meanings[topic] : undefined;
-  if (meaning === undefined) return { kind: 'unknown_topic' };
+  const meant = Object.hasOwn(meanings, topic) ? meanings[topic] : undefined;
+  if (meant === undefined) return { kind: 'unknown_topic' };
   const read = jsonOf(message.body);
-  const parsed = body.safeParse(read);
+  const parsed = meant.shape.safeParse(read);
   if (!parsed.success) {
     const why = parsed.error.issues
       .map(({ path, message: text }) => `${path.join('.') || 'body'}: ${text}`)
@@ -66,13 +91,14 @@ export function entryFor(message: Message): Reading {
     return { kind: 'malformed', why, amountMinor: salvagedAmount(read) };
   }
   const { data } = parsed;
+  const happenedAt = data.settled_at ?? data.found_at;
   const entry: LedgerEntry = {
     topic,
     key,
     digest: digestOf(message),
     currency: data.currency,
-    occurredAtMs: data.settled_at === undefined ? message.createdAtMs : Date.parse(data.settled_at),
-    transfers: meaning(data, amountMinor(data.amount_minor)),
+    occurredAtMs: happenedAt === undefined ? message.createdAtMs : Date.parse(happenedAt),
+    transfers: [{ ...meant.transfer(data), amountMinor: amountMinor(data.amount_minor) }],
     deductionId: data.deduction_id,
     repaymentId: data.repayment_id ?? null,
     channelId: data.channel_id,

@@ -8,9 +8,13 @@ export interface AccountBalance {
   readonly currency: string;
   readonly debitMinor: bigint;
   readonly creditMinor: bigint;
+  /** On the side where the account's class grows. */
+  readonly balanceMinor: bigint;
 }
 
 export interface TrialBalance {
+  /** `lender`: posted to the lender's own service, and no accounts are kept here. */
+  readonly keptBy: 'recoup' | 'lender';
   readonly accounts: readonly AccountBalance[];
   readonly totals: readonly {
     readonly currency: string;

@@ -4,7 +4,10 @@ import { execute, inTransaction, selectRows, sqlTime, type Database } from './da
 
 /** The books and what is not in them yet, for people. */
 export class SqlLedgerReads implements LedgerReads {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly keptBy: TrialBalance['keptBy'],
+  ) {}
 
   /** One statement, so one moment: a posting is seen on both its accounts or on neither. */
   async trialBalance(): Promise<TrialBalance> {
@@ -27,13 +30,16 @@ export class SqlLedgerReads implements LedgerReads {
        ) s ON s.account = a.code AND s.currency = a.currency
        GROUP BY a.code, a.class, a.currency ORDER BY a.currency, a.code`,
     );
-    const accounts = rows.map(({ debits, credits, ...row }) => ({
-      ...row,
-      debitMinor: BigInt(debits),
-      creditMinor: BigInt(credits),
-    }));
+    const accounts = rows.map(({ debits, credits, ...row }) => {
+      const [debitMinor, creditMinor] = [BigInt(debits), BigInt(credits)];
+      const balanceMinor = growsWithDebits(row.class)
+        ? debitMinor - creditMinor
+        : creditMinor - debitMinor;
+      return { ...row, debitMinor, creditMinor, balanceMinor };
+    });
     const totals = totalsOf(accounts);
     return {
+      keptBy: this.keptBy,
       accounts,
       totals,
       balanced: totals.every(({ debitMinor, creditMinor }) => debitMinor === creditMinor),
@@ -109,6 +115,8 @@ export class SqlLedgerReads implements LedgerReads {
     });
   }
 }
+
+const growsWithDebits = (kind: AccountClass): boolean => kind === 'asset' || kind === 'expense';
 
 function totalsOf(accounts: readonly AccountBalance[]): TrialBalance['totals'] {
   const totals = new Map<string, { debitMinor: bigint; creditMinor: bigint }>();

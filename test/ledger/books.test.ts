@@ -102,4 +102,5 @@ const account = (code: string, kind: string, debitMinor: bigint, creditMinor: bi
   currency: 'CNY',
   debitMinor,
   creditMinor,
+  balanceMinor: kind === 'asset' ? debitMinor - creditMinor : creditMinor - debitMinor,
 });

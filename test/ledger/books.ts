@@ -13,6 +13,8 @@ export interface MessageFields {
   readonly channelId?: string;
   /** Instead of a body made of the other fields. */
   readonly body?: string;
+  /** Added to the body. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 export class Books {
@@ -104,6 +106,7 @@ export function bodyFor(deductionId: string, fields: MessageFields = {}): string
     channel_id: fields.channelId ?? 'swiftpay',
     order_no: 'R1',
     settled_at: '2026-11-22T08:00:00.000Z',
+    ...fields.more,
   });
 }
 

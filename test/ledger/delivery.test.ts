@@ -196,16 +196,36 @@ describe('delivery to the ledger', function () {
     expect((await books.message(id)).due?.getTime()).to.be.above(Date.now() + 30_000);
   });
 
-  it('books a late capture as owed back, and a refund as paid from the channel', async () => {
-    await books.tell({ key: 'd-9', topic: 'ledger.late_capture', channelId: 'unionlink' });
-    // The refund's message may come first: each stands by itself.
-    const refund = bodyFor('d-9', { channelId: 'unionlink' });
-    await books.tell({ key: 'rf-9', topic: 'ledger.refund_paid', body: refund });
+  const [clearing, receivable, owed] = [
+    'channel_clearing:unionlink',
+    'borrower_receivable',
+    'owed_to_borrowers',
+  ];
+  const meanings: readonly (readonly [string, object, string])[] = [
+    ['repayment_collected', {}, `${clearing} > ${receivable} 120000`],
+    ['repayment_collected', { was_owed_back: true }, `${owed} > ${receivable} 120000`],
+    ['late_capture', {}, `${clearing} > ${owed} 120000`],
+    ['refund_paid', { taken_from: 'excess' }, `${owed} > ${clearing} 120000`],
+    ['refund_paid', { taken_from: 'repayment' }, `${receivable} > ${clearing} 120000`],
+  ];
+  for (const [at, [topic, more, transfer]] of meanings.entries()) {
+    it(`books ${topic} ${JSON.stringify(more)} as ${transfer}`, async () => {
+      const key = `meaning-${at}`;
+      await books.tell({
+        key,
+        topic: `ledger.${topic}`,
+        channelId: 'unionlink',
+        more: { ...more },
+      });
+      await books.deliver(services);
+      expect(await books.transfers(key)).to.eql([transfer]);
+    });
+  }
+
+  it('does not guess what a refund was taken from', async () => {
+    const id = await books.tell({ topic: 'ledger.refund_paid' });
     await books.deliver(services);
-    expect(await books.transfers('d-9')).to.eql([
-      'channel_clearing:unionlink > owed_to_borrowers 120000',
-      'owed_to_borrowers > channel_clearing:unionlink 120000',
-    ]);
+    expect((await books.deadLetter(id))?.evidence).to.include('taken_from');
   });
 
   it('leaves the outbox alone while the queue is away, and charges go on', async () => {
