@@ -40,8 +40,8 @@ const foundAgain = [
   .replaceAll('b.', 'reconciliation_break.');
 
 /** Some row of theirs about the order of \`x\`, in a statement that counts. */
-const spokenOf = `EXISTS (SELECT 1 FROM statement_row s
-    JOIN channel_statement st
+const spokenOf = `EXISTS (SELECT 1 FROM statement_row s FORCE INDEX (statement_row_order)
+    STRAIGHT_JOIN channel_statement st
       ON st.id = s.statement_id AND st.state = 'valid' AND st.channel_id = x.channel_id
   WHERE s.order_no = x.order_no AND s.type = x.type)`;
 
@@ -141,8 +141,10 @@ export class BreakStore implements Breaks {
       `SELECT b.id AS breakId, a.task_id AS task, a.order_no AS orderNo,
          s.channel_ref AS channelRef, s.amount_minor AS amount, s.line_no AS lineNo
        FROM reconciliation_break b
-         JOIN attempt a ON a.order_no = b.order_no AND a.channel_id = b.channel_id
-         JOIN statement_row s ON s.order_no = b.order_no AND s.type = b.type
+         STRAIGHT_JOIN attempt a FORCE INDEX (attempt_order)
+           ON a.order_no = b.order_no AND a.channel_id = b.channel_id
+         STRAIGHT_JOIN statement_row s FORCE INDEX (statement_row_order)
+           ON s.order_no = b.order_no AND s.type = b.type
            AND s.statement_id = ? AND s.status = 'succeeded'
        WHERE b.channel_id = ? AND b.closed_at IS NULL AND b.kind = 'only_theirs'
          AND b.business_date = ? AND b.id > ? AND a.status <> 'succeeded'
