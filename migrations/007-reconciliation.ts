@@ -12,9 +12,13 @@ const id = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin';
 const code = 'VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin';
 const orderNo = 'VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin';
 
-export const up: readonly string[] = [
+export const up = [
   // Our side of a day, read in the order of its numbers, in parts.
-  `ALTER TABLE attempt ADD KEY IF NOT EXISTS attempt_book (channel_id, business_date, order_no)`,
+  {
+    unless: `SELECT 1 FROM information_schema.statistics
+      WHERE table_schema = DATABASE() AND table_name = 'attempt' AND index_name = 'attempt_book'`,
+    run: 'ALTER TABLE attempt ADD KEY attempt_book (channel_id, business_date, order_no)',
+  },
 
   `CREATE TABLE IF NOT EXISTS channel_statement (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -115,4 +119,4 @@ export const up: readonly string[] = [
     seen_by ${id} NOT NULL,
     PRIMARY KEY (channel_id, type, order_no)
   ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
-];
+] as const;

@@ -312,8 +312,8 @@ function bindReconciliation(container: Container, { config, log, clock }: Basics
         matching,
         breaks,
         profiles: () => directory.profiles(),
-        submit: async (task: TaskId, { orderNo, read }: StatementEvidence) => {
-          const { outcome } = await executor.run(task, { kind: 'callback', orderNo, read });
+        submit: async (task: TaskId, evidence: StatementEvidence) => {
+          const { outcome } = await executor.run(task, evidence);
           return outcome === 'ended' || outcome === 'review' || outcome === 'waiting';
         },
         clock,

@@ -298,7 +298,8 @@ export class BreakStore implements Breaks {
   }
 }
 
-const ourTypeIs = (type: string): string => `${type} = 'capture'`;
+const ourTypeIs = (type: string): string =>
+  `${type} = IF(a.operation = 'refund', 'refund', 'capture')`;
 
 /** What has come is held no longer; what has not come in time becomes a break of its own date. */
 async function endHolding(

@@ -20,8 +20,8 @@ const partRows = 10_000;
 /** Details of rows that do not agree are read and handed on this many at a time. */
 const detailRows = 500;
 
-/** An order as the book has it. */
-const ourType = `'capture'`;
+/** What our order does, in the words of a statement. */
+const ourType = `IF(a.operation = 'refund', 'refund', 'capture')`;
 /** Rows of these kinds are counted; of the others each is told. */
 const uneventful = `'matched','cross_day','failed'`;
 

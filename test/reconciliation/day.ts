@@ -28,6 +28,7 @@ export interface OrderFields {
   readonly createdAtMs?: number;
   readonly endedAtMs?: number;
   readonly channel?: string;
+  readonly operation?: 'charge' | 'refund';
 }
 
 /** SwiftPay's fee: 0.2 %, rounded up, 20 yuan at the most. */
@@ -92,8 +93,8 @@ export class Day {
     await execute(
       this.database,
       `INSERT INTO attempt (task_id, attempt_no, order_no, channel_id, bank_code, amount_minor, status,
-         channel_ref, decline_code, proof, asks, business_date, created_at, expires_at, ended_at)
-       VALUES (?,1,?,?,'ICBC',?,?,?,?,?,0,?,?,?,?)`,
+         channel_ref, decline_code, proof, asks, operation, business_date, created_at, expires_at, ended_at)
+       VALUES (?,1,?,?,'ICBC',?,?,?,?,?,0,?,?,?,?,?)`,
       [
         task,
         order,
@@ -103,6 +104,7 @@ export class Day {
         status === 'succeeded' ? 'SW1' : null,
         status === 'declined' ? 'risk_refused' : null,
         status === 'not_executed' ? 'closed' : null,
+        fields.operation ?? 'charge',
         date,
         sqlTime(createdAtMs),
         sqlTime(createdAtMs + 60_000),

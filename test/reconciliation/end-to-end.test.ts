@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { businessDate } from '../../src/business-date.js';
 import type { TaskId } from '../../src/ids.js';
+import { amountMinor } from '../../src/money.js';
 import { recoupHere } from '../cli/recoup.js';
 import { Api, type Json } from '../http/api.js';
 import { requestFor } from '../support/requests.js';
@@ -83,11 +84,61 @@ describe("a channel's own statement", () => {
       for (const id of [unheard, ...others]) expect(await statusOf(id)).to.equal('succeeded');
       const log = await api.services.deductions.log(unheard);
       expect(log.map(({ entry }) => entry.kind)).to.include('settled');
+      const sources = log.flatMap(({ entry }) => (entry.kind === 'replied' ? [entry.source] : []));
+      expect(sources.at(-1)).to.match(new RegExp(`^${channel} ${today}, line \\d+$`));
 
       const again = await run('reconcile', channel, today, '--file', path);
       expect([again.code, (again.json['report'] as Json)['mended']]).to.eql([0, 0]);
     });
   }
+
+  const bring = async (channel: Channel): Promise<Json> => {
+    const path = join(folder, `${channel}-${performance.now()}`);
+    writeFileSync(path, await statement(channel));
+    return (await run('reconcile', channel, today, '--file', path, '--supersede')).json;
+  };
+
+  it('that contradicts a decline makes it a late success, which is a case', async () => {
+    await api.environment.sandbox.setFaults([
+      {
+        channel: 'oldbank',
+        operation: 'charge',
+        fault: 'contradiction',
+        params: { outcome: 'insufficient_funds' },
+        times: 1,
+      },
+    ]);
+    const id = await collect('oldbank');
+    expect(await statusOf(id)).to.equal('failed');
+    const json = await bring('oldbank');
+    expect(json).to.include({ state: 'complete', breaks_open: 0 });
+    expect((json['report'] as Json)['mended']).to.equal(1);
+    const cases = await api.services.deductions.cases({ open: true, deductionId: id, limit: 10 });
+    expect(cases.map(({ reason }) => reason)).to.eql(['late_success']);
+  });
+
+  it('has our refunds', async () => {
+    const deductionId = await collect('swiftpay');
+    const { finished } = await api.services.refundDesk.start({
+      deductionId,
+      attemptNo: 1,
+      amountMinor: amountMinor(500),
+      reason: 'collected too much',
+      requestedBy: 'anna',
+      approvedBy: 'bela',
+      requestKey: `${deductionId}:refund`,
+    });
+    await finished;
+    const json = await bring('swiftpay');
+    expect(json).to.include({ state: 'complete', breaks_open: 0 });
+    const lines = (json['report'] as Json)['lines'] as Json[];
+    expect(lines.find(({ type }) => type === 'refund')).to.include({
+      kind: 'matched',
+      their_rows: 1,
+      their_minor: 500,
+      our_minor: 500,
+    });
+  });
 
   it('shows a capture that the channel made twice, and the command says that it is open', async () => {
     await api.environment.sandbox.setFaults([

@@ -136,6 +136,32 @@ describe('reconciliation', () => {
     expect(await count('reconciliation_held')).to.equal(0);
   });
 
+  it('holds refunds against refunds, and never against captures', async () => {
+    const capture = await day.order();
+    const refund = await day.order({ operation: 'refund', amountMinor: 500n });
+    const missing = await day.order({ operation: 'refund', amountMinor: 7n });
+    const unheard = await day.order({ operation: 'refund', amountMinor: 9n, status: 'unknown' });
+    const back = { type: 'refund', feeMinor: 0n } as const;
+    const { report, run } = await day.reconcile([
+      day.row(capture),
+      day.row(refund, back),
+      day.row(missing),
+      day.row(unheard, back),
+      day.row(capture, back),
+    ]);
+    expect(run.state).to.equal('complete');
+    expect(report.theirMinor.refunded).to.equal(509n + 128_050n);
+    expect(report.ourMinor).to.eql({ captured: 128_050n, refunded: 507n });
+    expect(day.submitted).to.eql([unheard.orderNo]);
+    const found = (await day.open()).map(({ kind, type, orderNo }) => [kind, type, orderNo]);
+    expect(found).to.have.deep.members([
+      ['only_theirs', 'capture', missing.orderNo],
+      ['only_ours', 'refund', missing.orderNo],
+      ['only_theirs', 'refund', unheard.orderNo],
+      ['only_theirs', 'refund', capture.orderNo],
+    ]);
+  });
+
   it('sees a second capture that stands in the statement of another day', async () => {
     const order = await day.order();
     await day.reconcile([day.row(order)]);
