@@ -61,6 +61,37 @@ export function inProcess(ms = channelMs): (inner: Channels) => Channels {
   return () => ({ get: () => calls });
 }
 
+/** Knows every order it is asked about, and has executed it. */
+export function answering(): (inner: Channels) => Channels {
+  const usual = inProcess()({ get: () => undefined });
+  return () => ({
+    get: (id) => {
+      const calls = usual.get(id);
+      if (calls === undefined) return undefined;
+      return {
+        ...calls,
+        query: async ({ orderNo }) => ({ kind: 'succeeded', channelRef: `REF${orderNo}` }),
+      };
+    },
+  });
+}
+
+/** As `inProcess`, but for the channels that hang: those never answer while the benchmark runs. */
+export function hangingBeside(hangs: (id: string) => boolean): (inner: Channels) => Channels {
+  const usual = inProcess()({ get: () => undefined });
+  const hour = 3_600_000;
+  const calls: ChannelCalls = {
+    timeoutsMs: { charge: 1_000, query: 1_000, close: 1_000 },
+    charge: async () =>
+      await new Promise((resolve) => {
+        const answer = { kind: 'unknown', why: 'timeout', detail: 'hung' } as const;
+        setTimeout(resolve, hour, answer).unref();
+      }),
+    query: async () => ({ kind: 'unknown', why: 'timeout', detail: 'never asked' }),
+  };
+  return () => ({ get: (id) => (hangs(id) ? calls : usual.get(id)) });
+}
+
 /** A process of Recoup over these channels, in this process. */
 export async function openRecoup(
   documents: readonly Document[],

@@ -13,6 +13,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { machine } from './machine.js';
+import { fairness, recovery, workers, type Section } from './sections.js';
 import { Stage } from './stage.js';
 import { throughput, throughputTable, type Settings } from './throughput.js';
 
@@ -31,6 +32,7 @@ const { values } = parseArgs({
 const progress = (line: string): void => void process.stderr.write(`bench: ${line}\n`);
 
 const settings: Settings = {
+  smoke: values.smoke,
   rounds: values.smoke ? 1 : Number(values.rounds),
   warmUps: values.smoke ? 1 : 2,
   seconds: values.smoke ? 0.1 : Number(values.seconds),
@@ -39,16 +41,14 @@ const settings: Settings = {
   progress,
 };
 
-interface Section {
-  readonly figures: unknown;
-  readonly text: string;
-}
-
 const sections: Readonly<Record<string, (stage: Stage) => Promise<Section>>> = {
   throughput: async (stage) => {
     const figures = await throughput(stage, settings);
     return { figures, text: throughputTable(figures) };
   },
+  fairness: async (stage) => await fairness(stage, settings),
+  workers: async (stage) => await workers(stage, settings),
+  recovery: async (stage) => await recovery(stage, settings),
 };
 
 async function main(): Promise<void> {

@@ -102,6 +102,22 @@ export class Stage {
     };
   }
 
+  /** Waits until a query's one row says `yes`. */
+  async until(env: Readonly<Record<string, string>>, sql: string, forMs = 120_000): Promise<void> {
+    const database = openDatabase(env['RECOUP_MIGRATION_URL'] ?? '', 1, silentLog);
+    const untilMs = performance.now() + forMs;
+    try {
+      for (;;) {
+        const [row] = await selectRows<{ yes: number }>(database, sql);
+        if (row?.yes === 1) return;
+        if (performance.now() > untilMs) throw new Error(`not within ${forMs} ms: ${sql}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    } finally {
+      await database.destroy();
+    }
+  }
+
   async close(): Promise<void> {
     for (const name of this.#databases) await this.owner.raw(`DROP DATABASE ${name}`);
     await this.owner.destroy();
@@ -125,6 +141,19 @@ export class Running {
     const after = await this.counters();
     if (!('measured' in answer)) throw new Error('no figures');
     return { ...answer.measured, stores: difference(after, before) };
+  }
+
+  /** Starts the work and does not wait for its end. */
+  async begin(load: Load): Promise<void> {
+    this.#say({ prepare: load });
+    await this.answer('prepared');
+    this.#say({ go: true });
+  }
+
+  async kill(): Promise<void> {
+    const exited = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await exited;
   }
 
   async answer(wanted: 'ready' | 'prepared' | 'measured'): Promise<Answer> {

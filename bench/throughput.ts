@@ -16,6 +16,8 @@ import {
 import type { Running, Stage } from './stage.js';
 
 export interface Settings {
+  /** Only to see that everything runs. */
+  readonly smoke: boolean;
   readonly rounds: number;
   /** Before the rounds, for each cell. */
   readonly warmUps: number;

@@ -2,11 +2,16 @@
  * Many rows a statement: what makes group commit quick. Rows are written in key order, so that two
  * transactions never lock the same rows in opposite orders.
  *
- * An update reads its rows from one JSON parameter (JSON_TABLE) and is driven by it: the target is
- * looked up by primary key and never scanned. Values must fit their columns before they come here:
- * MariaDB's JSON_TABLE cuts and clamps without a word, whatever `ERROR ON ERROR` says.
+ * The rows are written into the statement here, as literals, and handed to the driver as one piece.
+ * With a placeholder a value the driver looks for each in what is by then a long text, and escapes
+ * the quotes of JSON that need none: that was a quarter of Node's time a deduction.
+ *
+ * An update joins its rows to the target as a derived table that drives the join: the target is looked
+ * up by primary key and never scanned. A value that does not fit its column is an error (strict
+ * mode), which JSON_TABLE, the first form, cut without a word; it was also slower.
  */
 import type { Knex } from 'knex';
+import { invariant } from '../assert.js';
 import { execute } from './database.js';
 import type { Row } from './rows.js';
 
@@ -20,13 +25,10 @@ export async function insertRows(
   const [first] = rows;
   if (first === undefined) return;
   const columns = Object.keys(first);
-  const places = `(${columns.map(() => '?').join(',')})`;
-  const sql = `INSERT INTO ${table} (${columns.join(',')}) VALUES ${rows.map(() => places).join(',')}${onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`}`;
-  await execute(
-    transaction,
-    sql,
-    rows.flatMap((row) => columns.map((column) => row[column] ?? null)),
-  );
+  const values = rows.map((row) => `(${columns.map((column) => literal(row[column])).join()})`);
+  const duplicate = onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`;
+  const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ?${duplicate}`;
+  await execute(transaction, sql, [verbatim(values.join())]);
 }
 
 export interface BulkUpdate {
@@ -47,10 +49,6 @@ export const ascii = (length: number): string =>
 export const text = (length: number): string =>
   `VARCHAR(${length}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
 
-/** Half a surrogate pair, from a channel's text that was cut, is no JSON to MariaDB. */
-const wellFormed = (_key: string, value: unknown): unknown =>
-  typeof value === 'string' ? value.toWellFormed() : value;
-
 /** Returns how many rows were found. */
 export async function updateRows(
   transaction: Knex.Transaction,
@@ -59,10 +57,6 @@ export async function updateRows(
 ): Promise<number> {
   if (rows.length === 0) return 0;
   const { table, key, values, deltas = {} } = update;
-  const added = Object.fromEntries(Object.values(deltas).map((field) => [field, 'BIGINT']));
-  const columns = Object.entries({ ...key, ...values, ...added })
-    .map(([name, type]) => `${name} ${type} PATH '$.${name}' ERROR ON ERROR`)
-    .join(', ');
   const on = Object.keys(key)
     .map((name) => `t.${name} = j.${name}`)
     .join(' AND ');
@@ -71,11 +65,57 @@ export async function updateRows(
     ...Object.entries(deltas).map(([name, field]) => `t.${name} = t.${name} + j.${field}`),
   ].join(', ');
   const sql =
-    `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (${columns})) AS j ` +
-    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +
+    `UPDATE (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +
     (update.where === undefined ? '' : ` WHERE ${update.where}`);
-  return await execute(transaction, sql, [
-    JSON.stringify(rows, wellFormed),
-    ...(update.whereValues ?? []),
-  ]);
+  const derived = verbatim(selectOf(update, rows));
+  return await execute(transaction, sql, [derived, ...(update.whereValues ?? [])]);
+}
+
+/** The first SELECT names the columns, and gives the keys the target's collation: else no index. */
+function selectOf({ key, values, deltas = {} }: BulkUpdate, rows: readonly Row[]): string {
+  const added = Object.fromEntries(Object.values(deltas).map((field) => [field, 'BIGINT']));
+  const columns = Object.entries({ ...key, ...values, ...added });
+  const selects = rows.map((row, index) => {
+    const fields = columns.map(([name, type]) => {
+      const value = type.includes('INT') ? whole(row[name]) : literal(row[name]);
+      if (index > 0) return value;
+      return name in key ? `CAST(${value} AS ${castOf(type)}) AS ${name}` : `${value} AS ${name}`;
+    });
+    return `SELECT ${fields.join()}`;
+  });
+  return selects.join(' UNION ALL ');
+}
+
+const castOf = (type: string): string =>
+  type.includes('INT') ? 'SIGNED' : type.replace('VARCHAR', 'CHAR').replace(/ COLLATE \w+$/, '');
+
+/** Text that the driver puts in place of its `?` as it is. */
+const verbatim = (sql: string) => ({ toSqlString: () => sql });
+
+type Value = Row[string] | undefined;
+
+const special = /['\\\0\n\r\u001a]/g;
+
+/** A string as MariaDB and MySQL read it under our `sql_mode`, which leaves backslashes special. */
+function literal(value: Value): string {
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value === 'number') return whole(value);
+  return `'${value.replace(special, (found) => escapes[found] ?? found)}'`;
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  "'": "''",
+  '\\': '\\\\',
+  '\0': '\\0',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\u001a': '\\Z',
+};
+
+/** BIGINTs come as text: never through a float. */
+function whole(value: Value): string {
+  if (value === null || value === undefined) return 'NULL';
+  const digits = String(value);
+  invariant(/^-?\d+$/.test(digits), 'a whole number');
+  return digits;
 }
