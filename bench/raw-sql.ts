@@ -48,6 +48,9 @@ export function insertSql(table: string, rows: readonly Row[]): string {
   return `INSERT INTO ${table} (${columns.join()}) VALUES ${values.join()}`;
 }
 
+const value = (row: Row, column: string): string =>
+  ['paid', 'collecting'].includes(column) ? String(row[column]) : literal(row[column]);
+
 /** Driven by a table of values, so that each target row is found by its primary key. */
 export function updateSql(table: string, rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {});
@@ -60,8 +63,6 @@ export function updateSql(table: string, rows: readonly Row[]): string {
           .filter((column) => !key.includes(column))
           .map((column) => `t.${column} = j.${column}`)
           .join();
-  const value = (row: Row, column: string): string =>
-    ['paid', 'collecting'].includes(column) ? String(row[column]) : literal(row[column]);
   const selects = rows.map((row, index) => {
     const fields = columns.map((column) =>
       index > 0 ? value(row, column) : `${value(row, column)} AS ${column}`,

@@ -94,23 +94,14 @@ const verbatim = (sql: string) => ({ toSqlString: () => sql });
 
 type Value = Row[string] | undefined;
 
-const special = /['\\\0\n\r\u001a]/g;
+const special = /['\\]/g;
 
 /** A string as MariaDB and MySQL read it under our `sql_mode`, which leaves backslashes special. */
 function literal(value: Value): string {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'number') return whole(value);
-  return `'${value.replace(special, (found) => escapes[found] ?? found)}'`;
+  return `'${value.replace(special, '\\$&')}'`;
 }
-
-const escapes: Readonly<Record<string, string>> = {
-  "'": "''",
-  '\\': '\\\\',
-  '\0': '\\0',
-  '\n': '\\n',
-  '\r': '\\r',
-  '\u001a': '\\Z',
-};
 
 /** BIGINTs come as text: never through a float. */
 function whole(value: Value): string {
