@@ -11,6 +11,7 @@ import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
+import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
 import { taskFlow, type Task } from './engine/tasks.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
@@ -32,6 +33,7 @@ import { observationOf } from './routing/observation.js';
 import { termsOf, type ChannelTerms } from './routing/terms.js';
 import { AccessStore } from './store/access.js';
 import { BatchStore } from './store/batches.js';
+import { CallStore } from './store/calls.js';
 import { CallbackStore } from './store/callbacks.js';
 import { ChannelStore } from './store/channels.js';
 import { openDatabase, type Database } from './store/database.js';
@@ -107,6 +109,8 @@ export interface Services {
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
   readonly refunds: RefundStore;
+  /** The call journal. */
+  readonly calls: CallStore;
   readonly repayments: RepaymentStore;
   readonly batches: BatchStore;
   readonly channelStore: ChannelStore;
@@ -125,6 +129,14 @@ export interface Services {
 const named = (name: string): string =>
   `${name.replaceAll(/[^\w-]/g, '_').slice(0, 30)}-${randomUUID().slice(0, 8)}`;
 
+function refreshing(directory: ChannelDirectory, log: Log): NodeJS.Timeout {
+  return setInterval(() => {
+    directory.refresh().catch((error: unknown) => {
+      log.warn('channels not read again', { why: String(error) });
+    });
+  }, refreshMs).unref();
+}
+
 /** Opens connections lazily: only the first use of a store fails where it is down. */
 export function compose(around: Surroundings): Services {
   const { config, log } = around;
@@ -139,11 +151,7 @@ export function compose(around: Surroundings): Services {
   const redis = get(ids.callRedis);
   const ledger = openLedger({ ...around, clock, database: get(ids.database), redis });
   const cases = openCaseServices({ config, database: get(ids.database), executor, clock, log });
-  const refresh = setInterval(() => {
-    directory.refresh().catch((error: unknown) => {
-      log.warn('channels not read again', { why: String(error) });
-    });
-  }, refreshMs).unref();
+  const refresh = refreshing(directory, log);
 
   const pool = openPool({ config, log, clock }, get(ids.wakeUps), resume);
   const close = async (): Promise<void> => {
@@ -155,7 +163,7 @@ export function compose(around: Surroundings): Services {
     pool.disconnect();
     redis.disconnect();
     get(ids.lockRedis).disconnect();
-    await get(CallbackStore).flush();
+    await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
     await directory.close();
     await get(ids.database).destroy();
   };
@@ -179,6 +187,7 @@ export function compose(around: Surroundings): Services {
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     refunds: get(RefundStore),
+    calls: get(CallStore),
     repayments: get(RepaymentStore),
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
@@ -187,7 +196,10 @@ export function compose(around: Surroundings): Services {
     breaks: get(BreakStore),
     pendingMigrations: async () => await pendingMigrations(get(ids.database)),
     resume,
-    startPoller: pool.start,
+    startPoller: () => {
+      get(Purger).start();
+      pool.start();
+    },
     close,
   };
 }
@@ -228,10 +240,7 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   );
 
   bindStores(container);
-  bind(CallbackStore).toResolvedValue(
-    (database: Database) => new CallbackStore(database, clock, log),
-    [ids.database],
-  );
+  bindExchanges(container, { config, log, clock });
   bind(ids.journal).toResolvedValue(
     (database: Database) => {
       const journal = new SqlJournal(database, config.businessZone, clock, log);
@@ -272,6 +281,35 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   bindCompensator(container, { config, log, clock }, instanceId);
   bindReconciliation(container, { config, log, clock });
   return container;
+}
+
+/** What passed between us and the channels: receipts and counts of callbacks, the call journal. */
+function bindExchanges(container: Container, { config, log, clock }: Basics): void {
+  container
+    .bind(CallbackStore)
+    .toResolvedValue(
+      (database: Database) => new CallbackStore(database, clock, log),
+      [ids.database],
+    );
+  container
+    .bind(CallStore)
+    .toResolvedValue((database: Database) => new CallStore(database, log), [ids.database]);
+  container.bind(Purger).toResolvedValue(
+    (callbacks: CallbackStore, calls: CallStore) =>
+      new Purger(
+        [
+          {
+            name: 'callbacks',
+            keepMs: config.callbackKeepMs,
+            purge: callbacks.purge.bind(callbacks),
+          },
+          { name: 'calls', keepMs: config.callKeepMs, purge: calls.purge.bind(calls) },
+        ],
+        clock,
+        log,
+      ),
+    [CallbackStore, CallStore],
+  );
 }
 
 function bindCompensator(
@@ -356,7 +394,7 @@ function bindRouting(
 ): void {
   container.bind(LiveHealth).toResolvedValue(() => new LiveHealth());
   container.bind(ChannelDirectory).toResolvedValue(
-    (store: ChannelStore, health: LiveHealth) =>
+    (store: ChannelStore, health: LiveHealth, calls: CallStore) =>
       new ChannelDirectory(
         store,
         env,
@@ -372,8 +410,9 @@ function bindRouting(
         clock,
         log,
         config.lockLeaseMs * 0.99 - leaseMarginMs,
+        (call) => calls.record(call),
       ),
-    [ChannelStore, LiveHealth],
+    [ChannelStore, LiveHealth, CallStore],
   );
   container.bind(LiveRouter).toResolvedValue(
     (directory: ChannelDirectory, health: LiveHealth, store: ChannelStore) =>

@@ -49,6 +49,9 @@ const schema = z.object({
   RECOUP_COMPENSATOR_CONCURRENCY: whole(1, 1_000).default(32),
   /** Ended rows of the in-flight log are purged after this. */
   RECOUP_IN_FLIGHT_KEEP_MS: whole(60_000, 10_000_000_000).default(7 * 86_400_000),
+  /** Receipts of callbacks, and the call journal, are purged after this. */
+  RECOUP_CALLBACK_KEEP_MS: whole(3_600_000, 10_000_000_000).default(7 * 86_400_000),
+  RECOUP_CALL_KEEP_MS: whole(3_600_000, 100_000_000_000).default(30 * 86_400_000),
   /** No new attempt starts this long after a deduction was accepted. */
   RECOUP_ATTEMPT_WINDOW_MS: whole(1_000, 10_000_000_000).default(86_400_000),
   /** A proposal for a case that nobody has approved expires after this. */
@@ -96,6 +99,8 @@ export interface Config {
   readonly compensatorAgeMs: number;
   readonly compensatorConcurrency: number;
   readonly inFlightKeepMs: number;
+  readonly callbackKeepMs: number;
+  readonly callKeepMs: number;
   readonly attemptWindowMs: number;
   readonly proposalTtlMs: number;
   readonly decisionIntervalMs: number;
@@ -153,6 +158,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     compensatorAgeMs: data.RECOUP_COMPENSATOR_AGE_MS,
     compensatorConcurrency: data.RECOUP_COMPENSATOR_CONCURRENCY,
     inFlightKeepMs: data.RECOUP_IN_FLIGHT_KEEP_MS,
+    callbackKeepMs: data.RECOUP_CALLBACK_KEEP_MS,
+    callKeepMs: data.RECOUP_CALL_KEEP_MS,
     attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
     proposalTtlMs: data.RECOUP_PROPOSAL_TTL_MS,
     decisionIntervalMs: data.RECOUP_DECISION_INTERVAL_MS,

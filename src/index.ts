@@ -23,6 +23,7 @@ import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './
 import type { NewRepayment } from './intake/repayment.js';
 import { createLog } from './log.js';
 import { amountMinor } from './money.js';
+import { keptKey, namesSomebody } from './personal.js';
 import { migrate, pendingMigrations } from './store/migrate.js';
 
 export { type Config, loadConfig } from './config.js';
@@ -190,7 +191,7 @@ class EmbeddedRecoup implements Recoup {
       throw new RecoupError('repayment_unknown', { repayment_id: repayment.slice(0, 80) });
     }
     if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
-    const requestKey = `${this.scope}:${request.key}`;
+    const requestKey = `${this.scope}:${keptKey(request.key)}`;
     const requestDigest = digestOf(request);
     await this.#openChannels();
     const wait = waitOf(options, clock.monotonicMs());
@@ -362,14 +363,11 @@ type Wait = { readonly forMs: number; readonly untilMs: number } | null;
 const waitOf = ({ waitMs }: DeductOptions, nowMs: number): Wait =>
   waitMs === undefined ? null : { forMs: waitMs, untilMs: nowMs + waitMs };
 
-/** Fifteen digits and more, however they are spaced: an account's number, or a person's (rule 13). */
-const longNumber = /\d(?:[ -]?\d){14,}/;
-
 function checkedAgent({ name, reason }: NonNullable<DeductRequest['agent']>) {
   const [who, why] = [name.trim(), reason.trim()];
   if (why.length < 4 || why.length > 500) throw new RecoupError('agent_reason_missing');
-  if (who.length < 1 || who.length > 100 || longNumber.test(who)) throw invalid('agent.name');
-  if (longNumber.test(why)) throw invalid('agent.reason');
+  if (who.length < 1 || who.length > 100 || namesSomebody(who)) throw invalid('agent.name');
+  if (namesSomebody(why)) throw invalid('agent.reason');
   return { name: who, reason: why };
 }
 

@@ -1,6 +1,7 @@
 import type { Order } from '../engine/order.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
 import type { OrderNo } from '../ids.js';
+import type { Shown } from './call-record.js';
 import type { Unread } from './dialect.js';
 import type { ChannelProfile } from './profile.js';
 
@@ -41,6 +42,8 @@ export type CallbackReading =
       /** SHA-256, hex, of what is signed: copies of one message have the same. */
       readonly digest: string;
       readonly nonce: string | null;
+      /** What the call journal may show of it. */
+      readonly shown: (order: Order | null) => Shown;
       /** Reads the callback against the order it names; a difference is a `mismatch`. */
       readonly against: (order: Order) => QueryAnswer;
       /** What the channel wants to read to stop repeating. */

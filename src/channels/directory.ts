@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Channels, Log } from '../engine/ports.js';
 import type { ChannelId } from '../ids.js';
+import type { CallRecorder } from './call-record.js';
 import type { Channel } from './channel.js';
 import { parseProfile } from './load-profiles.js';
 import type { ChannelObserver } from './observed.js';
@@ -44,6 +45,7 @@ export class ChannelDirectory implements Channels {
     private readonly log: Log,
     /** The longest a call may take: the lease must cover it. Longer, and no call would be made. */
     private readonly callMsMax: number,
+    private readonly recorder?: CallRecorder,
   ) {}
 
   get(id: ChannelId): Channel | undefined {
@@ -90,7 +92,8 @@ export class ChannelDirectory implements Channels {
           `a time-out of ${callMs} ms is not covered by the lock's lease: raise RECOUP_LOCK_LEASE_MS`,
         );
       }
-      return openChannel(profile, this.env, { observer: this.observer, clock: this.clock });
+      const { observer, clock, recorder } = this;
+      return openChannel(profile, this.env, { observer, clock, ...(recorder && { recorder }) });
     } catch (error) {
       const why = String(error);
       if (!this.#complained.has(channelId + why)) {

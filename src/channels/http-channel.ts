@@ -1,6 +1,8 @@
+import { systemClock, type Clock } from '../clock.js';
 import type { Order } from '../engine/order.js';
-import type { QueryAnswer } from '../engine/reply.js';
+import type { Answer, QueryAnswer } from '../engine/reply.js';
 import type { OrderNo } from '../ids.js';
+import { callRecord, shownFields, type CallOperation, type CallRecorder } from './call-record.js';
 import type { CallbackReading, Channel, RawCallback } from './channel.js';
 import type { Dialect, ReplyFields, WireRequest } from './dialect.js';
 import type { Exchange, HttpExchange, Lane } from './exchange.js';
@@ -15,42 +17,88 @@ import {
   type Heard,
 } from './replies.js';
 
-/** A channel over HTTP: a dialect for the words, an exchange for the wire, a profile for the sense. */
-export function httpChannel(
-  profile: ChannelProfile,
-  dialect: Dialect,
-  exchange: HttpExchange,
+export interface HttpChannelParts {
+  readonly profile: ChannelProfile;
+  readonly dialect: Dialect;
+  readonly exchange: HttpExchange;
   /** What a question may take; less than `query_ms` where it waits for company before. */
-  queryMs = profile.timeouts.query_ms,
-): Channel {
-  const { charge_ms, close_ms } = profile.timeouts;
-  const ask = async (lane: Lane, ms: number, write: () => WireRequest): Promise<Heard> =>
-    hear(await sent(exchange, lane, ms, write), ({ headers, body }) => dialect.read(headers, body));
+  readonly queryMs?: number;
+  readonly recorder?: CallRecorder | undefined;
+  readonly clock?: Clock;
+}
+
+/** A channel over HTTP: a dialect for the words, an exchange for the wire, a profile for the sense. */
+export function httpChannel(parts: HttpChannelParts): Channel {
+  const { profile, dialect } = parts;
+  const { charge_ms, query_ms, close_ms } = profile.timeouts;
+  const queryMs = parts.queryMs ?? query_ms;
   const { queryMany } = dialect;
   return {
     profile,
-    timeoutsMs: { charge: charge_ms, query: profile.timeouts.query_ms, close: close_ms },
+    timeoutsMs: { charge: charge_ms, query: query_ms, close: close_ms },
     charge: async (order) =>
-      chargeAnswer(profile, order, await ask('charge', charge_ms, () => dialect.charge(order))),
+      called(parts, order, 'charge', charge_ms, () => dialect.charge(order), chargeAnswer),
     ...(profile.can_refund && {
       refund: async (order: Order) =>
-        chargeAnswer(profile, order, await ask('charge', charge_ms, () => dialect.refund(order))),
+        called(parts, order, 'refund', charge_ms, () => dialect.refund(order), chargeAnswer),
     }),
-    query: async (order) =>
-      queryAnswer(profile, order, await ask('ask', queryMs, () => dialect.query(order))),
+    query: async (order) => {
+      const operation = order.operation === 'refund' ? 'query_refund' : 'query';
+      return called(parts, order, operation, queryMs, () => dialect.query(order), queryAnswer);
+    },
     ...(profile.nature.close_proof !== 'none' && {
       close: async (order: Order) =>
-        closeAnswer(profile, order, await ask('ask', close_ms, () => dialect.close(order))),
+        called(parts, order, 'close', close_ms, () => dialect.close(order), closeAnswer),
     }),
     ...(queryMany !== undefined &&
       profile.query_many_max > 1 && {
-        queryMany: async (orders: readonly Order[]) => {
-          const answers = await sent(exchange, 'ask', queryMs, () => queryMany(orders));
-          return answersOf(profile, dialect, orders, answers);
-        },
+        queryMany: async (orders: readonly Order[]) =>
+          askedMany(parts, orders, queryMs, () => queryMany(orders)),
       }),
     parseCallback: (raw) => callbackReading(profile, dialect, raw),
   };
+}
+
+async function called<A extends Answer>(
+  { profile, dialect, exchange: wire, recorder, clock = systemClock }: HttpChannelParts,
+  order: Order,
+  operation: CallOperation,
+  timeoutMs: number,
+  write: () => WireRequest,
+  judge: (profile: ChannelProfile, order: Order, heard: Heard) => A,
+): Promise<A> {
+  const [startedAtMs, beganMs] = [clock.nowMs(), clock.monotonicMs()];
+  const lane: Lane = operation === 'charge' || operation === 'refund' ? 'charge' : 'ask';
+  const { sentBytes, exchange } = await sent(wire, lane, timeoutMs, write);
+  const heard = hear(exchange, ({ headers, body }) => dialect.read(headers, body));
+  const answer = judge(profile, order, heard);
+  const fields = heard.kind === 'said' ? heard.fields : null;
+  const durationMs = clock.monotonicMs() - beganMs;
+  const call = { order, operation, startedAtMs, durationMs, sentBytes, exchange, fields, answer };
+  recorder?.(callRecord(profile, call));
+  return answer;
+}
+
+async function askedMany(
+  { profile, dialect, exchange: wire, recorder, clock = systemClock }: HttpChannelParts,
+  orders: readonly Order[],
+  timeoutMs: number,
+  write: () => WireRequest,
+): Promise<ReadonlyMap<OrderNo, QueryAnswer>> {
+  const [startedAtMs, beganMs] = [clock.nowMs(), clock.monotonicMs()];
+  const { sentBytes, exchange } = await sent(wire, 'ask', timeoutMs, write);
+  const whole = wholeAnswer(dialect, exchange);
+  const durationMs = clock.monotonicMs() - beganMs;
+  const about = { operation: 'query_many', startedAtMs, durationMs, sentBytes, exchange } as const;
+  return new Map(
+    orders.map((order) => {
+      const heard = Array.isArray(whole) ? saidOf(whole, order) : whole;
+      const answer = queryAnswer(profile, order, heard);
+      const fields = heard.kind === 'said' ? heard.fields : null;
+      recorder?.(callRecord(profile, { ...about, order, fields, answer }));
+      return [order.orderNo, answer];
+    }),
+  );
 }
 
 /** An order that cannot even be written down was not sent. */
@@ -59,29 +107,16 @@ async function sent(
   lane: Lane,
   timeoutMs: number,
   write: () => WireRequest,
-): Promise<Exchange> {
+): Promise<{ readonly sentBytes: number; readonly exchange: Exchange }> {
   let request: WireRequest;
   try {
     request = write();
   } catch (error) {
-    return { kind: 'not_sent', detail: `it cannot be written: ${String(error)}`.slice(0, 200) };
+    const detail = `it cannot be written: ${String(error)}`.slice(0, 200);
+    return { sentBytes: 0, exchange: { kind: 'not_sent', detail } };
   }
-  return await exchange.send(lane, request, timeoutMs);
-}
-
-function answersOf(
-  profile: ChannelProfile,
-  dialect: Dialect,
-  orders: readonly Order[],
-  exchange: Exchange,
-): ReadonlyMap<OrderNo, QueryAnswer> {
-  const whole = wholeAnswer(dialect, exchange);
-  return new Map(
-    orders.map((order) => [
-      order.orderNo,
-      queryAnswer(profile, order, Array.isArray(whole) ? saidOf(whole, order) : whole),
-    ]),
-  );
+  const answer = await exchange.send(lane, request, timeoutMs);
+  return { sentBytes: answer.kind === 'not_sent' ? 0 : request.body.length, exchange: answer };
 }
 
 /** The items of a believable answer, or what became of the exchange as a whole. */
@@ -131,6 +166,7 @@ function callbackReading(
     orderNo: orderNo as OrderNo,
     digest,
     nonce,
+    shown: (order) => ({ ...shownFields(profile, order, fields), bytes: body.length }),
     against: (order) => orderAnswer(profile, order, { kind: 'said', fields, throttled: false }),
     acknowledgement: dialect.acknowledgement,
   };

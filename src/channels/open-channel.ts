@@ -3,6 +3,7 @@ import { assertNever } from '../assert.js';
 import { systemClock, type Clock } from '../clock.js';
 import { RecoupError } from '../errors.js';
 import type { ChannelId } from '../ids.js';
+import type { CallRecorder } from './call-record.js';
 import type { Channel } from './channel.js';
 import { coalescing, coalescingWindowMs } from './coalescing.js';
 import type { Dialect } from './dialect.js';
@@ -24,6 +25,7 @@ export interface OpenChannel {
 
 export interface OpenChannelParts {
   readonly observer?: ChannelObserver;
+  readonly recorder?: CallRecorder;
   readonly clock?: Clock;
 }
 
@@ -42,7 +44,7 @@ export interface EnvironmentProblem {
 export function openChannel(
   profile: ChannelProfile,
   env: Environment,
-  { observer, clock = systemClock }: OpenChannelParts = {},
+  { observer, recorder, clock = systemClock }: OpenChannelParts = {},
 ): OpenChannel {
   const found = new Found(profile.id, env);
   const baseUrl = found.url(profile.base_url);
@@ -63,7 +65,8 @@ export function openChannel(
   const under = baseUrl.pathname.replace(/\/$/, '');
   const windowMs = profile.query_many_max > 1 ? coalescingWindowMs : 0;
   const queryMs = Math.max(1, query_ms - windowMs);
-  const plain = httpChannel(profile, underPath(dialect, under), exchange, queryMs);
+  const placed = underPath(dialect, under);
+  const plain = httpChannel({ profile, dialect: placed, exchange, queryMs, recorder, clock });
   const gathered = coalescing(plain, windowMs);
   return {
     channel:

@@ -197,6 +197,8 @@ export const channelProfileSchema = z.strictObject({
   query_many_max: z.number().int().min(1).max(500).default(1),
   /** Pays captured money back on request, under order numbers of the same nature. */
   can_refund: z.boolean().default(false),
+  /** Its references are long numbers, and are kept even where one has the form of a card number. */
+  numeric_references: z.boolean().default(false),
   /** Calls under way at once from one process; more wait their turn. */
   concurrency_max: z.number().int().min(1).max(2000).default(64),
   currencies: z.array(z.enum(currencies)).min(1),

@@ -10,6 +10,7 @@ import type {
 } from '../engine/reply.js';
 import type { Reading, ReplyFields } from './dialect.js';
 import type { Exchange } from './exchange.js';
+import { amountWords, reference, words } from '../personal.js';
 import type { ChannelProfile, CodeMeaning } from './profile.js';
 
 /**
@@ -98,7 +99,7 @@ export function closeAnswer(profile: ChannelProfile, order: Order, heard: Heard)
       // It names another state of the order: then it is not closed. Ask.
       return {
         kind: 'refused',
-        detail: `${clip(fields.code, 64)} ${spoken(fields.message)}`.trim(),
+        detail: `${words(fields.code, 64)} ${words(fields.message, 200)}`.trim(),
       };
   }
 }
@@ -120,7 +121,7 @@ export function orderAnswer(
   const missing = missingOf(fields, echoed[meaning.reply]);
   if (missing !== null) return incomplete(fields, missing);
   const channelRef =
-    fields.channelRef === null ? null : fields.channelRef.slice(0, 128).toWellFormed();
+    fields.channelRef === null ? null : reference(fields.channelRef, profile.numeric_references);
   switch (meaning.reply) {
     case 'succeeded':
       return { kind: 'succeeded', channelRef: channelRef ?? '' };
@@ -134,8 +135,8 @@ export function orderAnswer(
         : unknown('unlisted_code', `${fields.code}: closed, which proves nothing here`);
     case 'declined': {
       const { code, scope } = meaning;
-      const channelCode = clip(fields.code, 64);
-      return { kind: 'declined', code, channelCode, message: spoken(fields.message), scope };
+      const channelCode = words(fields.code, 64);
+      return { kind: 'declined', code, channelCode, message: words(fields.message, 200), scope };
     }
     default:
       return assertNever(meaning);
@@ -162,13 +163,13 @@ function missingOf(
 }
 
 const incomplete = (fields: ReplyFields, missing: keyof ReplyFields): Unknown =>
-  unknown('bad_response', `${clip(fields.code, 64)}: the answer does not repeat ${missing}`);
+  unknown('bad_response', `${words(fields.code, 64)}: the answer does not repeat ${missing}`);
 
 function notUnderstood(
   { fields, throttled }: Extract<Heard, { kind: 'said' }>,
   meaning: CodeMeaning | null,
 ): Unknown {
-  const text = `${clip(fields.code, 64)} ${spoken(fields.message)}`.trim();
+  const text = `${words(fields.code, 64)} ${words(fields.message, 200)}`.trim();
   if (throttled) return unknown('throttled', text);
   return unknown('unlisted_code', meaning === null ? text : `${text} (listed as unknown)`);
 }
@@ -184,7 +185,12 @@ function differs(
   same = theirs === ours,
 ): Mismatch | null {
   if (theirs === null || same) return null;
-  return { kind: 'mismatch', field, ours, theirs: clip(theirs, 64) };
+  return {
+    kind: 'mismatch',
+    field,
+    ours,
+    theirs: field === 'amount' ? amountWords(theirs) : words(theirs, 64),
+  };
 }
 
 export function mismatchOf(
@@ -204,14 +210,4 @@ export function mismatchOf(
     differs('currency', order.currency, fields.currency) ??
     differs('merchant', profile.merchant_id, fields.merchant)
   );
-}
-
-function clip(text: string, max: number): string {
-  return (text.length <= max ? text : `${text.slice(0, max - 1)}…`).toWellFormed();
-}
-
-/** A channel's words, for people: short, printable, and without anything like a card number. */
-function spoken(message: string): string {
-  const printable = message.replace(/\p{C}+/gu, ' ').trim();
-  return clip(printable.replace(/\d(?:[ -]?\d){11,18}/g, '[digits]'), 200);
 }

@@ -3,34 +3,60 @@ import { assertNever } from '../assert.js';
 import type { Entry } from '../engine/entries.js';
 import type { Answer } from '../engine/reply.js';
 import { RecoupError } from '../errors.js';
+import type { Services } from '../composition-root.js';
+import { callView } from '../http/channel-routes.js';
 import { attemptView, caseView, deductionView, logEntryView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';
+import { taskId } from '../ids.js';
 import { formatDecimalAmount } from '../money.js';
 import { asDeductionId, command, run, type CommonOptions } from './command.js';
 import { outcomeLine } from './deduct.js';
 import { withServices } from './session.js';
 import { table } from './table.js';
 
+interface ShowOptions extends CommonOptions {
+  readonly calls?: boolean;
+}
+
+const callsMax = 1_000;
+
 export function showCommand(): Command {
   return command('show', 'a deduction, its attempts, and its log as a story')
     .argument('<id>', 'as printed by `deduct` or `list`', asDeductionId)
+    .option('--calls', 'with the call journal: what passed between us and the channels, masked')
     .action(
-      run<CommonOptions>((options, [id = '']) =>
+      run<ShowOptions>((options, [id = '']) =>
         withServices(options, async (services) => {
           const story = await embed(services, 'cli').show(id);
           if (story === null) throw new RecoupError('deduction_unknown');
+          const calls =
+            options.calls === true ? await services.calls.ofTask(taskId(id), callsMax) : null;
           return {
             json: {
               deduction: deductionView(story.deduction),
               attempts: story.attempts.map(attemptView),
               cases: story.cases.map(caseView),
               log: story.log.map(logEntryView),
+              ...(calls !== null && { calls: calls.map(callView) }),
             },
-            text: storyText(story),
+            text: [storyText(story), ...(calls === null ? [] : ['', callsText(calls)])].join('\n'),
           };
         }),
       ),
     );
+}
+
+function callsText(calls: Awaited<ReturnType<Services['calls']['ofTask']>>): string {
+  const rows = calls.map((one) => [
+    one.startedAt.toISOString().slice(11, 23),
+    one.operation,
+    one.orderNo,
+    `${one.durationMs} ms`,
+    one.httpStatus === null ? '' : String(one.httpStatus),
+    `${one.verdict} ${one.detail}`.trim(),
+    one.received === null ? '' : JSON.stringify(one.received),
+  ]);
+  return table(['at (UTC)', 'call', 'order number', '', 'HTTP', 'verdict', 'received'], rows);
 }
 
 function storyText({ deduction, attempts, cases, log }: DeductionStory): string {

@@ -40,6 +40,7 @@ export const permissions = {
   'GET /v1/reconciliations': ['operator'],
   'GET /v1/reconciliations/:id': ['operator'],
   'GET /v1/breaks': ['operator'],
+  'GET /v1/deductions/:id/calls': ['operator'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /** The roles that may use a route; undefined for a route that is not in the table. */

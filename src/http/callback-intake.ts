@@ -1,3 +1,4 @@
+import type { Shown } from '../channels/call-record.js';
 import type { CallbackReading, RawCallback } from '../channels/channel.js';
 import type { Evidence } from '../engine/flow.js';
 import { RecoupError } from '../errors.js';
@@ -12,7 +13,10 @@ import type { CallbackVerdict, HttpServices } from './ports.js';
  * process that died in between would have swallowed what the message said.
  */
 export interface CallbackParts {
-  readonly services: Pick<HttpServices, 'directory' | 'deductions' | 'callbacks' | 'clock' | 'log'>;
+  readonly services: Pick<
+    HttpServices,
+    'directory' | 'deductions' | 'callbacks' | 'calls' | 'clock' | 'log'
+  >;
   /** Resolves when the evidence is in the log, or says nothing new. */
   readonly submit: (task: TaskId, evidence: Evidence) => Promise<void>;
 }
@@ -46,6 +50,9 @@ export class CallbackIntake {
     const reading = channel.parseCallback(raw);
     if (reading.kind !== 'genuine') {
       this.#count(channelId, reading.kind);
+      this.#journal({ channelId, verdict: reading.kind, orderNo: '' }, () => ({
+        bytes: raw.body.length,
+      }));
       log.warn(`${reading.kind} callback`, { ...about, why: reading.detail });
       throw new RecoupError(refusals[reading.kind]);
     }
@@ -94,7 +101,9 @@ export class CallbackIntake {
       throw new RecoupError('order_unknown');
     }
     let verdict: CallbackVerdict = 'accepted';
+    let shown = reading.shown(null);
     const read: typeof against = (order) => {
+      shown = reading.shown(order);
       const answer = against(order);
       if (answer.kind === 'mismatch') verdict = 'mismatch';
       return answer;
@@ -103,9 +112,11 @@ export class CallbackIntake {
       await this.parts.submit(taskId, { kind: 'callback', orderNo, read });
     } catch (error) {
       this.#count(channelId, 'put_off');
+      this.#journal({ channelId, verdict: 'put_off', orderNo }, () => shown);
       throw error;
     }
     this.#count(channelId, verdict);
+    this.#journal({ channelId, verdict, orderNo }, () => shown);
     const receivedAtMs = clock.nowMs();
     await callbacks
       .record({ channelId, digest, nonce, taskId, orderNo, verdict, receivedAtMs })
@@ -123,6 +134,16 @@ export class CallbackIntake {
     const attempts = await deductions.attempts(id);
     const own = attempts.some((one) => one.orderNo === orderNo && one.channelId === channel);
     return own ? id : null;
+  }
+
+  /** Copies are only counted: there may be thousands. */
+  #journal(
+    about: { channelId: ChannelId; verdict: CallbackVerdict; orderNo: string },
+    received: () => Shown,
+  ): void {
+    const { calls, clock } = this.parts.services;
+    const common = { startedAtMs: clock.nowMs(), durationMs: 0, httpStatus: null, detail: '' };
+    calls.record({ ...common, ...about, operation: 'callback', sent: () => null, received });
   }
 
   #count(channelId: ChannelId, verdict: CallbackVerdict): void {

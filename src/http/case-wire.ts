@@ -6,7 +6,7 @@ import type { Proposal } from '../cases/proposal.js';
 import { actions, actionsFor, decodeResolution } from '../cases/resolution.js';
 import { isTaskId, type TaskId } from '../ids.js';
 import { amountMinor } from '../money.js';
-import { longNumber } from './wire-requests.js';
+import { namesSomebody } from '../personal.js';
 
 const at = '2026-11-22T01:00:00.000Z';
 const task = '019a9e6c-5a00-7c3e-8f1d-0242ac120002';
@@ -20,7 +20,7 @@ const words = (min: number, max: number) =>
     .trim()
     .min(min)
     .max(max)
-    .refine((text) => !longNumber.test(text), 'no account, card or identity number, please');
+    .refine((text) => !namesSomebody(text), 'no account, card, identity or telephone number');
 
 const proof = words(4, 500).describe('What proves it, and where it can be seen');
 const reason = words(4, 500);

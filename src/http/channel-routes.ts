@@ -1,15 +1,15 @@
 import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
 import { isChannelId } from '../ids.js';
-import type { HttpContext } from './context.js';
-import type { Callbacks } from './ports.js';
-import { callbackCounts } from './wire-channels.js';
-import { callbackCountsQuery, idParams } from './wire-requests.js';
+import { findDeduction, type HttpContext } from './context.js';
+import type { Callbacks, JournalledCall } from './ports.js';
+import { callbackCounts, callList } from './wire-channels.js';
+import { callbackCountsQuery, callsQuery, idParams } from './wire-requests.js';
 import type { App } from './zod-fastify.js';
 
 /** What passed between us and the channels, for operators. */
 export function channelRoutes(app: App, { services }: HttpContext): void {
-  const { directory, callbacks } = services;
+  const { directory, callbacks, calls, deductions } = services;
 
   app.route({
     method: 'GET',
@@ -36,6 +36,29 @@ export function channelRoutes(app: App, { services }: HttpContext): void {
       return countsView(id, await callbacks.counts(id, request.query.days));
     },
   });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/deductions/:id/calls',
+    schema: {
+      summary: 'Read what passed between us and the channels for a deduction',
+      params: idParams,
+      querystring: callsQuery,
+      response: { 200: callList },
+    },
+    config: {
+      docs: {
+        description:
+          'The call journal, oldest first: calls, answers and callbacks, masked by a list of fields. ' +
+          'It is written behind the calls and may lack some after a crash; the log lacks nothing.',
+        problems: ['deduction_unknown', 'invalid_request'],
+      },
+    },
+    handler: async (request) => {
+      const { id } = await findDeduction(deductions, request.params.id);
+      return { calls: (await calls.ofTask(id, request.query.limit)).map(callView) };
+    },
+  });
 }
 
 function countsView(
@@ -56,5 +79,20 @@ function countsView(
           ]),
       ),
     })),
+  };
+}
+
+export function callView(call: JournalledCall): z.input<typeof callList>['calls'][number] {
+  return {
+    started_at: call.startedAt.toISOString(),
+    channel_id: call.channelId,
+    order_no: call.orderNo,
+    operation: call.operation,
+    duration_ms: call.durationMs,
+    http_status: call.httpStatus,
+    verdict: call.verdict,
+    detail: call.detail,
+    sent: call.sent,
+    received: call.received,
   };
 }

@@ -1,5 +1,6 @@
 /** What the HTTP API needs of the rest. The composition root's services have this shape. */
 import type { CaseDesk } from '../cases/case-desk.js';
+import type { CallRecord, Shown } from '../channels/call-record.js';
 import type { Channel } from '../channels/channel.js';
 import type { ChannelProfile } from '../channels/profile.js';
 import type { Clock } from '../clock.js';
@@ -90,6 +91,20 @@ export interface Callbacks {
   >;
 }
 
+/** The call journal: what passed between us and the channels, masked. */
+export interface Calls {
+  /** Never throws, never waits. */
+  record(call: CallRecord): void;
+  /** Of every order of the task, oldest first. */
+  ofTask(id: TaskId, limit: number): Promise<readonly JournalledCall[]>;
+}
+
+export interface JournalledCall extends Omit<CallRecord, 'startedAtMs' | 'sent' | 'received'> {
+  readonly startedAt: Date;
+  readonly sent: Shown | null;
+  readonly received: Shown | null;
+}
+
 export interface DeductionReads {
   find(id: TaskId): Promise<DeductionRecord | null>;
   findMany(ids: readonly TaskId[]): Promise<readonly DeductionRecord[]>;
@@ -128,6 +143,7 @@ export interface HttpServices {
   readonly batchDesk: Pick<BatchDesk, 'load' | 'loadDue' | 'find' | 'pause' | 'resume'>;
   readonly deductions: DeductionReads;
   readonly callbacks: Callbacks;
+  readonly calls: Calls;
   readonly repayments: Repayments;
   readonly cases: {
     readonly desk: Pick<

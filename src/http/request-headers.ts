@@ -1,6 +1,7 @@
 /** The headers that change what `POST /v1/deductions` does. */
 import { createHash } from 'node:crypto';
 import { RecoupError } from '../errors.js';
+import { keptKey } from '../personal.js';
 
 type Header = string | readonly string[] | undefined;
 
@@ -18,7 +19,8 @@ export function idempotencyKey(header: Header): string {
 }
 
 /** Keys of two callers never meet, nor with those of batches. At most 198 of the column's 200. */
-export const requestKeyOf = (apiKeyId: string, key: string): string => `api:${apiKeyId}:${key}`;
+export const requestKeyOf = (apiKeyId: string, key: string): string =>
+  `api:${apiKeyId}:${keptKey(key)}`;
 
 /** The same fields in the same order, whatever order and spacing the body had. */
 export function digestOf(fields: readonly (string | number | null)[]): string {

@@ -4,6 +4,7 @@ import { RecoupError } from '../errors.js';
 import type { DeductionRequest, Started } from '../intake/deduction-desk.js';
 import type { DeductionRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
+import { namesSomebody } from '../personal.js';
 import { AgentDesk } from './agent-desk.js';
 import { callerOf, findDeduction, type HttpContext } from './context.js';
 import type { ApiKey } from './ports.js';
@@ -77,8 +78,9 @@ function requestOf(request: FastifyRequest, body: AskedBody): DeductionRequest {
 function agentReason(text = ''): string {
   const reason = text.trim();
   if (reason.length < 4 || reason.length > 500) throw new RecoupError('agent_reason_missing');
-  if (requests.longNumber.test(reason))
-    throw invalidReason('no account, card or identity number, please');
+  if (namesSomebody(reason)) {
+    throw invalidReason('no account, card, identity or telephone number, please');
+  }
   return reason;
 }
 

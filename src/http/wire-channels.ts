@@ -34,3 +34,55 @@ export const callbackCounts = z
       },
     ],
   });
+
+const shown = z
+  .record(z.string(), z.union([z.string(), z.number()]))
+  .nullable()
+  .describe('By a list of fields; what is not on it is known by `bytes` alone');
+
+export const callList = z
+  .object({
+    calls: z.array(
+      z.object({
+        started_at: z.string(),
+        channel_id: z.string(),
+        order_no: z.string(),
+        operation: z.string(),
+        duration_ms: z.int().nonnegative(),
+        http_status: z.int().nullable(),
+        verdict: z.string(),
+        detail: z.string(),
+        sent: shown,
+        received: shown,
+      }),
+    ),
+  })
+  .meta({
+    id: 'CallList',
+    examples: [
+      {
+        calls: [
+          {
+            started_at: at,
+            channel_id: 'swiftpay',
+            order_no: 'R01DCNQXBQ8OFD9ZLRNY8KAXFY01',
+            operation: 'charge',
+            duration_ms: 38,
+            http_status: 200,
+            verdict: 'succeeded',
+            detail: '',
+            sent: {
+              merchant: 'M-RECOUP-01',
+              order_no: 'R01DCNQXBQ8OFD9ZLRNY8KAXFY01',
+              amount_minor: '128050',
+              currency: 'CNY',
+              bank: 'ICBC',
+              account: '[masked]',
+              bytes: 312,
+            },
+            received: { code: 'OK', amount_minor: '128050', currency: 'CNY', bytes: 214 },
+          },
+        ],
+      },
+    ],
+  });

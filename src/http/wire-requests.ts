@@ -3,12 +3,10 @@ import { z } from 'zod';
 import { isRepaymentId, type RepaymentId } from '../ids.js';
 import { isAccountToken, isDate } from '../intake/due-file.js';
 import { currencies } from '../money.js';
+import { isBareNumber, namesSomebody } from '../personal.js';
 
 /** 15 digits: far below where JSON numbers lose units. */
 const amountMax = 999_999_999_999_999;
-
-/** Fifteen digits and more, however they are spaced: an account's number, or a person's. */
-export const longNumber = /\d(?:[ -]?\d){14,}/;
 
 const currency = z.enum(currencies);
 const bankCode = z.string().regex(/^[A-Z]{2,12}$/, '2 to 12 capital letters');
@@ -50,9 +48,15 @@ export const createHeaders = z.object({
 
 export const repaymentsMax = 200;
 
+/** Where an id is first brought: not a number that may be somebody's card, id or telephone. */
+const newOwnId = ownId.refine(
+  (text) => !isBareNumber(text),
+  'not a bare number of eleven digits or more: put a letter before it',
+);
+
 const newRepayment = z.strictObject({
-  id: ownId,
-  borrower_id: ownId,
+  id: newOwnId,
+  borrower_id: newOwnId,
   currency,
   due_minor: askedAmount,
   due_date: z.string().refine(isDate, 'a date such as 2026-11-22'),
@@ -93,7 +97,13 @@ export const batchBody = z
   .meta({ examples: [{ business_date: '2026-11-22' }] });
 
 export const batchQuery = z.strictObject({
-  name: z.string().min(1).max(100).optional().describe('A name for people; for uploads'),
+  name: z
+    .string()
+    .min(1)
+    .max(100)
+    .refine((text) => !namesSomebody(text), 'no account, card, identity or telephone number')
+    .optional()
+    .describe('A name for people; for uploads'),
   again,
 });
 
@@ -126,6 +136,8 @@ export const rejectedQuery = z.strictObject({
   limit: limitUpTo(500, 100),
   after_line: z.coerce.number().int().min(0).default(0),
 });
+
+export const callsQuery = z.strictObject({ limit: limitUpTo(1_000, 200) });
 
 export const callbackCountsQuery = z.strictObject({ days: limitUpTo(90, 7) });
 

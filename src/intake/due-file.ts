@@ -8,6 +8,7 @@ import { parse } from 'csv-parse';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { isRepaymentId } from '../ids.js';
 import { currencies, parseDecimalAmount, type AmountMinor, type Currency } from '../money.js';
+import { isBareNumber } from '../personal.js';
 import type { NewRepayment } from './repayment.js';
 
 export const dueColumns = [
@@ -169,8 +170,8 @@ function readRow(record: readonly Buffer[], columns: readonly string[], lineNo: 
 /** The rule a column breaks; null when all are well. Never repeats a value: it may be a card number. */
 function wrongColumn(field: (name: string) => string): string | null {
   const rules: readonly (readonly [name: string, ok: (text: string) => boolean, rule: string])[] = [
-    ['repayment_id', isRepaymentId, '1 to 64 letters, digits, . _ -'],
-    ['borrower_id', isRepaymentId, '1 to 64 letters, digits, . _ -'],
+    ['repayment_id', isOwnId, ownIdRule],
+    ['borrower_id', isOwnId, ownIdRule],
     ['bank_code', (text) => /^[A-Z]{2,12}$/.test(text), '2 to 12 capital letters'],
     ['account_token', isAccountToken, 'a token of 8 to 128 characters, not an account number'],
     ['account_last4', (text) => /^\d{4}$/.test(text), 'four digits'],
@@ -186,6 +187,9 @@ function wrongColumn(field: (name: string) => string): string | null {
   const broken = rules.find(([name, ok]) => !ok(field(name)));
   return broken === undefined ? null : `${broken[0]}: ${broken[2]}`;
 }
+
+const isOwnId = (text: string): boolean => isRepaymentId(text) && !isBareNumber(text);
+const ownIdRule = '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
 
 /** A token names an account elsewhere; a bare number of a card's length is refused (rule 13). */
 export const isAccountToken = (text: string): boolean =>

@@ -101,6 +101,11 @@ describe('The recoup command', function () {
       const asJson = await run('show', deductionId, '--json');
       expect(asJson.json).to.have.all.keys('deduction', 'attempts', 'cases', 'log');
       expect(asJson.out).to.not.include('tok_');
+      await services.calls.flush();
+      const withCalls = await run('show', deductionId, '--calls', '--json');
+      expect(withCalls.json).to.include.keys('calls');
+      expect(withCalls.out).to.not.include('tok_');
+      expect((await run('show', deductionId, '--calls')).out).to.match(/at \(UTC\) +call/);
     });
 
     it('collects by hand with a reason that is kept, and not without one', async () => {
