@@ -81,6 +81,8 @@ export interface Matched {
 export interface Found {
   differences(found: readonly Difference[]): Promise<void>;
   held(found: readonly HeldOrder[]): Promise<void>;
+  /** After each part, whatever was found in it. */
+  progress(): Promise<void>;
 }
 
 export interface Matching {
@@ -130,9 +132,15 @@ export interface Breaks {
     run: { id: string; channelId: ChannelId; date: string; statementId: string; by: string },
     nowMs: number,
   ): Promise<void>;
-  /** Opens what is new, and opens again what had been closed as matched; what a person resolved stays. */
+  /**
+   * Opens what is new, and opens again what had been closed as matched; what a person resolved stays.
+   *
+   * @throws RecoupError `reconciliation_busy` once the run was taken for dead: another may run.
+   */
   record(runId: string, day: MatchDay, breaks: readonly NewBreak[], nowMs: number): Promise<void>;
   hold(runId: string, day: MatchDay, held: readonly HeldOrder[], nowMs: number): Promise<void>;
+  /** A run that goes on says so; silent for minutes it is taken for dead. @throws as `record` */
+  touch(runId: string, nowMs: number): Promise<void>;
   provable(day: MatchDay, afterBreakId: string, limit: number): Promise<readonly Provable[]>;
   /** Closes what the run no longer found, looks again at what waits, and ends the run. */
   finish(

@@ -121,7 +121,7 @@ export class Reconciler {
     statement: KeptStatement,
   ): Promise<ReconciliationReport> {
     const first = await this.#match(runId, day);
-    const mended = await this.#mend(day);
+    const mended = await this.#mend(runId, day);
     const matched = mended === 0 ? first : await this.#match(runId, day);
     return reportOf(statement, matched, mended);
   }
@@ -139,15 +139,18 @@ export class Reconciler {
       differences: async (some) =>
         await breaks.record(runId, day, some.map(numbered), clock.nowMs()),
       held: async (some) => await breaks.hold(runId, day, some, clock.nowMs()),
+      progress: async () => await breaks.touch(runId, clock.nowMs()),
     };
     return await matching.match(day, found);
   }
 
   /** Tells the engine every success that it does not know of. Returns how many it took. */
-  async #mend(day: MatchDay): Promise<number> {
+  async #mend(runId: string, day: MatchDay): Promise<number> {
+    const { breaks, clock } = this.parts;
     let mended = 0;
     for (let after = '0'; ;) {
-      const some = await this.parts.breaks.provable(day, after, provableAtOnce);
+      await breaks.touch(runId, clock.nowMs());
+      const some = await breaks.provable(day, after, provableAtOnce);
       const last = some.at(-1);
       if (last === undefined) return mended;
       const waiting = [...some];

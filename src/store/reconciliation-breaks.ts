@@ -128,6 +128,10 @@ export class BreakStore implements Breaks {
     });
   }
 
+  async touch(runId: string, nowMs: number): Promise<void> {
+    await this.#whileRunning(runId, nowMs, async () => undefined);
+  }
+
   async provable(day: MatchDay, afterBreakId: string, limit: number): Promise<readonly Provable[]> {
     const rows = await selectRows<{
       breakId: string;

@@ -10,6 +10,7 @@
  * rows on either side: see bench/reconciliation.ts.
  */
 import type { Knex } from 'knex';
+import { invariant } from '../assert.js';
 import type { ChannelId } from '../ids.js';
 import type { Difference, MatchKind, Tally } from '../reconciliation/difference.js';
 import type { Found, MatchDay, Matched, Matching } from '../reconciliation/ports.js';
@@ -17,6 +18,8 @@ import type { RowStatus, RowType, StatementRow } from '../reconciliation/stateme
 import { selectRows, sqlTime, type Database } from './database.js';
 
 const partRows = 10_000;
+/** A list of every order number of a part, and more. */
+const listBytesMax = 1_048_576;
 /** Details of rows that do not agree are read and handed on this many at a time. */
 const detailRows = 500;
 
@@ -94,11 +97,14 @@ export class MatchingStore implements Matching {
   async match(day: MatchDay, found: Found): Promise<Matched> {
     // REPEATABLE READ: the snapshot is taken at the first read and holds to the end.
     return await this.database.transaction(
-      async (snapshot) => ({
-        theirs: await theirSide(snapshot, day, found),
-        ours: await ourSide(snapshot, day, found),
-        oursCounted: await ourTotals(snapshot, day),
-      }),
+      async (snapshot) => {
+        await snapshot.raw(`SET SESSION group_concat_max_len = ${listBytesMax}`);
+        return {
+          theirs: await theirSide(snapshot, day, found),
+          ours: await ourSide(snapshot, day, found),
+          oursCounted: await ourTotals(snapshot, day),
+        };
+      },
       { isolationLevel: 'repeatable read' },
     );
   }
@@ -170,10 +176,11 @@ async function theirSide(snapshot: Knex.Transaction, day: MatchDay, found: Found
     );
     for (const row of rows) {
       tallies.add(row);
-      for (const lines of portions(row.concerned)) {
+      for (const lines of portions(row)) {
         await found.differences(await theirDetails(snapshot, values, row.kind, lines));
       }
     }
+    await found.progress();
   }
   return tallies.all();
 }
@@ -194,8 +201,9 @@ async function ourSide(snapshot: Knex.Transaction, day: MatchDay, found: Found) 
     );
     for (const row of rows) {
       tallies.add(row);
-      for (const orders of portions(row.concerned)) await ourDetails(snapshot, row, orders, found);
+      for (const orders of portions(row)) await ourDetails(snapshot, row, orders, found);
     }
+    await found.progress();
     if (upTo === null) return tallies.all();
     after = upTo;
   }
@@ -337,8 +345,10 @@ class Tallies {
   }
 }
 
-function* portions(list: string | null): Generator<readonly string[]> {
-  const all = list === null ? [] : list.split(',');
+function* portions({ concerned, n, kind }: TallyRow): Generator<readonly string[]> {
+  if (concerned === null) return;
+  const all = concerned.split(',');
+  invariant(all.length === Number(n), `every row that is ${kind} is listed`);
   for (let at = 0; at < all.length; at += detailRows) yield all.slice(at, at + detailRows);
 }
 
