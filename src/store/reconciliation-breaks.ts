@@ -150,6 +150,7 @@ export class BreakStore implements Breaks {
          STRAIGHT_JOIN statement_row s FORCE INDEX (statement_row_order)
            ON s.order_no = b.order_no AND s.type = b.type
            AND s.statement_id = ? AND s.status = 'succeeded'
+         STRAIGHT_JOIN channel_statement st ON st.id = s.statement_id AND st.state = 'valid'
        WHERE b.channel_id = ? AND b.closed_at IS NULL AND b.kind = 'only_theirs'
          AND b.business_date = ? AND b.id > ? AND a.status <> 'succeeded'
          AND a.amount_minor = s.amount_minor AND ${ourTypeIs('b.type')}
@@ -284,7 +285,10 @@ export class BreakStore implements Breaks {
     return found > 0;
   }
 
-  /** @throws RecoupError `reconciliation_busy` once the run was taken for dead: another may run. */
+  /**
+   * @throws RecoupError `reconciliation_busy` once the run was taken for dead (another may run), or
+   *   another statement has taken the place of the one it goes by.
+   */
   async #whileRunning(
     runId: string,
     nowMs: number,
@@ -293,7 +297,8 @@ export class BreakStore implements Breaks {
     await inTransaction(this.database, async (transaction) => {
       const mine = await execute(
         transaction,
-        `UPDATE reconciliation SET touched_at = ? WHERE id = ? AND state = 'running'`,
+        `UPDATE reconciliation SET touched_at = ? WHERE id = ? AND state = 'running'
+           AND statement_id IN (SELECT id FROM channel_statement WHERE state = 'valid')`,
         [sqlTime(nowMs), runId],
       );
       if (mine === 0) throw new RecoupError('reconciliation_busy');

@@ -1,7 +1,7 @@
 import { channelId, taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
 import type { CaptureRecord, RefundFilter, RefundRecord } from '../intake/records.js';
 import { amountMinor, type Currency } from '../money.js';
-import { selectRows, type Database } from './database.js';
+import { execute, selectRows, type Database } from './database.js';
 
 type RefundRow = Omit<RefundRecord, 'id' | 'deductionId' | 'amountMinor'> & {
   id: string;
@@ -76,6 +76,7 @@ export class RefundStore {
    * it has captured may yet be credited.
    */
   async capture(deduction: TaskId, attemptNo: number): Promise<CaptureRecord | null> {
+    await this.#creditAsSettled(deduction);
     const [row] = await selectRows<CaptureRow>(
       this.database,
       `SELECT a.task_id AS deductionId, a.attempt_no AS attemptNo, d.repayment_id AS repaymentId,
@@ -99,5 +100,20 @@ export class RefundStore {
       creditedMinor: BigInt(row.credited),
       refundMinor: BigInt(row.refund),
     };
+  }
+
+  /**
+   * A process of the release before 004 that went on after that migration credited the repayment, and
+   * not the attempt: what is paid would pass for money that is credited to nobody.
+   */
+  async #creditAsSettled(deduction: TaskId): Promise<void> {
+    await execute(
+      this.database,
+      `UPDATE attempt a JOIN deduction d ON d.id = a.task_id AND d.order_no = a.order_no
+       SET a.credited_minor = a.amount_minor
+       WHERE a.task_id = ? AND d.status = 'succeeded' AND a.status = 'succeeded'
+         AND a.credited_minor = 0 AND a.refund_minor = 0`,
+      [deduction],
+    );
   }
 }

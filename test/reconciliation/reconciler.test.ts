@@ -103,6 +103,22 @@ describe('reconciliation', () => {
     expect(side((line) => line.theirFeeMinor)).to.equal(report.theirMinor.fees);
   });
 
+  it('tells nothing of a statement whose place another has taken meanwhile', async () => {
+    const order = await day.order({ status: 'unknown' });
+    const withdrawn = await day.file([day.row(order)]);
+    const record = day.breaks.record.bind(day.breaks);
+    day.breaks.record = async (...args) => {
+      await record(...args);
+      day.breaks.record = record;
+      const corrected = day.reconcile([day.row(order, { status: 'failed' })], { supersede: true });
+      expect(await refusal(corrected)).to.equal('reconciliation_busy');
+    };
+    expect(await refusal(day.reconcile(withdrawn))).to.equal('reconciliation_busy');
+    expect(day.submitted).to.eql([]);
+    await day.reconcile(null);
+    expect(await day.kinds()).to.eql([]);
+  });
+
   it('holds an order near midnight, and matches it in the next statement', async () => {
     const late = await day.order({ createdAtMs: lateMs, endedAtMs: lateMs + 5_000 });
     const noon = await day.order();

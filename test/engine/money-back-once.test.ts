@@ -1,0 +1,98 @@
+/** Attempts to give money back that is spoken for, on the real stores. */
+import { expect } from 'chai';
+import type { Services } from '../../src/composition-root.js';
+import type { Decision } from '../../src/engine/entries.js';
+import type { Evidence } from '../../src/engine/flow.js';
+import { orderNo, type TaskId } from '../../src/ids.js';
+import type { NewRepayment } from '../../src/intake/repayment.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+
+describe('money that is spoken for', () => {
+  let environment: TestEnvironment;
+  let services: Services;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    services = await environment.compose();
+  });
+  after(async () => environment.close());
+  afterEach(async () => environment.sandbox.clearFaults());
+
+  async function collect(): Promise<{ id: TaskId; repayment: NewRepayment }> {
+    const repayment = await environment.repayment();
+    const { deductionId: id, finished } = await services.desk.start(requestFor(repayment));
+    await finished;
+    return { id, repayment };
+  }
+
+  async function capturedLate(): Promise<{ id: TaskId; repayment: NewRepayment }> {
+    await environment.sandbox.setFaults([
+      {
+        channel: 'swiftpay',
+        operation: 'charge',
+        fault: 'decline',
+        params: { outcome: 'insufficient_funds' },
+      },
+    ]);
+    const failed = await collect();
+    await environment.sandbox.clearFaults();
+    const late: Evidence = {
+      kind: 'callback',
+      orderNo: orderNo(failed.id, 1),
+      read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
+    };
+    await services.executor.run(failed.id, late);
+    return failed;
+  }
+
+  const decided = (decision: Decision): Evidence => ({
+    kind: 'decision',
+    caseNo: 1,
+    decision,
+    by: 'ann',
+    approvedBy: 'ben',
+  });
+
+  const ask = (deductionId: TaskId, key = 'r') => ({
+    deductionId,
+    attemptNo: 1,
+    amountMinor: null,
+    reason: 'asked for twice',
+    requestedBy: 'ann',
+    approvedBy: 'ben',
+    requestKey: `${deductionId}:${key}`,
+  });
+
+  const codeOf = async (work: Promise<unknown>): Promise<unknown> =>
+    await work.then(
+      () => 'done',
+      (error: { code?: string }) => error.code ?? error,
+    );
+
+  it('is not given back as excess where a process of the release before credited it', async () => {
+    const { id, repayment } = await collect();
+    // That release writes its rows without the columns of migration 004.
+    await environment.owner.raw('UPDATE attempt SET credited_minor = 0 WHERE task_id = ?', [id]);
+    const { refundId, finished } = await services.refundDesk.start(ask(id));
+    await finished;
+    expect(await services.refunds.find(refundId)).to.include({ takenFrom: 'repayment' });
+    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
+  });
+
+  it('is credited or given back, never both, whichever comes first', async function () {
+    this.timeout(60_000);
+    for (let round = 0; round < 6; round += 1) {
+      const { id, repayment } = await capturedLate();
+      const adopt = decided({ action: 'adopt_captured', channelRef: 'late-1', proof: 'statement' });
+      const refund = services.refundDesk.start(ask(id));
+      const ends = [services.executor.run(id, adopt), refund].map(codeOf);
+      expect(await Promise.all(ends)).to.have.members(['done', 'capture_not_available']);
+      await refund.then(async ({ finished }) => await finished).catch(() => undefined);
+      const { creditedMinor, refundMinor } = (await services.refunds.capture(id, 1)) ?? {};
+      expect(creditedMinor).to.equal((await services.repayments.find(repayment.id))?.paidMinor);
+      expect(creditedMinor === 0n || refundMinor === 0n).to.equal(true);
+    }
+  });
+});
