@@ -151,6 +151,15 @@ export const up: readonly string[] = [
     amount_minor, evidence, opened_at, closed_at, resolution
   FROM review_case
   UNION ALL
+  SELECT 'dead', ${text(`CONCAT('dead:', id)`)}, ${text('kind')},
+    ${text(`IF(topic = 'ledger.late_capture', NULL, message_key)`)}, id, NULL, amount_minor, evidence,
+    opened_at, closed_at, resolution
+  FROM dead_letter
+  UNION ALL
+  SELECT 'break', ${text(`CONCAT('break:', b.id)`)}, ${text('b.kind')}, ${text('a.task_id')}, b.id,
+    a.attempt_no, b.amount_minor, b.evidence, b.opened_at, b.closed_at, b.resolution
+  FROM reconciliation_break b LEFT JOIN attempt a ON a.order_no = b.order_no
+  UNION ALL
   SELECT 'check', ${text(`CONCAT('check:', id)`)}, ${text('kind')}, ${text('task_id')}, id, NULL,
     amount_minor, evidence, opened_at, closed_at, resolution
   FROM active_check_finding`,

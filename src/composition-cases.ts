@@ -1,22 +1,33 @@
 /** The work of people in a process: cases, decisions, and the active check that finds more of them. */
 import { openCases, type Cases } from './cases/cases.js';
 import { findingCarrier } from './cases/finding-carrier.js';
-import { taskCarrier } from './cases/task-carrier.js';
+import { itemCarrier } from './cases/item-carrier.js';
+import { taskCarrier, type TaskDecisions } from './cases/task-carrier.js';
 import type { Clock } from './clock.js';
 import { ActiveCheck } from './compensation/active-check.js';
 import type { Config } from './config.js';
-import type { Task } from './engine/tasks.js';
 import type { Executor } from './engine/executor.js';
+import type { Task } from './engine/tasks.js';
+import type { RefundDesk } from './intake/refund-desk.js';
+import type { LedgerReads } from './ledger/records.js';
 import type { Log } from './log.js';
 import { ActiveCheckStore } from './store/active-check.js';
 import { CaseStore } from './store/case-book.js';
 import { CaseProposalStore } from './store/case-proposals.js';
 import type { Database } from './store/database.js';
+import type { DeductionStore } from './store/deductions.js';
+import type { BreakStore } from './store/reconciliation-breaks.js';
+import type { RefundStore } from './store/refunds.js';
 
 export interface CaseSurroundings {
   readonly config: Config;
   readonly database: Database;
   readonly executor: Executor<Task>;
+  readonly deductions: DeductionStore;
+  readonly refunds: RefundStore;
+  readonly refundDesk: RefundDesk;
+  readonly breaks: BreakStore;
+  readonly ledger: LedgerReads;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,8 +40,12 @@ export interface CaseServices extends Cases {
 }
 
 export function openCaseServices(around: CaseSurroundings): CaseServices {
-  const { config, database, executor, clock, log } = around;
-  const findings = new ActiveCheckStore(database, config.businessZone);
+  const { config, database, executor, breaks, ledger, clock, log } = around;
+  const findings = new ActiveCheckStore(database, {
+    zone: config.businessZone,
+    // What a lender's own accounting service has posted, it alone knows.
+    booksAreOurs: config.ledgerUrl === null,
+  });
   const activeCheck = new ActiveCheck(
     findings,
     async (task) => (await executor.run(task)).outcome,
@@ -42,14 +57,24 @@ export function openCaseServices(around: CaseSurroundings): CaseServices {
     clock,
     log,
   );
+  const book = new CaseStore(database);
   const carriers = {
-    task: taskCarrier(async (task, evidence) => (await executor.run(task, evidence)).outcome),
+    task: taskCarrier(decisionsAbout(around)),
+    dead: itemCarrier({
+      async again(no, by) {
+        const result = await ledger.replay(String(no), by, clock.nowMs());
+        return result === 'replayed' ? 'done' : 'closed';
+      },
+      close: async (no, _by, told) => await book.closeDeadLetter(no, told, clock.nowMs()),
+    }),
+    break: itemCarrier({
+      close: async (no, by, told) => await breaks.resolve(String(no), by, told, clock.nowMs()),
+    }),
     check: findingCarrier({
       lookAgain: async (task) => await activeCheck.check(task),
       writeOff: async (no, told) => await findings.writeOff(no, told, clock.nowMs()),
     }),
   };
-  const book = new CaseStore(database);
   const proposals = new CaseProposalStore(database);
   const cases = openCases({ book, proposals, carriers, clock, log }, config);
   return {
@@ -60,5 +85,33 @@ export function openCaseServices(around: CaseSurroundings): CaseServices {
       cases.sweep.start();
     },
     close: async () => void (await Promise.all([activeCheck.close(), cases.sweep.close()])),
+  };
+}
+
+function decisionsAbout(around: CaseSurroundings): TaskDecisions {
+  const { executor, deductions, refunds, refundDesk } = around;
+  return {
+    run: async (task, evidence) => (await executor.run(task, evidence)).outcome,
+    async decidedAs(task, caseNo) {
+      for (const { entry } of await deductions.log(task)) {
+        if (entry.kind === 'decided' && entry.caseNo === caseNo) return entry.decision;
+      }
+      return null;
+    },
+    async refund({ about, ...asked }) {
+      const task = about.taskId;
+      // A refund that failed is tried anew on the same capture.
+      const failed = task === null ? null : await refunds.find(task);
+      const capture =
+        failed === null
+          ? { deductionId: task, attemptNo: about.attemptNo }
+          : { deductionId: failed.deductionId, attemptNo: failed.attemptNo };
+      const { deductionId, attemptNo } = capture;
+      if (deductionId === null || attemptNo === null) throw new Error('the case names no attempt');
+      // A late or a second capture alone is given back: what was credited stays credited.
+      const onlyExcess = failed === null || failed.takenFrom === 'excess';
+      const request = { ...asked, deductionId, attemptNo, onlyExcess };
+      return (await refundDesk.start(request)).refundId;
+    },
   };
 }

@@ -150,7 +150,7 @@ export function compose(around: Surroundings): Services {
 
   const redis = get(ids.callRedis);
   const ledger = openLedger({ ...around, clock, database: get(ids.database), redis });
-  const cases = openCaseServices({ config, database: get(ids.database), executor, clock, log });
+  const cases = casesOf(container, { config, log, clock }, ledger);
   const refresh = refreshing(directory, log);
 
   const pool = openPool({ config, log, clock }, get(ids.wakeUps), resume);
@@ -202,6 +202,19 @@ export function compose(around: Surroundings): Services {
     },
     close,
   };
+}
+
+function casesOf(container: Container, basics: Basics, ledger: LedgerServices): CaseServices {
+  return openCaseServices({
+    ...basics,
+    database: container.get(ids.database),
+    executor: container.get<Executor<Task>>(Executor),
+    deductions: container.get(DeductionStore),
+    refunds: container.get(RefundStore),
+    refundDesk: container.get(RefundDesk),
+    breaks: container.get(BreakStore),
+    ledger: ledger.reads,
+  });
 }
 
 /** The pool that carries wake-ups out, with a connection of its own; nothing until it is started. */

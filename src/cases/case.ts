@@ -5,7 +5,7 @@
 import { isTaskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 
-export const caseSources = ['task', 'check'] as const;
+export const caseSources = ['task', 'dead', 'break', 'check'] as const;
 export type CaseSource = (typeof caseSources)[number];
 
 /** `task:<task>:<no>`, or `<source>:<no>` where the owner's table numbers its rows. */

@@ -1,7 +1,7 @@
 /** What can become of a case. A resolution is proposed by one person and approved by another. */
 import { createHash } from 'node:crypto';
 import type { AmountMinor } from '../money.js';
-import type { CaseId, CaseRecord } from './case.js';
+import type { CaseId, CaseRecord, CaseSource } from './case.js';
 
 export type Resolution =
   /** Ask the channel again; replay the message; look again. Nothing is decided. */
@@ -32,16 +32,26 @@ export const actions = [
 const forTasks: Readonly<Record<string, readonly Action[]>> = {
   outcome_unknown: ['ask_again', 'adopt_captured', 'mark_not_executed'],
   mismatch: ['ask_again', 'adopt_captured', 'mark_not_executed', 'write_off'],
-  contradiction: ['ask_again', 'refund', 'write_off'],
-  late_success: ['refund', 'write_off'],
+  contradiction: ['write_off'],
+  // Credited after all where the deduction failed without it, or given back.
+  late_success: ['adopt_captured', 'refund', 'write_off'],
   captured_twice: ['refund', 'write_off'],
+  // Given back anew, or written off: the money was given back in another way.
+  refund_failed: ['refund', 'write_off'],
+};
+
+const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>> = {
+  dead: ['ask_again', 'write_off'],
+  // Reconciling the day again looks again, and closes what is no longer so.
+  break: ['write_off'],
+  check: ['ask_again', 'write_off'],
 };
 
 export function actionsFor({
   source,
   kind,
 }: Pick<CaseRecord, 'source' | 'kind'>): readonly Action[] {
-  if (source !== 'task') return ['ask_again', 'write_off'];
+  if (source !== 'task') return forOthers[source];
   return Object.hasOwn(forTasks, kind) ? (forTasks[kind] ?? []) : ['ask_again', 'write_off'];
 }
 

@@ -33,6 +33,8 @@ export interface RefundRequest {
   readonly requestedBy: string;
   readonly approvedBy: string;
   readonly requestKey: string;
+  /** Never what was credited to the repayment, whatever else is left of the capture. */
+  readonly onlyExcess?: boolean;
 }
 
 export interface RefundStarted {
@@ -90,8 +92,8 @@ export class RefundDesk {
       throw new RecoupError('refund_not_offered', { channel_id: capture.channelId });
     }
     const excess = capture.amountMinor - capture.creditedMinor - capture.refundMinor;
-    const from = excess > 0n ? 'excess' : 'repayment';
-    const atMost = excess > 0n ? excess : capture.creditedMinor;
+    const from = excess > 0n || request.onlyExcess === true ? 'excess' : 'repayment';
+    const atMost = from === 'excess' ? excess : capture.creditedMinor;
     const amountMinor = request.amountMinor ?? (atMost as AmountMinor);
     if (amountMinor <= 0n || amountMinor > atMost) {
       throw new RecoupError('capture_not_available', { available_minor: Number(atMost) });

@@ -14,13 +14,18 @@ import { selectRows, type Database } from './database.js';
 import { project, type Projected, type Row } from './projections.js';
 
 /** One moment: what commits meanwhile is seen everywhere or nowhere. */
-export async function lookAt(database: Database, task: TaskId, zone: string): Promise<Look> {
+export async function lookAt(
+  database: Database,
+  task: TaskId,
+  { zone, booksAreOurs }: { readonly zone: string; readonly booksAreOurs: boolean },
+): Promise<Look> {
   return await database.transaction(
     async (transaction) => {
       const [own] = await selectRows<OwnRow>(
         transaction,
-        'SELECT amount_minor AS amount, repayment_id AS repaymentId FROM deduction WHERE id = ?',
-        [task],
+        `SELECT amount_minor AS amount, repayment_id AS repaymentId FROM deduction WHERE id = ?
+         UNION ALL SELECT amount_minor, repayment_id FROM refund WHERE id = ?`,
+        [task, task],
       );
       const amount = amountMinor(own?.amount ?? 0);
       const read = await readLog(transaction, task);
@@ -39,7 +44,7 @@ export async function lookAt(database: Database, task: TaskId, zone: string): Pr
           ...(await repaymentDifferences(transaction, own?.repaymentId ?? '')),
         ],
         inFlight,
-        messages: await messagesOf(transaction, expected),
+        messages: await messagesOf(transaction, expected, booksAreOurs),
       };
     },
     { isolationLevel: 'repeatable read' },
@@ -104,6 +109,7 @@ async function rowDifferences(
 ): Promise<readonly string[]> {
   const tables: readonly (readonly [table: string, task: string, key: string, Row[]])[] = [
     ['deduction', 'id', 'id', present([expected.deductionInsert])],
+    ['refund', 'id', 'id', present([expected.refundInsert])],
     ['attempt', 'task_id', 'attempt_no', [...expected.attemptInserts]],
     ['review_case', 'task_id', 'case_no', [...expected.caseInserts]],
   ];
@@ -160,7 +166,11 @@ function shown(value: Cell): string {
   return /^[\w.:-]{1,40}$/.test(text) ? text : 'other';
 }
 
-/** What the live deduction may still take, and what was credited, stand in the repayment's sums. */
+/**
+ * What the live deduction may still take, and what is credited to it of captures, stand in the
+ * repayment's sums. A refund of what was credited takes it from the capture when it is accepted and
+ * from the repayment when it is paid; between the two they differ by it.
+ */
 async function repaymentDifferences(
   transaction: Knex.Transaction,
   repaymentId: string,
@@ -168,10 +178,15 @@ async function repaymentDifferences(
   const [row] = await selectRows<Record<'collecting' | 'paid' | 'live' | 'credited', string>>(
     transaction,
     `SELECT r.collecting_minor AS collecting, r.paid_minor AS paid,
-       COALESCE(SUM(IF(d.live_repayment_id IS NULL, 0, d.amount_minor)), 0) AS live,
-       COALESCE(SUM(IF(d.status = 'succeeded', d.amount_minor, 0)), 0) AS credited
-     FROM repayment r LEFT JOIN deduction d ON d.repayment_id = r.id
-     WHERE r.id = ? GROUP BY r.id, r.collecting_minor, r.paid_minor`,
+       COALESCE((SELECT SUM(d.amount_minor) FROM deduction d
+         WHERE d.live_repayment_id = r.id), 0) AS live,
+       COALESCE((SELECT SUM(a.credited_minor) FROM deduction d JOIN attempt a ON a.task_id = d.id
+         WHERE d.repayment_id = r.id), 0)
+       + COALESCE((SELECT SUM(f.amount_minor) FROM deduction d
+         JOIN refund f ON f.deduction_id = d.id
+         WHERE d.repayment_id = r.id AND f.taken_from = 'repayment'
+           AND f.status IN ('processing', 'needs_review')), 0) AS credited
+     FROM repayment r WHERE r.id = ?`,
     [repaymentId],
   );
   if (row === undefined) return ['the repayment is missing'];
@@ -185,25 +200,39 @@ async function repaymentDifferences(
 async function messagesOf(
   transaction: Knex.Transaction,
   { outbox }: Projected,
+  booksAreOurs: boolean,
 ): Promise<readonly MessageLook[]> {
   const messages: MessageLook[] = [];
   for (const row of outbox) {
     const [topic, key] = [String(row['topic']), String(row['message_key'])];
-    const [sent] = await selectRows<{ deliveredAt: Date | null }>(
+    const [found] = await selectRows<{ sent: number; deliveredAt: Date | null; posted: number }>(
       transaction,
-      'SELECT delivered_at AS deliveredAt FROM outbox WHERE topic = ? AND message_key = ?',
-      [topic, key],
+      `SELECT o.id IS NOT NULL AS sent, o.delivered_at AS deliveredAt,
+         i.message_key IS NOT NULL AS posted
+       FROM (SELECT 1) one
+       LEFT JOIN outbox o ON o.topic = ? AND o.message_key = ?
+       LEFT JOIN ledger_inbox i ON i.topic = ? AND i.message_key = ?`,
+      [topic, key, topic, key],
     );
-    const waiting = sent?.deliveredAt === null ? 'waiting' : 'posted';
     messages.push({
       topic,
       key,
       body: String(row['body']),
       createdAtMs: Date.parse(`${String(row['created_at']).replace(' ', 'T')}Z`),
-      state: sent === undefined ? 'missing' : waiting,
+      state: messageState(found, booksAreOurs),
     });
   }
   return messages;
+}
+
+function messageState(
+  found: { sent: number; deliveredAt: Date | null; posted: number } | undefined,
+  booksAreOurs: boolean,
+): MessageLook['state'] {
+  if (found?.posted === 1) return 'posted';
+  if (found?.sent !== 1) return 'missing';
+  if (found.deliveredAt === null) return 'waiting';
+  return booksAreOurs ? 'not_posted' : 'posted';
 }
 
 const present = (rows: readonly (Row | null)[]): Row[] => rows.filter((row) => row !== null);

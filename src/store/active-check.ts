@@ -21,7 +21,7 @@ const waitingCounted = 10_000;
 export class ActiveCheckStore implements CheckedBook {
   constructor(
     private readonly database: Database,
-    private readonly zone: string,
+    private readonly settings: { readonly zone: string; readonly booksAreOurs: boolean },
   ) {}
 
   async followLive(beforeMs: number, nowMs: number, limit: number): Promise<number> {
@@ -29,10 +29,13 @@ export class ActiveCheckStore implements CheckedBook {
     return await execute(
       this.database,
       `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
-       SELECT d.id, ?, ? FROM deduction d
-       LEFT JOIN active_check_task t ON t.task_id = d.id
-       WHERE d.status IN ('processing', 'needs_review') AND d.created_at <= ? AND t.task_id IS NULL
-       ORDER BY d.id LIMIT ?`,
+       SELECT task.id, ?, ? FROM (
+         SELECT id, created_at FROM deduction WHERE status IN ('processing', 'needs_review')
+         UNION ALL
+         SELECT id, created_at FROM refund WHERE status IN ('processing', 'needs_review')) task
+       LEFT JOIN active_check_task t ON t.task_id = task.id
+       WHERE task.created_at <= ? AND t.task_id IS NULL
+       ORDER BY task.id LIMIT ?`,
       [now, now, sqlTime(beforeMs), limit],
     );
   }
@@ -66,8 +69,10 @@ export class ActiveCheckStore implements CheckedBook {
         `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
          SELECT d.id, ?, ? FROM deduction d
          LEFT JOIN outbox o ON o.topic = 'ledger.repayment_collected' AND o.message_key = d.id
-         WHERE d.id > ? AND d.id <= ? AND d.status = 'succeeded' AND o.id IS NULL`,
-        [now, now, from, last],
+         LEFT JOIN ledger_inbox i ON i.topic = 'ledger.repayment_collected' AND i.message_key = d.id
+         WHERE d.id > ? AND d.id <= ? AND d.status = 'succeeded' AND i.message_key IS NULL
+           AND (o.id IS NULL OR (o.delivered_at IS NOT NULL AND ?))`,
+        [now, now, from, last, this.settings.booksAreOurs],
       );
       await execute(
         transaction,
@@ -111,7 +116,7 @@ export class ActiveCheckStore implements CheckedBook {
   }
 
   async look(task: TaskId): Promise<Look> {
-    return await lookAt(this.database, task, this.zone);
+    return await lookAt(this.database, task, this.settings);
   }
 
   async restoreInFlight(task: TaskId, nowMs: number): Promise<void> {
@@ -119,12 +124,14 @@ export class ActiveCheckStore implements CheckedBook {
     await execute(
       this.database,
       `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at)
-       SELECT d.id, 'deduction', MAX(e.seq), MIN(e.at), ?
-       FROM deduction d JOIN execution_log e ON e.task_id = d.id
-       WHERE d.id = ? AND d.ended_at IS NULL GROUP BY d.id
+       SELECT task.id, task.kind, MAX(e.seq), MIN(e.at), ?
+       FROM (SELECT id, 'deduction' AS kind FROM deduction WHERE id = ? AND ended_at IS NULL
+         UNION ALL SELECT id, 'refund' FROM refund WHERE id = ? AND ended_at IS NULL) task
+       JOIN execution_log e ON e.task_id = task.id
+       GROUP BY task.id, task.kind
        ON DUPLICATE KEY UPDATE
          wake_at = IF(in_flight.ended_at IS NULL, IFNULL(in_flight.wake_at, VALUES(wake_at)), NULL)`,
-      [now, task],
+      [now, task, task],
     );
   }
 

@@ -86,6 +86,16 @@ export class CaseStore implements CaseBook {
       await audited(transaction, by, 'case_noted', id, { characters: note.length }, nowMs);
     });
   }
+
+  /** False when it was closed before. Its message is not sent again. */
+  async closeDeadLetter(no: number, resolution: string, nowMs: number): Promise<boolean> {
+    const found = await execute(
+      this.database,
+      `UPDATE dead_letter SET closed_at = ?, resolution = ? WHERE id = ? AND closed_at IS NULL`,
+      [sqlTime(nowMs), resolution.slice(0, 500), no],
+    );
+    return found > 0;
+  }
 }
 
 /** What a person did to a case, in the transaction that does it. */

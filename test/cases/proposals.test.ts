@@ -56,6 +56,8 @@ describe('proposals for a case', () => {
 
   const carriedBy = (check: Carrier): Readonly<Record<CaseSource, Carrier>> => ({
     task: check,
+    dead: check,
+    break: check,
     check,
   });
 

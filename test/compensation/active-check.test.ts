@@ -25,7 +25,10 @@ describe('the active check', () => {
     environment = await startEnvironment();
     services = await environment.compose();
     deaf = await environment.compose({ wrappers: neverHears });
-    store = new ActiveCheckStore(services.database, environment.config.businessZone);
+    store = new ActiveCheckStore(services.database, {
+      zone: environment.config.businessZone,
+      booksAreOurs: true,
+    });
   });
   after(async () => environment.close());
   beforeEach(() => {
@@ -87,6 +90,14 @@ describe('the active check', () => {
 
   const owner = async (sql: string, ...values: string[]): Promise<void> =>
     void (await environment.owner.raw(sql, values));
+
+  /** As the ledger's workers do. */
+  const postAll = async (): Promise<void> => {
+    const [rows] = (await environment.owner.raw(
+      'SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id',
+    )) as [{ id: string }[]];
+    await services.ledger.consumer.handle(rows.map(({ id }) => id));
+  };
 
   const followed = async (task: TaskId): Promise<boolean> => {
     const [rows] = (await environment.owner.raw(
@@ -234,6 +245,33 @@ describe('the active check', () => {
     expect(await message()).to.have.length(1);
   });
 
+  it('has sent again what is confirmed and stands in no books', async () => {
+    const task = await deduct(services);
+    const message = async () => {
+      const [[row]] = (await environment.owner.raw(
+        `SELECT o.delivered_at IS NOT NULL AS confirmed,
+           (SELECT COUNT(*) FROM ledger_entry e WHERE e.message_key = o.message_key) AS posted
+         FROM outbox o WHERE o.message_key = ?`,
+        [task],
+      )) as [[{ confirmed: number; posted: string }]];
+      return { confirmed: row.confirmed, posted: Number(row.posted) };
+    };
+    await owner(
+      'UPDATE outbox SET delivered_at = NOW(3), send_at = NULL WHERE message_key = ?',
+      task,
+    );
+    await checker().runOnce();
+    expect(await message()).to.deep.equal({ confirmed: 0, posted: 0 });
+    await postAll();
+    expect(await message()).to.deep.equal({ confirmed: 1, posted: 1 });
+    laterMs += 24 * hourMs;
+    await checker().runOnce();
+    expect(await message(), 'and leaves alone what is posted').to.deep.equal({
+      confirmed: 1,
+      posted: 1,
+    });
+  });
+
   it('makes a case of a success that the log knows nothing of, and tells the ledger nothing', async () => {
     const task = await abandoned();
     const [{ order_no: orderNo }] = (await services.deductions.attempts(task)).map((one) => ({
@@ -257,11 +295,11 @@ describe('the active check', () => {
     const task = await abandoned();
     await checker().runOnce();
     expect(await statusOf(task)).to.equal('succeeded');
-    await owner(
-      'UPDATE outbox SET delivered_at = NOW(3), send_at = NULL WHERE message_key = ?',
-      task,
-    );
     laterMs += hourMs;
+    await checker().runOnce();
+    expect(await followed(task), 'the ledger has not posted it').to.equal(true);
+    await postAll();
+    laterMs += 24 * hourMs;
     await checker().runOnce();
     expect(await followed(task)).to.equal(false);
   });
@@ -275,7 +313,7 @@ describe('the active check', () => {
         ({ closedAt }) => closedAt === null,
       );
     expect(await behind()).to.have.length(1);
-    await owner('UPDATE outbox SET delivered_at = NOW(3), send_at = NULL');
+    await postAll();
     await checker().runOnce();
     expect(await behind()).to.have.length(0);
   });
