@@ -95,7 +95,7 @@ export function entryFor(message: Message): Reading {
   const entry: LedgerEntry = {
     topic,
     key,
-    digest: digestOf(message),
+    digest: digestOf(message, data),
     currency: data.currency,
     occurredAtMs: happenedAt === undefined ? message.createdAtMs : Date.parse(happenedAt),
     transfers: [{ ...meant.transfer(data), amountMinor: amountMinor(data.amount_minor) }],

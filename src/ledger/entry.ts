@@ -26,7 +26,10 @@ export interface Transfer {
 export interface LedgerEntry {
   readonly topic: string;
   readonly key: string;
-  /** Of the message, not of what we make of it: a later release may post the same message otherwise. */
+  /**
+   * Of what the message says, not of its bytes, which may be written anew from the log, nor of what we
+   * make of it: a later release may book the same message otherwise.
+   */
   readonly digest: string;
   readonly currency: Currency;
   readonly occurredAtMs: number;
@@ -37,8 +40,11 @@ export interface LedgerEntry {
   readonly orderNo: string;
 }
 
-export const digestOf = ({ topic, key, body }: Pick<Message, 'topic' | 'key' | 'body'>): string =>
-  createHash('sha256').update(`${topic}\n${key}\n${body}`).digest('hex');
+/** @param says the body as it was read, its fields in the order of their schema. */
+export const digestOf = ({ topic, key }: Pick<Message, 'topic' | 'key'>, says: object): string =>
+  createHash('sha256')
+    .update(`${topic}\n${key}\n${JSON.stringify(says)}`)
+    .digest('hex');
 
 export const amountOf = ({ transfers }: LedgerEntry): bigint =>
   transfers.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);

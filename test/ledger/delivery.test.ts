@@ -142,6 +142,22 @@ describe('delivery to the ledger', function () {
     ]);
   });
 
+  it('knows a message that was written anew, in other words, after its row was purged', async () => {
+    await books.tell({ key: 'anew' });
+    await books.deliver(services);
+    await environment.owner.raw('DELETE FROM outbox');
+    const says = JSON.parse(bodyFor('anew')) as object;
+    const body = JSON.stringify({
+      of_a_later_release: 1,
+      ...Object.fromEntries(Object.entries(says).toReversed()),
+    });
+    const again = await books.tell({ key: 'anew', body });
+    await books.deliver(services);
+    expect(await books.deadLetter(again)).to.equal(null);
+    expect((await books.message(again)).delivered).to.be.instanceOf(Date);
+    expect(await books.transfers('anew')).to.have.length(1);
+  });
+
   it('tries again on its schedule, then a person decides; a replay posts it', async () => {
     let up = false;
     const retryMs = [60_000, 300_000];
