@@ -26,15 +26,18 @@ const appendOnly = (table: string): readonly string[] =>
       SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'`,
   ]);
 
-export const up: readonly string[] = [
-  `ALTER TABLE outbox
-    ADD COLUMN IF NOT EXISTS send_at DATETIME(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
-    ADD COLUMN IF NOT EXISTS dispatches INT NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS tries INT NOT NULL DEFAULT 0,
-    ADD COLUMN IF NOT EXISTS last_error VARCHAR(500) NULL,
-    ADD INDEX IF NOT EXISTS outbox_due (send_at, id)`,
-  `ALTER TABLE outbox DROP CONSTRAINT IF EXISTS outbox_states`,
-  `ALTER TABLE outbox ADD CONSTRAINT outbox_states CHECK (delivered_at IS NULL OR send_at IS NULL)`,
+export const up = [
+  {
+    unless: `SELECT 1 FROM information_schema.columns
+      WHERE table_schema = DATABASE() AND table_name = 'outbox' AND column_name = 'send_at'`,
+    run: `ALTER TABLE outbox
+      ADD COLUMN send_at DATETIME(3) NULL DEFAULT CURRENT_TIMESTAMP(3),
+      ADD COLUMN dispatches INT NOT NULL DEFAULT 0,
+      ADD COLUMN tries INT NOT NULL DEFAULT 0,
+      ADD COLUMN last_error VARCHAR(500) NULL,
+      ADD KEY outbox_due (send_at, id),
+      ADD CONSTRAINT outbox_states CHECK (delivered_at IS NULL OR send_at IS NULL)`,
+  },
 
   `CREATE TABLE IF NOT EXISTS dead_letter (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,

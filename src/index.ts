@@ -21,6 +21,7 @@ import type { LoadedBatch } from './intake/batch-desk.js';
 import type { DeductionRequest, Started } from './intake/deduction-desk.js';
 import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
 import type { NewRepayment } from './intake/repayment.js';
+import type { TrialBalance } from './ledger/records.js';
 import { createLog } from './log.js';
 import { amountMinor } from './money.js';
 import { keptKey, namesSomebody } from './personal.js';
@@ -35,6 +36,7 @@ export type { Batch, BatchProgress } from './intake/batch.js';
 export type { LoadedBatch } from './intake/batch-desk.js';
 export type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
 export type { NewRepayment } from './intake/repayment.js';
+export type { AccountBalance, TrialBalance } from './ledger/records.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -120,6 +122,8 @@ export interface Recoup {
    * @throws RecoupError `schema_outdated`.
    */
   startWorker(): Promise<void>;
+  /** The books: totals of every account, and what is not in them yet. */
+  trialBalance(): Promise<TrialBalance>;
   /** Brings the schema up to date; returns what was applied. */
   migrate(): Promise<readonly string[]>;
   /** Resolves when no run that `deduct` started is under way in this process. */
@@ -272,6 +276,10 @@ class EmbeddedRecoup implements Recoup {
     cases.start();
     batchRunner.start();
     ledger.start();
+  }
+
+  async trialBalance(): Promise<TrialBalance> {
+    return await this.services.ledger.reads.trialBalance();
   }
 
   async migrate(): Promise<readonly string[]> {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
 import type { Config } from '../../src/config.js';
+import { entryFor } from '../../src/ledger/entry-for.js';
 import type { Ledger, MessageQueue } from '../../src/ledger/ports.js';
 import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
@@ -93,6 +94,36 @@ describe('delivery to the ledger', function () {
       expect(await books.transfers(`many-${at}`)).to.have.length(1);
     }
     expect((await books.message(ids[0] ?? '')).delivered).to.be.instanceOf(Date);
+  });
+
+  it('finds what another consumer posts at the same moment', async () => {
+    const key = 'raced';
+    const id = await books.tell({ key });
+    const topic = 'ledger.repayment_collected';
+    const message = { id, topic, key, body: bodyFor(key), createdAtMs: 0, tries: 0 };
+    const reading = entryFor(message);
+    if (reading.kind !== 'entry') throw new Error(reading.kind);
+    const other = await environment.owner.transaction();
+    await other.raw(
+      `INSERT INTO ledger_entry (id, topic, message_key, deduction_id, channel_id, order_no,
+         occurred_at, posted_at)
+       VALUES ('e-raced', ?, ?, ?, 'swiftpay', 'R1', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))`,
+      [topic, key, key],
+    );
+    await other.raw(
+      `INSERT INTO ledger_inbox (topic, message_key, digest, entry_id, received_at)
+       VALUES (?, ?, ?, 'e-raced', UTC_TIMESTAMP(3))`,
+      [topic, key, reading.entry.digest],
+    );
+    const handled = services.ledger.consumer.handle([id]);
+    const waiting = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`;
+    // The server shows this no fresher than at every tenth of a second without a look.
+    await eventually(async () => (await books.rows(waiting)).length > 0, 150);
+    await other.commit();
+    await handled;
+    expect((await books.message(id)).delivered).to.be.instanceOf(Date);
+    expect(await books.deadLetter(id)).to.equal(null);
+    expect(await books.transfers(key), 'the other posted it').to.eql([]);
   });
 
   it('lays what it cannot read before a person, and posts the others', async () => {
@@ -245,20 +276,16 @@ describe('delivery to the ledger', function () {
   });
 
   it('leaves the outbox alone while the queue is away, and charges go on', async () => {
-    const offline = await environment.compose({
-      config: { redisUrl: 'redis://127.0.0.1:1', ledgerIdleMs: 10 },
-    });
-    offline.ledger.relay.start();
+    const offline = await environment.compose({ config: { redisUrl: 'redis://127.0.0.1:1' } });
     const repayment = await environment.repayment();
     const { deductionId, finished } = await offline.desk.start(requestFor(repayment));
     expect((await finished).outcome).to.equal('ended');
-    expect(await offline.ledger.relay.runOnce()).to.eql({
-      sent: 0,
-      more: false,
-      queue: 'full_or_away',
-    });
-    const [message] = await books.rows<{ dispatches: number }>('SELECT dispatches FROM outbox');
-    expect(message).to.eql({ dispatches: 0 });
+    const whole = async () => await books.rows('SELECT * FROM outbox');
+    const before = await whole();
+    expect(before).to.have.length(1);
+    const report = await offline.ledger.relay.runOnce();
+    expect(report).to.eql({ sent: 0, more: false, queue: 'full_or_away' });
+    expect(await whole(), 'not even claimed').to.eql(before);
     await books.deliver(services);
     expect(await books.transfers(deductionId)).to.have.length(1);
   });
