@@ -9,7 +9,9 @@ export type Instant = string | number | Date | null;
 export interface BookedOrder {
   readonly channelId: string;
   readonly orderNo: string;
-  readonly state: 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+  /** Absent: a charge. */
+  readonly operation?: 'charge' | 'refund';
+  readonly state: 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
   readonly amountMinor: bigint | null;
   readonly captures: readonly {
     readonly amountMinor: bigint;
@@ -18,7 +20,8 @@ export interface BookedOrder {
     /** The channel broke what its profile promises. We cannot prevent it, only notice it. */
     readonly violation?: boolean;
   }[];
-  readonly refunds?: readonly { readonly amountMinor: bigint }[];
+  /** What was paid back of a captured order, and under which order number. */
+  readonly refunds?: readonly { readonly amountMinor: bigint; readonly orderNo?: string }[];
 }
 
 /** One row of the execution log; `body` is the entry without its kind and time. */
@@ -37,6 +40,17 @@ export interface LogBody {
     readonly amountMinor: Amount;
     readonly attemptUntilMs?: number;
   };
+  readonly refund?: {
+    readonly deductionId: string;
+    readonly repaymentId: string;
+    readonly captureOrderNo: string;
+    readonly amountMinor: Amount;
+    readonly from: string;
+  };
+  readonly decision?: { readonly action: string; readonly refundId?: string };
+  readonly by?: string;
+  readonly approvedBy?: string;
+  readonly afterFailure?: boolean;
   readonly attemptNo?: number;
   readonly order?: {
     readonly orderNo: string;
@@ -79,6 +93,18 @@ export interface AttemptRow {
   readonly channel_id: string;
   readonly amount_minor: Amount;
   readonly status: string;
+  /** Of a captured order: what counts as paid, and what is given back or about to be. */
+  readonly credited_minor?: Amount;
+  readonly refund_minor?: Amount;
+}
+
+export interface RefundRow {
+  readonly id: string;
+  readonly deduction_id: string;
+  readonly status: string;
+  readonly amount_minor: Amount;
+  readonly order_no: string | null;
+  readonly attempts: number | string;
 }
 
 export interface CaseRow {
@@ -104,7 +130,15 @@ export interface RepaymentRow {
 }
 
 export interface OutboxRow {
+  readonly topic: string;
   readonly message_key: string;
+}
+
+/** One entry of the books, of whatever message. */
+export interface PostedRow {
+  readonly topic: string;
+  readonly message_key: string;
+  readonly amount_minor: Amount;
 }
 
 export interface Evidence {
@@ -118,6 +152,10 @@ export interface Evidence {
   readonly inFlight: readonly InFlightRow[];
   readonly repayments: readonly RepaymentRow[];
   readonly outbox: readonly OutboxRow[];
+  readonly refunds: readonly RefundRow[];
+  /** Absent where nobody looked into the books. Messages that are dead letters are a person's. */
+  readonly posted?: readonly PostedRow[];
+  readonly deadLetters?: readonly OutboxRow[];
   /**
    * Nothing is under way any more: no request in a wire, no capture to come, no run. What was
    * captured must then be known to us. While work goes on, an unheard capture is no finding.

@@ -6,6 +6,8 @@ export interface OrderStory {
   readonly orderNo: string;
   readonly channelId: string;
   readonly amountMinor: bigint;
+  /** Captured, and the task had ended without it: at some time it was owed back. */
+  excess: boolean;
   status: 'open' | 'succeeded' | 'declined' | 'not_executed';
   /** Sends that the log cannot tell apart from several. */
   sends: number;
@@ -14,11 +16,16 @@ export interface OrderStory {
 /** What the log of one task tells to somebody who knows only its documented form. */
 export interface TaskStory {
   readonly taskId: string;
+  kind: 'deduction' | 'refund';
+  /** Of a refund: what goes back. */
+  refund: NonNullable<LogRow['body']['refund']> | null;
   repaymentId: string;
   amountMinor: bigint;
   length: number;
   readonly orders: Map<number, OrderStory>;
-  readonly cases: Map<number, { reason: string; attemptNo: number; open: boolean }>;
+  readonly cases: Map<number, CaseStory>;
+  /** The decision that the entry before this one told of, about this attempt. */
+  decided: { readonly action: string; readonly attemptNo: number } | null;
   end: 'succeeded' | 'failed' | null;
   settledOrderNo: string | null;
   routed: boolean;
@@ -30,6 +37,13 @@ export interface TaskStory {
   /** An intent whose answer is not in the log. */
   openCall: number | null;
   readonly violations: Violation[];
+}
+
+export interface CaseStory {
+  readonly reason: string;
+  readonly attemptNo: number;
+  open: boolean;
+  decision: NonNullable<LogRow['body']['decision']> | null;
 }
 
 export const isLive = (story: TaskStory): boolean => story.end === null;
@@ -57,18 +71,24 @@ export function readLogs(log: readonly LogRow[]): Map<string, TaskStory> {
     if (row.seq !== story.length) {
       broken(story, 'gap', `entry ${row.seq} stands at place ${story.length}`);
     }
-    if ((story.length === 1) !== (row.kind === 'accepted')) {
+    if ((story.length === 1) !== firsts.has(row.kind)) {
       broken(story, 'gap', `${row.kind} stands at place ${story.length}`);
     }
     const read = readers[row.kind];
     if (read === undefined) broken(story, 'edge', `unknown kind ${row.kind}`);
     else read(story, row);
+    if (row.kind !== 'decided') story.decided = null;
   }
   return stories;
 }
 
+const firsts = new Set(['accepted', 'refund_accepted']);
+
 const newStory = (taskId: string): TaskStory => ({
   taskId,
+  kind: 'deduction',
+  refund: null,
+  decided: null,
   repaymentId: '',
   amountMinor: 0n,
   length: 0,
@@ -97,31 +117,20 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     story.amountMinor = BigInt(body.deduction?.amountMinor ?? 0);
     story.attemptUntilMs = body.deduction?.attemptUntilMs ?? Infinity;
   },
-  routed: (story, row) => {
-    must(story, row, !anyOpen(story) && isLive(story));
+  refund_accepted: (story, { body: { refund } }) => {
+    story.kind = 'refund';
+    story.refund = refund ?? null;
+    story.repaymentId = refund?.repaymentId ?? '';
+    story.amountMinor = BigInt(refund?.amountMinor ?? 0);
+    // A refund goes back where the money is: it has no route.
     story.routed = true;
   },
-  charge_intended: (story, row) => {
-    const { order, attemptNo = 0 } = row.body;
-    must(story, row, isLive(story) && story.routed && attemptNo === story.orders.size + 1);
-    const others = [...story.orders.values()];
-    if (others.some((one) => one.status === 'open' || one.status === 'succeeded')) {
-      broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
-    }
-    must(
-      story,
-      row,
-      others.every((one) => one.orderNo !== order?.orderNo),
-    );
-    must(story, row, !story.declinedForGood);
-    if (order === undefined) return;
-    must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
-    const { orderNo, channelId } = order;
-    const amountMinor = BigInt(order.amountMinor);
-    const told = { attemptNo, orderNo, channelId, amountMinor };
-    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1 });
-    story.openCall = attemptNo;
+  routed: (story, row) => {
+    must(story, row, story.kind === 'deduction' && !anyOpen(story) && isLive(story));
+    story.routed = true;
   },
+  charge_intended: startAttempt('deduction'),
+  refund_intended: startAttempt('refund'),
   resend_intended: onOpenOrder((story, order) => {
     order.sends += 1;
     story.openCall = order.attemptNo;
@@ -135,17 +144,26 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     story.openCall = null;
   }),
   replied: readReply,
-  not_executed: onOpenOrder((_story, order) => {
+  not_executed: onOpenOrder((story, order, row) => {
+    const decided = decidedTo(story, 'mark_not_executed', order.attemptNo);
+    must(story, row, (row.body.proof === 'decided') === decided);
     order.status = 'not_executed';
   }),
   ask_requested: onOpenOrder(() => undefined),
   settled: (story, row) => {
     const order = story.orders.get(row.body.attemptNo ?? 0);
-    if (story.end !== null) broken(story, 'terminal_moved', `settled after ${story.end}`);
+    const { afterFailure = false } = row.body;
+    if (story.end !== null && !(afterFailure && story.end === 'failed')) {
+      broken(story, 'terminal_moved', `settled after ${story.end}`);
+    }
+    if (afterFailure) must(story, row, wasAdopted(story, order?.attemptNo ?? 0));
     must(story, row, order?.status === 'succeeded' && order.orderNo === row.body.orderNo);
     must(story, row, BigInt(row.body.amountMinor ?? 0) === story.amountMinor);
     story.end = 'succeeded';
     story.settledOrderNo = row.body.orderNo ?? null;
+    for (const other of story.orders.values()) {
+      if (other !== order && other.status === 'succeeded') other.excess = true;
+    }
   },
   failed: (story, row) => {
     if (story.end !== null) broken(story, 'terminal_moved', `failed after ${story.end}`);
@@ -158,7 +176,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   case_opened: (story, row) => {
     const { caseNo = 0, reason = '', attemptNo = 0 } = row.body;
     must(story, row, caseNo === story.cases.size + 1 && story.orders.has(attemptNo));
-    story.cases.set(caseNo, { reason, attemptNo, open: true });
+    story.cases.set(caseNo, { reason, attemptNo, open: true, decision: null });
   },
   case_closed: (story, row) => {
     const one = story.cases.get(row.body.caseNo ?? 0);
@@ -166,11 +184,59 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     // What is still not known cannot be closed as answered.
     const order = story.orders.get(one?.attemptNo ?? 0);
     must(story, row, order?.status !== 'open');
-    // Everything else only a person can close, and no entry says yet that one did.
+    // Everything else only people can close, and then the entry is another.
     must(story, row, one?.reason === 'outcome_unknown');
     if (one !== undefined) one.open = false;
   },
+  decided: (story, row) => {
+    const { caseNo = 0, attemptNo = 0, decision, by, approvedBy } = row.body;
+    const one = story.cases.get(caseNo);
+    must(story, row, one?.open === true && one.attemptNo === attemptNo);
+    must(story, row, by !== approvedBy && story.openCall === null);
+    const status = story.orders.get(attemptNo)?.status;
+    const action = decision?.action ?? '';
+    const late = action === 'adopt_captured' && story.end === 'failed' && status === 'succeeded';
+    // Of an order whose outcome is open one can only say what became of it; and of no other.
+    const saysOutcome = action === 'adopt_captured' || action === 'mark_not_executed';
+    must(story, row, late || saysOutcome === (status === 'open'));
+    story.decided = { action, attemptNo };
+    if (one === undefined) return;
+    one.open = false;
+    one.decision = decision ?? null;
+  },
 };
+
+function startAttempt(kind: TaskStory['kind']): Reader {
+  return (story, row) => {
+    const { order, attemptNo = 0 } = row.body;
+    must(story, row, story.kind === kind && isLive(story) && story.routed);
+    must(story, row, attemptNo === story.orders.size + 1);
+    const others = [...story.orders.values()];
+    if (others.some((one) => one.status === 'open' || one.status === 'succeeded')) {
+      broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
+    }
+    must(
+      story,
+      row,
+      others.every((one) => one.orderNo !== order?.orderNo),
+    );
+    must(story, row, !story.declinedForGood);
+    if (order === undefined) return;
+    must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
+    const { orderNo, channelId } = order;
+    const told = { attemptNo, orderNo, channelId, amountMinor: BigInt(order.amountMinor) };
+    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1, excess: false });
+    story.openCall = attemptNo;
+  };
+}
+
+const decidedTo = (story: TaskStory, action: string, attemptNo: number): boolean =>
+  story.decided?.action === action && story.decided.attemptNo === attemptNo;
+
+const wasAdopted = ({ cases }: TaskStory, attemptNo: number): boolean =>
+  [...cases.values()].some(
+    (one) => one.attemptNo === attemptNo && one.decision?.action === 'adopt_captured',
+  );
 
 function must(story: TaskStory, row: LogRow, holds: boolean): void {
   if (!holds) broken(story, 'edge', `${row.kind} may not stand at ${row.seq}`);
@@ -196,18 +262,24 @@ function readReply(story: TaskStory, row: LogRow): void {
   must(story, row, order !== undefined);
   if (order === undefined) return;
   // The answer of a call stands only where the call's intent was the last word on it.
-  if (via === 'charge' || via === 'close') must(story, row, story.openCall === attemptNo);
+  const calls = via === 'charge' || via === 'refund' || via === 'close';
+  if (calls) must(story, row, story.openCall === attemptNo);
+  must(story, row, (via === 'decision') === decidedTo(story, 'adopt_captured', attemptNo));
   if (story.openCall === attemptNo) story.openCall = null;
   const kind = answer?.kind;
   suspect(story, order, kind);
-  if (kind === 'succeeded') order.status = 'succeeded';
+  if (kind === 'succeeded') {
+    if (order.status !== 'succeeded' && !isLive(story)) order.excess = true;
+    order.status = 'succeeded';
+  }
   if (order.status !== 'open') return;
   if (kind === 'declined') {
     order.status = 'declined';
     story.declinedForGood = answer?.scope === 'final';
   }
   // "Not sent" speaks of one sending, if there was but one.
-  const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && via === 'charge';
+  const placed = via === 'charge' || via === 'refund';
+  const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && placed;
   if (notSent && order.sends === 1) order.status = 'not_executed';
 }
 

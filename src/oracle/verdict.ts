@@ -28,6 +28,12 @@ export type ViolationKind =
   | 'repayment_differs'
   /** Unfinished, with no wake-up, no schedule and no person. */
   | 'abandoned'
+  /** More was paid back than one refund's amount, or than the capture it goes back on. */
+  | 'refunded_twice'
+  /** A case was closed by a decision, and what was decided has not come about. */
+  | 'decision_without_effect'
+  /** The books lack a message, have one twice, with another amount, or that nobody sent. */
+  | 'books_differ'
   /** The ledger has no message of a settlement, or one too many. */
   | 'ledger_differs';
 
