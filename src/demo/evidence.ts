@@ -38,7 +38,8 @@ export async function readEvidence(
     cases: await query('SELECT * FROM review_case ORDER BY task_id, case_no'),
     inFlight: await query('SELECT * FROM in_flight ORDER BY task_id'),
     repayments: await query('SELECT * FROM repayment ORDER BY id'),
-    outbox: await query('SELECT message_key FROM outbox'),
+    outbox: await query('SELECT topic, message_key FROM outbox'),
+    refunds: await query('SELECT * FROM refund ORDER BY id'),
     quiet,
   };
 }

@@ -4,9 +4,11 @@ import type { BookedOrder } from '../oracle/index.js';
 interface BookLine {
   readonly channel: string;
   readonly orderNo: string;
+  readonly operation?: 'charge' | 'refund';
   readonly state: BookedOrder['state'];
   readonly amountMinor: number | null;
   readonly captures: readonly { readonly amountMinor: number; readonly violation?: boolean }[];
+  readonly refunds?: readonly { readonly orderNo: string; readonly amountMinor: number }[];
 }
 
 export class Witness {
@@ -50,15 +52,21 @@ export function readBook(text: string): BookedOrder[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => {
-      const { channel, orderNo, state, amountMinor, captures } = JSON.parse(line) as BookLine;
+      const read = JSON.parse(line) as BookLine;
+      const { channel, orderNo, operation = 'charge', state, amountMinor, captures } = read;
       return {
         channelId: channel,
         orderNo,
+        operation,
         state,
         amountMinor: amountMinor === null ? null : BigInt(amountMinor),
         captures: captures.map(({ amountMinor: taken, violation = false }) => ({
           amountMinor: BigInt(taken),
           violation,
+        })),
+        refunds: (read.refunds ?? []).map((one) => ({
+          orderNo: one.orderNo,
+          amountMinor: BigInt(one.amountMinor),
         })),
       };
     });

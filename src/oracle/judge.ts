@@ -3,7 +3,9 @@
  * the chaos run and the demo. Pure: the same evidence gets the same verdict.
  */
 import type { BookedOrder, Evidence, LogRow } from './evidence.js';
-import { readLogs, type OrderStory, type TaskStory } from './log-story.js';
+import { readLogs, type CaseStory, type OrderStory, type TaskStory } from './log-story.js';
+import { judgeLedger } from './ledger.js';
+import { judgeRefunds } from './refunds.js';
 import { compareTables } from './tables.js';
 import type { Verdict, Violation } from './verdict.js';
 
@@ -29,10 +31,13 @@ export function judge(evidence: Evidence, earlier: readonly Violation[] = []): V
   }
   for (const order of captured) violations.push(...onCapture(order, announced, evidence.quiet));
   for (const story of stories.values()) {
-    violations.push(...onSuccess(story, byNumber), ...notShown(story));
+    violations.push(...notShown(story));
+    if (story.kind === 'deduction') violations.push(...onSuccess(story, byNumber));
   }
   violations.push(...chargedTwice(captured, announced));
   violations.push(...overcharged(captured, announced, evidence));
+  violations.push(...judgeRefunds(evidence.books, stories, evidence.quiet));
+  violations.push(...judgeLedger(evidence, stories));
   violations.push(...compareTables(evidence, stories));
   return {
     violations,
@@ -74,15 +79,24 @@ const keyOf = (order: { readonly channelId: string; readonly orderNo: string }):
 
 const doubledByItself = ({ captures }: BookedOrder): boolean => captures.length > 1;
 
-/** What a channel took under an order number, net, without what it did by itself or by breach. */
-function takenOf({ captures, refunds = [] }: BookedOrder): bigint {
-  const ours = captures.filter(
-    ({ own, violation }, at) =>
-      violation !== true && (own === false || (own === undefined && at === 0)),
-  );
-  const taken = ours.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
-  return taken - refunds.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
+/** What a channel took under an order number by our doing, without what it did by itself or by breach. */
+const grossOf = ({ captures }: BookedOrder): bigint =>
+  sumOf(captures.filter((one, at) => isOurs(one, at)));
+
+const isOurs = ({ own, violation }: BookedOrder['captures'][number], at: number): boolean =>
+  violation !== true && (own === false || (own === undefined && at === 0));
+
+/** The same, net: what was paid back was first paid back of what the channel had no right to. */
+function takenOf(order: BookedOrder): bigint {
+  const gross = grossOf(order);
+  const others = sumOf(order.captures) - gross;
+  const back = sumOf(order.refunds ?? []) - others;
+  const net = gross - (back > 0n ? back : 0n);
+  return net > 0n ? net : 0n;
 }
+
+const sumOf = (all: readonly { readonly amountMinor: bigint }[]): bigint =>
+  all.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
 
 function unannounced(
   { orderNo, channelId, state }: BookedOrder,
@@ -110,14 +124,13 @@ function onCapture(
     return found;
   }
   const { story, order } = ours;
-  const taken = takenOf(booked);
-  if (taken !== 0n && taken !== order.amountMinor) {
-    const twice = taken > order.amountMinor;
-    find(twice ? 'double_charged' : 'amount_differs', `took ${taken} of ${order.amountMinor}`);
+  const [gross, taken] = [grossOf(booked), takenOf(booked)];
+  if (taken > order.amountMinor) {
+    find('double_charged', `took ${taken} of ${order.amountMinor}`);
+  } else if (gross !== 0n && gross < order.amountMinor) {
+    find('amount_differs', `took ${gross} of ${order.amountMinor}`);
   }
-  const breach = booked.captures.some(({ violation }) => violation === true);
-  if (taken === 0n && !breach) return found;
-  const told = [...story.cases.values()].some((one) => one.open);
+  const told = [...story.cases.values()].some((one) => one.open || decidedAway(one, order));
   const settled = story.end === 'succeeded' && story.settledOrderNo === orderNo;
   const unheard = story.end === null && !quiet;
   if (!settled && !told && !unheard) find('lost', `captured, and our deduction is ${story.end}`);
@@ -128,6 +141,11 @@ function onCapture(
   }
   return found;
 }
+
+/** Two people have said what becomes of this money; whether it has is judged elsewhere. */
+const decidedAway = ({ attemptNo, decision }: CaseStory, order: OrderStory): boolean =>
+  attemptNo === order.attemptNo &&
+  (decision?.action === 'refund' || decision?.action === 'write_off');
 
 function onSuccess(
   story: TaskStory,

@@ -13,7 +13,8 @@ export function compareTables(
   onAttempts(evidence, stories, find);
   onCases(evidence, stories, find);
   onInFlight(evidence, stories, find);
-  onOutbox(evidence, stories, find);
+  onRefunds(evidence, stories, find);
+  onCredits(evidence, stories, find);
   onRepayments(evidence, stories, find);
   return found;
 }
@@ -28,6 +29,7 @@ function onDeductions({ deductions }: Evidence, stories: Stories, find: Find): v
   }
   for (const story of stories.values()) {
     const { taskId } = story;
+    if (story.kind !== 'deduction') continue;
     const row = rows.get(taskId);
     if (row === undefined) {
       find('tables_differ', taskId, 'a log without a deduction');
@@ -38,6 +40,41 @@ function onDeductions({ deductions }: Evidence, stories: Stories, find: Find): v
     same(find, taskId, 'attempts', Number(row.attempts), story.orders.size);
     same(find, taskId, 'order number', row.order_no, story.settledOrderNo);
     same(find, taskId, 'repayment', row.repayment_id, story.repaymentId);
+  }
+}
+
+function onRefunds({ refunds }: Evidence, stories: Stories, find: Find): void {
+  const rows = new Map(refunds.map((row) => [row.id, row]));
+  for (const id of rows.keys()) {
+    if (!stories.has(id)) find('tables_differ', id, 'a refund without a log');
+  }
+  for (const story of stories.values()) {
+    const { taskId, refund } = story;
+    if (refund === null) continue;
+    const row = rows.get(taskId);
+    same(find, taskId, 'refund status', row?.status, statusOf(story));
+    same(find, taskId, 'refund amount', String(row?.amount_minor), String(story.amountMinor));
+    same(find, taskId, 'refund order', row?.order_no, story.settledOrderNo);
+    same(find, taskId, 'refund of', row?.deduction_id, refund.deductionId);
+  }
+}
+
+/** What of each capture is credited, and what is given back or about to be. */
+function onCredits({ attempts }: Evidence, stories: Stories, find: Find): void {
+  const credited = new Map<string, bigint>();
+  const given = new Map<string, bigint>();
+  const add = (sums: Map<string, bigint>, orderNo: string, amount: bigint): void =>
+    void sums.set(orderNo, (sums.get(orderNo) ?? 0n) + amount);
+  for (const { kind, settledOrderNo, refund, end, amountMinor } of stories.values()) {
+    if (kind === 'deduction' && settledOrderNo !== null) add(credited, settledOrderNo, amountMinor);
+    if (refund === null || end === 'failed') continue;
+    add(given, refund.captureOrderNo, amountMinor);
+    if (refund.from === 'repayment') add(credited, refund.captureOrderNo, -amountMinor);
+  }
+  for (const { order_no: orderNo, credited_minor: has, refund_minor: back } of attempts) {
+    if (has === undefined || back === undefined) continue;
+    same(find, orderNo, 'credited', BigInt(has), credited.get(orderNo) ?? 0n);
+    same(find, orderNo, 'given back', BigInt(back), given.get(orderNo) ?? 0n);
   }
 }
 
@@ -104,22 +141,18 @@ function onInFlight({ inFlight }: Evidence, stories: Stories, find: Find): void 
   }
 }
 
-function onOutbox({ outbox }: Evidence, stories: Stories, find: Find): void {
-  const messages = new Map<string, number>();
-  for (const { message_key: key } of outbox) messages.set(key, (messages.get(key) ?? 0) + 1);
-  for (const { taskId, end } of stories.values()) {
-    const count = messages.get(taskId) ?? 0;
-    const wanted = end === 'succeeded' ? 1 : 0;
-    if (count !== wanted) find('ledger_differs', taskId, `${count} messages, ${wanted} wanted`);
-  }
-}
-
 function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): void {
   const paid = new Map<string, bigint>();
   const collecting = new Map<string, bigint>();
   const live = new Set<string>();
   for (const story of stories.values()) {
-    const { repaymentId: id, amountMinor, end } = story;
+    const { repaymentId: id, amountMinor, end, refund } = story;
+    if (refund !== null) {
+      // What was credited is owed again once it has been given back.
+      const owed = end === 'succeeded' && refund.from === 'repayment' ? amountMinor : 0n;
+      paid.set(id, (paid.get(id) ?? 0n) - owed);
+      continue;
+    }
     if (end === null) {
       if (live.has(id)) find('two_live', id, 'two live deductions for one repayment');
       live.add(id);

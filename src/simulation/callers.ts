@@ -2,7 +2,6 @@ import type { Order } from '../engine/order.js';
 import type { QueryAnswer } from '../engine/reply.js';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import type { Started } from '../intake/deduction-desk.js';
-import { taskId } from '../ids.js';
 import type { World } from './world.js';
 import type { PlannedRequest } from './world-plan.js';
 
@@ -64,8 +63,15 @@ function follow(world: World, { deductionId, finished }: Started): void {
   );
 }
 
-function onThrown(world: World, about: string, error: unknown): void {
-  if (error instanceof RecoupError && again.has(error.code)) return;
+/** @param expected refusals besides those that only mean "not now". */
+export function onThrown(
+  world: World,
+  about: string,
+  error: unknown,
+  expected: readonly ErrorCode[] = [],
+): void {
+  const code = error instanceof RecoupError ? error.code : null;
+  if (code !== null && (again.has(code) || expected.includes(code))) return;
   world.violated('exception', about, String(error));
 }
 
@@ -94,18 +100,3 @@ export function callBackWith(world: World, order: Order, answer: QueryAnswer, tr
     },
   );
 }
-
-/** The people who look after cases: now and then they have a channel asked again. */
-export const ReviewDesk = {
-  ask(world: World): void {
-    for (const row of world.database.deductions.values()) {
-      if (row['status'] !== 'needs_review') continue;
-      const id = taskId(String(row['id']));
-      const process = world.someProcess(world.ordinalOf(id));
-      process?.run(id, { kind: 'ask', by: 'a person' }).then(undefined, (error: unknown) => {
-        onThrown(world, id, error);
-      });
-      return;
-    }
-  },
-};

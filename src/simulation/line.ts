@@ -6,7 +6,8 @@ import { observationOf } from '../routing/observation.js';
 import type { SimChannel } from './sim-channel.js';
 import type { SimProcess } from './sim-process.js';
 
-type Via = 'charge' | 'query' | 'close';
+type Via = 'charge' | 'refund' | 'query' | 'close';
+const places = (via: Via): boolean => via === 'charge' || via === 'refund';
 
 /** The channels as one process reaches them, over a network that loses, delays and cuts. */
 export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
@@ -20,7 +21,7 @@ export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
           observationOf(answer as Parameters<typeof observationOf>[0], {
             channelId: channel.id,
             bankCode: order.account.bankCode,
-            via: via === 'charge' ? 'charge' : 'later',
+            via: places(via) ? 'charge' : 'later',
             atMs: process.clock.nowMs(),
           }),
         );
@@ -29,6 +30,7 @@ export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
     lines.set(channel.id, {
       timeoutsMs: channel.character.timeoutsMs,
       charge: on('charge'),
+      refund: on('refund'),
       query: on('query'),
       close: on('close'),
     });
@@ -49,7 +51,9 @@ async function call<A extends Answer>(
     const answer = (said: Answer): void => process.deliver(() => resolve(said as A));
     if (faults.strikes('crash_before_send', task)) return process.crash();
     const go = (): void => {
-      time.after(channel.character.timeoutsMs[via], () => answer(unknown('timeout')));
+      time.after(channel.character.timeoutsMs[via === 'refund' ? 'charge' : via], () =>
+        answer(unknown('timeout')),
+      );
       send(process, channel, via, order, task, answer);
     };
     if (!faults.strikes('pause_before_send', task)) return go();
@@ -69,16 +73,17 @@ function send(
 ): void {
   const { world } = process;
   const { faults } = world;
-  if (via === 'charge') world.sends(order, channel);
+  if (places(via)) world.sends(order, channel);
   world.note('call', `${process.name} -> ${channel.id}: ${via}`, task);
   const out = world.isOut(channel);
   if (out && world.chanceOf(task).yes(0.5)) return;
   if (out || faults.strikes('request_not_sent', task)) {
-    const none: Answer =
-      via === 'charge' ? { kind: 'not_executed', proof: 'not_sent' } : unknown('connection_lost');
+    const none: Answer = places(via)
+      ? { kind: 'not_executed', proof: 'not_sent' }
+      : unknown('connection_lost');
     return world.time.after(5, () => answer(none));
   }
-  if (via === 'charge') world.left(order);
+  if (places(via)) world.left(order);
   if (faults.strikes('request_lost', task)) return;
   const delayed = faults.strikes('request_delayed', task);
   const delayMs = delayed ? held(process, order) : world.chanceOf(task).between(10, 120);

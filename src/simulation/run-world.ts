@@ -33,7 +33,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   const startMs = world.time.nowMs;
   await world.live();
   const { database } = world;
-  const unresolved = [...database.deductions.values()]
+  const unresolved = [...database.deductions.values(), ...database.refunds.values()]
     .filter((row) => row['status'] === 'processing')
     .map((row) => String(row['id']));
   if (world.callers > 0) unresolved.push(`${world.callers} callers without a word`);
@@ -74,16 +74,23 @@ export function evidenceOf(world: World): Evidence {
   return {
     log,
     books: [...world.channels.values()].flatMap((channel) =>
-      [...channel.book.values()].map(({ orderNo, state, order, captures }) => ({
+      [...channel.book.values()].map(({ orderNo, state, order, captures, refunds }) => ({
         channelId: channel.id,
         orderNo,
+        operation: order.operation === 'refund' ? ('refund' as const) : ('charge' as const),
         state,
         amountMinor: order.amountMinor,
         captures,
+        refunds,
       })),
     ),
     deductions: [...database.deductions.values()] as unknown as Evidence['deductions'],
-    attempts: [...database.attempts.values()].flat() as unknown as Evidence['attempts'],
+    attempts: [...database.attempts.values()].flat().map((row) => {
+      const capture = database.captures.get(`${row['task_id']} ${row['attempt_no']}`);
+      const { credited = 0n, refund = 0n } = capture ?? {};
+      return { ...row, credited_minor: credited, refund_minor: refund };
+    }) as unknown as Evidence['attempts'],
+    refunds: [...database.refunds.values()] as unknown as Evidence['refunds'],
     cases: [...database.cases.values()].flat() as unknown as Evidence['cases'],
     inFlight: [...database.inFlight.values()] as unknown as Evidence['inFlight'],
     repayments: [...database.repayments.values()].map(({ facts, paid, collecting }) => ({

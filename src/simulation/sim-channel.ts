@@ -27,14 +27,21 @@ export interface SimCapture {
   readonly violation?: true;
 }
 
+/** Paid back of a captured order, under the number of a refund's order. */
+export interface SimPaidBack {
+  readonly orderNo: string;
+  readonly amountMinor: bigint;
+}
+
 export interface SimOrder {
   readonly orderNo: string;
   readonly bytes: string;
   readonly order: Order;
-  state: 'executing' | 'captured' | 'declined' | 'closed' | 'expired';
+  state: 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
   readonly startedAtMs: number;
   readonly visibleAtMs: number;
   readonly captures: SimCapture[];
+  readonly refunds: SimPaidBack[];
   decline: Extract<ChargeAnswer, { kind: 'declined' }> | null;
 }
 
@@ -56,13 +63,38 @@ export class SimChannel {
   }
 
   charge(order: Order, respond: Respond<ChargeAnswer>): void {
+    this.#place(order, respond);
+  }
+
+  /** Its refunds are of the nature of its charges, but that it promises no expiry for them. */
+  refund(order: Order, respond: Respond<ChargeAnswer>): void {
+    this.#place(order, respond);
+  }
+
+  /** The people at the channel say in writing that an order is dead: it will never be executed. */
+  kill(order: Order): 'dead' | 'executed' {
+    const record = this.book.get(order.orderNo);
+    if (record === undefined) this.#write(order, '', 'closed', this.world.chanceOf(0));
+    else if (record.state === 'executing') record.state = 'closed';
+    const executed = record?.state === 'captured' || record?.state === 'refunded';
+    return executed ? 'executed' : 'dead';
+  }
+
+  /** Its statement: what it has executed so far, by its own account. */
+  statement(): readonly { readonly order: Order; readonly answer: QueryAnswer }[] {
+    return [...this.book.values()]
+      .filter(({ state }) => state === 'captured' || state === 'refunded')
+      .map((record) => ({ order: record.order, answer: this.#stateOf(record) }));
+  }
+
+  #place(order: Order, respond: Respond<ChargeAnswer>): void {
     const { nature, sync } = this.character;
     const task = this.world.ordinal(order.orderNo);
     const chance = this.world.chanceOf(task);
     const bytes = bytesOf(order);
     const known = this.book.get(order.orderNo);
     if (known !== undefined) return this.#again(known, bytes, respond);
-    if (nature.honoursExpiry && this.#nowMs >= order.expiresAtMs) {
+    if (order.operation !== 'refund' && nature.honoursExpiry && this.#nowMs >= order.expiresAtMs) {
       const expired = this.#write(order, bytes, 'expired', chance);
       return respond(this.#stateOf(expired));
     }
@@ -131,8 +163,7 @@ export class SimChannel {
     if (dead) this.#mayBreakPromise(known);
     else if (!(this.character.nature.idempotent && known.bytes === bytes)) {
       // Nothing was promised for this, so the worst happens: it is a new order to the channel.
-      known.captures.push({ amountMinor: known.order.amountMinor, own: false });
-      known.state = 'captured';
+      this.#execute(known);
     }
     respond(this.#stateOf(known));
   }
@@ -148,6 +179,7 @@ export class SimChannel {
       startedAtMs,
       visibleAtMs: startedAtMs + (chance.yes(0.5) ? 0 : chance.between(0, invisibleMs)),
       captures: [],
+      refunds: [],
       decline: null,
     };
     this.book.set(order.orderNo, record);
@@ -173,19 +205,34 @@ export class SimChannel {
       };
       this.#mayBreakPromise(record);
     } else {
-      record.state = 'captured';
+      this.#execute(record);
       const { amountMinor } = record.order;
-      record.captures.push({ amountMinor, own: false });
-      if (this.world.faults.strikes('channel_doubles', task)) {
+      const charged = record.order.operation !== 'refund';
+      if (charged && this.world.faults.strikes('channel_doubles', task)) {
         record.captures.push({ amountMinor, own: true });
       }
     }
     this.world.note('channel', `${this.id}: ${record.state}`, task);
   }
 
+  /** It pays back whatever it is told to, however often: that this is not asked for is our affair. */
+  #execute(record: SimOrder): void {
+    const { operation, refundOf, amountMinor, orderNo } = record.order;
+    if (operation !== 'refund') {
+      record.captures.push({ amountMinor, own: false });
+      record.state = 'captured';
+      return;
+    }
+    const paid = this.book.get(refundOf?.orderNo ?? '');
+    if (paid === undefined) this.world.violated('refund_of_nothing', orderNo, `at ${this.id}`);
+    paid?.refunds.push({ orderNo, amountMinor });
+    record.state = 'refunded';
+  }
+
   /** It captures what it had said to be dead, and tells of it later, until it is heard. */
   #mayBreakPromise(record: SimOrder): void {
     const task = this.world.ordinal(record.orderNo);
+    if (record.order.operation === 'refund') return;
     if (!this.world.faults.strikes('promise_broken', task)) return;
     const extent = this.world.faults.extent();
     this.world.outside(extent.spread(500, 600_000), () => {
@@ -214,6 +261,7 @@ export class SimChannel {
       case 'executing':
         return { kind: 'pending', channelRef: null };
       case 'captured':
+      case 'refunded':
         return { kind: 'succeeded', channelRef: `ref-${record.orderNo}` };
       case 'declined':
         return record.decline ?? refused('declined without a reason');
@@ -280,6 +328,8 @@ const mismatch = (order: Order): QueryAnswer => ({
 
 /** Everything that would be on the wire. */
 export function bytesOf(order: Order): string {
-  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs } = order;
-  return [orderNo, amountMinor, currency, account.token, createdAtMs, expiresAtMs].join(' ');
+  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs, refundOf } = order;
+  const paidBack = refundOf === undefined ? [] : ['refund', refundOf.orderNo];
+  const charged = [orderNo, amountMinor, currency, account.token, createdAtMs, expiresAtMs];
+  return [...charged, ...paidBack].join(' ');
 }

@@ -8,10 +8,11 @@ import type { Clock } from '../clock.js';
 import type { TaskId } from '../ids.js';
 import { silentLog } from '../log.js';
 import { DeductionDesk } from '../intake/deduction-desk.js';
+import { RefundDesk } from '../intake/refund-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { channelsOf } from './line.js';
-import { deskReadsOf, inFlightOf, journalOf } from './store-ports.js';
+import { deskReadsOf, inFlightOf, journalOf, refundDeskReadsOf } from './store-ports.js';
 import type { World } from './world.js';
 
 /**
@@ -23,6 +24,7 @@ export class SimProcess {
   readonly clock: Clock;
   readonly executor: Executor<Task>;
   readonly desk: DeductionDesk;
+  readonly refundDesk: RefundDesk;
   readonly wake: (taskId: TaskId) => Promise<void>;
   readonly compensator: Compensator;
   alive = true;
@@ -66,6 +68,9 @@ export class SimProcess {
       attemptWindowMs: world.attemptWindowMs,
       newTaskId: () => world.newTaskId(),
     });
+    this.refundDesk = new RefundDesk(refundDeskReadsOf(this), this.executor, clock, () =>
+      world.newTaskId(),
+    );
     const resume = async (taskId: TaskId): Promise<RunOutcome> => (await this.run(taskId)).outcome;
     this.wake = poller(resume, wakeUps.of(this), clock, log);
     this.compensator = new Compensator(

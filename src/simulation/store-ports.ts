@@ -4,9 +4,11 @@ import type { Append, Journal } from '../engine/journal.js';
 import { RecoupError } from '../errors.js';
 import { taskId } from '../ids.js';
 import type { DeskReads } from '../intake/deduction-desk.js';
-import type { DeductionRecord } from '../intake/records.js';
+import type { RefundReads } from '../intake/refund-desk.js';
+import type { CaptureRecord, DeductionRecord, RefundRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import { MemoryInFlightLog, type Stored } from './memory-database.js';
+import { refundReadsOf } from './people.js';
 import type { SimProcess } from './sim-process.js';
 
 /** The database as one process sees it: late, refusing, and now and then silent about what it did. */
@@ -101,6 +103,30 @@ export function deskReadsOf(process: SimProcess): DeskReads {
       }),
     byRequest: async (key) => await process.io(1, () => recordOf(database.byRequest(key))),
     liveOn: async (id) => await process.io(1, () => recordOf(database.liveOn(id))),
+  };
+}
+
+export function refundDeskReadsOf(process: SimProcess): RefundReads {
+  const { world } = process;
+  const reads = refundReadsOf(world);
+  return {
+    capture: async (deduction, attemptNo) =>
+      await process.io(1, () => reads.capture(deduction, attemptNo) as CaptureRecord | null),
+    account: async (id) =>
+      await process.io(1, () => world.database.repayments.get(id)?.facts.account ?? null),
+    byRequest: async (key) =>
+      await process.io(1, () => {
+        const id = reads.byRequest(key);
+        // The desk asks it for its id alone.
+        return id === null ? null : ({ id } as RefundRecord);
+      }),
+    terms: (id) => {
+      const character = world.channels.get(id)?.character;
+      if (character === undefined) return null;
+      // As `channels/refund-terms.ts` has it.
+      const nature = { ...character.nature, honoursExpiry: false, closeProof: 'none' } as const;
+      return { nature, orderTtlMs: character.orderTtlMs };
+    },
   };
 }
 

@@ -3,7 +3,7 @@ import { channelId, repaymentId } from '../ids.js';
 import type { NewRepayment } from '../intake/repayment.js';
 import { amountMinor, type AmountMinor } from '../money.js';
 import type { ChannelTerms } from '../routing/terms.js';
-import { Chance } from './chance.js';
+import { Chance, mix } from './chance.js';
 import type { Faults } from './faults.js';
 import type { ChannelCharacter } from './sim-channel.js';
 
@@ -37,6 +37,9 @@ export interface PlannedRequest {
   readonly requestKey: string;
 }
 
+/** What people do: they go on when faults have stopped. */
+export type PeoplesKind = 'ask' | 'decide' | 'refund' | 'statement';
+
 export type Happening =
   | { readonly kind: 'redis_flush'; readonly atMs: number }
   | { readonly kind: 'crash'; readonly atMs: number; readonly process: number }
@@ -47,7 +50,7 @@ export type Happening =
       readonly process: number;
       readonly skewMs: number;
     }
-  | { readonly kind: 'ask'; readonly atMs: number };
+  | { readonly kind: PeoplesKind; readonly atMs: number };
 
 export function planWorld(seed: number, faults: Faults): WorldPlan {
   const chance = new Chance(seed);
@@ -65,7 +68,10 @@ export function planWorld(seed: number, faults: Faults): WorldPlan {
     processes,
     repayments,
     requests: repayments.flatMap((one) => requestsFor(one, chance)),
-    happenings: happenings(processes, faultsForMs, chance, faults),
+    happenings: [
+      ...happenings(processes, faultsForMs, chance, faults),
+      ...peoplesWork(new Chance(mix(seed, 0xbe0b1e)), faultsForMs),
+    ],
     faultsForMs,
     leaseMs: chance.pick([15_000, 30_000]),
     lockWaitMs: chance.pick([0, 300, 2_000]),
@@ -159,6 +165,21 @@ function requestsFor(repayment: NewRepayment, chance: Chance): PlannedRequest[] 
       requestKey: `${source}:${repayment.id}:${at}`,
     };
   });
+}
+
+/** In half of the worlds nobody works: a case then stays what it is. */
+function peoplesWork(chance: Chance, faultsForMs: number): Happening[] {
+  if (chance.yes(0.5)) return [];
+  const work = (kind: PeoplesKind, times: number, lateMs: number): Happening[] =>
+    Array.from({ length: times }, () => ({
+      kind,
+      atMs: chance.between(30_000, faultsForMs + lateMs),
+    }));
+  return [
+    ...work('refund', chance.between(0, 3), 0),
+    ...work('statement', chance.between(0, 2), 0),
+    ...work('decide', chance.between(0, 12), 7_200_000),
+  ];
 }
 
 /** What happens by the clock and not upon an occasion. */

@@ -5,7 +5,8 @@ import type { Order } from '../engine/order.js';
 import type { QueryAnswer } from '../engine/reply.js';
 import { channelId, taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { ChannelTerms } from '../routing/terms.js';
-import { callBackWith, ReviewDesk, sendRequest } from './callers.js';
+import { callBackWith, sendRequest } from './callers.js';
+import * as people from './people.js';
 import { Chance, hashText, mix } from './chance.js';
 import { Faults } from './faults.js';
 import { MemoryDatabase } from './memory-database.js';
@@ -76,11 +77,13 @@ export class World {
   #tasks = 0;
   #births = 0;
   readonly #chances: Chance[] = [];
+  readonly #people: Chance;
   readonly #departures = new Map<string, number>();
 
   constructor(readonly options: WorldOptions) {
     const { seed, without = new Set() } = options;
     this.faults = new Faults(seed, without);
+    this.#people = new Chance(mix(seed, 0x9e091e));
     this.plan = planWorld(seed, this.faults);
     this.database = new MemoryDatabase(this.zone, this.plan.encoded);
     this.locks = new SimLocks(this, this.plan.leaseMs);
@@ -109,7 +112,11 @@ export class World {
       this.callers += 1;
       this.time.after(request.atMs, () => sendRequest(this, request, 0));
     }
-    for (const one of this.plan.happenings) this.time.after(one.atMs, () => this.#happen(one));
+    for (const one of this.plan.happenings) {
+      // Nothing has settled before the people have done their work.
+      if (one.kind === 'decide') this.outside(one.atMs, () => this.#happen(one));
+      else this.time.after(one.atMs, () => this.#happen(one));
+    }
     this.time.after(this.plan.faultsForMs, () => this.#stopFaults());
     await this.time.run(() => this.#settled(), worldStartMs + lastsMs);
   }
@@ -189,8 +196,8 @@ export class World {
         ? undefined
         : this.database
             .entries(taskId)
-            ?.find((one) => one.kind === 'charge_intended' && one.order.orderNo === order.orderNo);
-    if (announced?.kind !== 'charge_intended') {
+            ?.find((one) => 'nature' in one && one.order.orderNo === order.orderNo);
+    if (announced === undefined || !('nature' in announced)) {
       return this.violated('unannounced', order.orderNo, `sent to ${channel.id} before its intent`);
     }
     if (bytesOf(announced.order) !== bytesOf(order) || announced.order.channelId !== channel.id) {
@@ -222,10 +229,8 @@ export class World {
   knownToUs(orderNo: string): boolean {
     const taskId = this.database.taskOfOrder(orderNo);
     const entries = taskId === null ? null : this.database.entries(taskId);
-    const intent = entries?.find(
-      (one) => one.kind === 'charge_intended' && one.order.orderNo === orderNo,
-    );
-    if (intent?.kind !== 'charge_intended') return false;
+    const intent = entries?.find((one) => 'nature' in one && one.order.orderNo === orderNo);
+    if (intent === undefined || !('nature' in intent)) return false;
     return (entries ?? []).some(
       (one) =>
         one.kind === 'replied' &&
@@ -241,7 +246,10 @@ export class World {
   }
 
   usage() {
-    return [...this.database.attempts.values()].flat().map((row) => ({
+    const charges = [...this.database.attempts.values()]
+      .flat()
+      .filter((row) => row['operation'] === 'charge');
+    return charges.map((row) => ({
       channelId: channelId(String(row['channel_id'])),
       bankCode: String(row['bank_code']),
       amountMinor: BigInt(String(row['amount_minor'])),
@@ -262,15 +270,21 @@ export class World {
   }
 
   #happen(happening: Happening): void {
-    if (this.faults.stopped) return;
+    if (this.faults.stopped && happening.kind !== 'decide') return;
     this.note('world', happening.kind, 0);
     switch (happening.kind) {
+      case 'decide':
+        return people.decide(this, this.#people);
+      case 'refund':
+        return people.refundSomebody(this, this.#people, this.time.events);
+      case 'statement':
+        return people.loadStatements(this, this.#people);
       case 'redis_flush':
         this.locks.flush();
         this.wakeUps.flush();
         return;
       case 'ask':
-        return ReviewDesk.ask(this);
+        return people.askAgain(this);
       case 'crash':
         return this.processes[happening.process]?.crash();
       case 'pause':
@@ -294,8 +308,8 @@ export class World {
   #settled(): boolean {
     if (this.callers > 0 || this.#outside > 0) return false;
     for (const process of this.processes) if (process.paused) return false;
-    for (const row of this.database.deductions.values()) {
-      if (row['status'] === 'processing') return false;
+    for (const table of [this.database.deductions, this.database.refunds]) {
+      for (const row of table.values()) if (row['status'] === 'processing') return false;
     }
     return true;
   }

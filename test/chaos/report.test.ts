@@ -12,6 +12,7 @@ const empty: Evidence = {
   inFlight: [],
   repayments: [],
   outbox: [],
+  refunds: [],
   quiet: true,
 };
 

@@ -42,7 +42,8 @@ function evidence(): Evidence {
     cases: [],
     inFlight: [{ task_id: 't', seq: 5, wake_at: null, ended_at: '2026-11-22 02:00:00.000' }],
     repayments: [{ id: 'rp', due_minor: 100, paid_minor: 100, collecting_minor: 0 }],
-    outbox: [{ message_key: 't' }],
+    outbox: [{ topic: 'ledger.repayment_collected', message_key: 't' }],
+    refunds: [],
     quiet: true,
   };
 }
@@ -87,6 +88,10 @@ function chargedTwice(): Partial<Evidence> {
     deductions: [{ ...deductions[0]!, order_no: 'R2', attempts: 2 }],
     cases: [{ task_id: 't', case_no: 1, reason: 'captured_twice', attempt_no: 1, closed_at: null }],
     inFlight: [],
+    outbox: [
+      { topic: 'ledger.repayment_collected', message_key: 't' },
+      { topic: 'ledger.late_capture', message_key: 'R1' },
+    ],
   };
 }
 
@@ -168,7 +173,10 @@ describe('the oracle', () => {
       deductions: [deductions[0]!, { ...deductions[0]!, id: 'u', order_no: 'R2' }],
       attempts: [attempts[0]!, { ...attempts[0]!, task_id: 'u', order_no: 'R2' }],
       inFlight: [],
-      outbox: [{ message_key: 't' }, { message_key: 'u' }],
+      outbox: ['t', 'u'].map((key) => ({
+        topic: 'ledger.repayment_collected',
+        message_key: key,
+      })),
     });
     expect(found).to.eql(['double_charged', 'repayment_differs']);
   });

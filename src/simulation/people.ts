@@ -1,0 +1,211 @@
+/**
+ * The people of a lender: they have channels asked again, decide about cases two by two, pay back, and
+ * load the channels' statements. What they find out at a channel is true; all else goes wrong as usual.
+ */
+import type { Decision } from '../engine/entries.js';
+import type { Evidence } from '../engine/flow.js';
+import type { Order } from '../engine/order.js';
+import { RecoupError, type ErrorCode } from '../errors.js';
+import { channelId, taskId, type OrderNo, type TaskId } from '../ids.js';
+import { amountMinor } from '../money.js';
+import { onThrown } from './callers.js';
+import type { Chance } from './chance.js';
+import type { Stored } from './memory-database.js';
+import type { World } from './world.js';
+
+const live = new Set(['sending', 'pending', 'unknown']);
+const refusals: readonly ErrorCode[] = [
+  'amount_exceeds_due',
+  'capture_not_available',
+  'capture_unknown',
+];
+const clerks = { by: 'clerk', approvedBy: 'head' } as const;
+
+export function askAgain(world: World): void {
+  for (const row of world.database.deductions.values()) {
+    if (row['status'] !== 'needs_review') continue;
+    const id = taskId(String(row['id']));
+    tell(world, id, { kind: 'ask', by: 'a person' });
+    return;
+  }
+}
+
+/** One open case is taken up; now and then by two pairs at once, who need not agree. */
+export function decide(world: World, chance: Chance): void {
+  const open = [...world.database.cases.values()].flat().filter((row) => row['closed_at'] === null);
+  const row = open[chance.between(0, Math.max(0, open.length - 1))];
+  if (row === undefined) return;
+  decideAbout(world, row, chance);
+  if (chance.yes(0.2)) decideAbout(world, row, chance);
+}
+
+function decideAbout(world: World, row: Stored, chance: Chance): void {
+  const id = taskId(String(row['task_id']));
+  const caseNo = Number(row['case_no']);
+  const attemptNo = Number(row['attempt_no']);
+  const attempt = world.database.attempts.get(id)?.find((one) => one['attempt_no'] === attemptNo);
+  const order = orderOf(world, id, attemptNo);
+  if (attempt === undefined || order === null) return;
+  const about = { kind: 'decision', caseNo, ...clerks } as const;
+  if (live.has(String(attempt['status']))) {
+    if (chance.yes(0.2)) return tell(world, id, { ...about, decision: { action: 'ask_again' } });
+    return tell(world, id, { ...about, decision: outcomeAt(world, order) });
+  }
+  const reason = String(row['reason']);
+  const owed = reason === 'late_success' || reason === 'captured_twice';
+  const ofRefund = world.database.refunds.get(id);
+  const adopt = reason === 'late_success' && (ofRefund !== undefined || chance.yes(0.4));
+  if (adopt) {
+    const decision = {
+      action: 'adopt_captured',
+      channelRef: `ref-${order.orderNo}`,
+      proof: 'letter',
+    };
+    return tell(world, id, { ...about, decision: decision as Decision });
+  }
+  const giveBack = reason === 'refund_failed' || (owed && ofRefund === undefined);
+  if (!giveBack) {
+    return tell(world, id, { ...about, decision: { action: 'write_off', reason: 'looked into' } });
+  }
+  const capture =
+    ofRefund === undefined
+      ? { deductionId: id, attemptNo }
+      : {
+          deductionId: taskId(String(ofRefund['deduction_id'])),
+          attemptNo: Number(ofRefund['attempt_no']),
+        };
+  const key = `case:${id}:${caseNo}`;
+  payBack(world, { ...capture, amount: null, key }, (refundId) => {
+    tell(world, id, { ...about, decision: { action: 'refund', refundId } });
+  });
+}
+
+/** What the channel has in writing; from then on the order is what it says. */
+function outcomeAt(world: World, order: Order): Decision {
+  const executed = world.channels.get(order.channelId)?.kill(order) === 'executed';
+  return executed
+    ? { action: 'adopt_captured', channelRef: `ref-${order.orderNo}`, proof: 'letter' }
+    : { action: 'mark_not_executed', proof: 'letter' };
+}
+
+/** A borrower wants money back that was collected; now and then it is asked for twice at once. */
+export function refundSomebody(world: World, chance: Chance, n: number): void {
+  const paid = [...world.database.deductions.values()].filter(
+    (row) => row['status'] === 'succeeded',
+  );
+  const row = paid[chance.between(0, Math.max(0, paid.length - 1))];
+  if (row === undefined) return;
+  const deductionId = taskId(String(row['id']));
+  const attempts = world.database.attempts.get(deductionId) ?? [];
+  const captured = attempts.find((one) => one['order_no'] === row['order_no']);
+  const part = BigInt(chance.between(1, Number(row['amount_minor'])));
+  const amount = chance.yes(0.5) ? null : part;
+  const what = { deductionId, attemptNo: Number(captured?.['attempt_no'] ?? 1), amount };
+  for (let times = chance.yes(0.4) ? 2 : 1; times > 0; times -= 1) {
+    payBack(world, { ...what, key: `refund:${deductionId}:${n}:${times}` }, () => undefined);
+  }
+}
+
+interface PayBack {
+  readonly deductionId: TaskId;
+  readonly attemptNo: number;
+  readonly amount: bigint | null;
+  readonly key: string;
+}
+
+/** Repeated under the same key until there is a word. */
+function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, tries = 0): void {
+  const { deductionId, attemptNo, amount, key } = what;
+  const process = world.someProcess(0);
+  let heard = false;
+  const again = (): void => {
+    if (heard) return;
+    heard = true;
+    if (tries < 4) world.outside(5_000, () => payBack(world, what, then, tries + 1));
+  };
+  world.outside(45_000, again);
+  if (process === null) return;
+  const request = {
+    deductionId,
+    attemptNo,
+    amountMinor: amount === null ? null : amountMinor(amount),
+    reason: 'asked for',
+    requestedBy: clerks.by,
+    approvedBy: clerks.approvedBy,
+    requestKey: key,
+  };
+  process.refundDesk.start(request).then(
+    ({ refundId, finished }) => {
+      if (world.database.entries(refundId) === null) {
+        world.violated('told_too_early', refundId, 'a refund was accepted, and is not in the log');
+      }
+      finished?.then(undefined, (error: unknown) => onThrown(world, refundId, error, refusals));
+      if (heard) return;
+      heard = true;
+      then(refundId);
+    },
+    (error: unknown) => {
+      onThrown(world, key, error, refusals);
+      if (error instanceof RecoupError && refusals.includes(error.code)) heard = true;
+      else again();
+    },
+  );
+}
+
+/** What the channels say of all they have executed, some time after it was written. */
+export function loadStatements(world: World, chance: Chance): void {
+  for (const channel of world.channels.values()) {
+    const lines = channel.statement();
+    world.outside(chance.spread(1_000, 600_000), () => {
+      for (const { order, answer } of lines) {
+        const id = world.database.taskOfOrder(order.orderNo);
+        const { orderNo } = order;
+        const evidence = { kind: 'statement', orderNo, read: () => answer, source: 'st' } as const;
+        if (id !== null) tell(world, id, evidence);
+      }
+    });
+  }
+}
+
+/** Once: who is not heard comes again another day, or does not. */
+function tell(world: World, id: TaskId, evidence: Evidence): void {
+  const process = world.someProcess(world.ordinalOf(id));
+  const what = evidence.kind === 'decision' ? evidence.decision.action : evidence.kind;
+  world.note('people', what, world.ordinalOf(id));
+  process
+    ?.run(id, evidence)
+    .then(undefined, (error: unknown) => onThrown(world, id, error, refusals));
+}
+
+function orderOf(world: World, id: TaskId, attemptNo: number): Order | null {
+  const entries = world.database.entries(id) ?? [];
+  const intent = entries.find((one) => 'nature' in one && one.attemptNo === attemptNo);
+  return intent !== undefined && 'nature' in intent ? intent.order : null;
+}
+
+export const refundReadsOf = (world: World) => ({
+  capture: (deductionId: TaskId, attemptNo: number) => {
+    const row = world.database.deductions.get(deductionId);
+    const attempts = world.database.attempts.get(deductionId) ?? [];
+    const attempt = attempts.find((one) => one['attempt_no'] === attemptNo);
+    const ended = row?.['status'] === 'succeeded' || row?.['status'] === 'failed';
+    if (row === undefined || attempt?.['status'] !== 'succeeded' || !ended) return null;
+    const kept = world.database.captures.get(`${deductionId} ${attemptNo}`);
+    return {
+      deductionId,
+      attemptNo,
+      repaymentId: String(row['repayment_id']),
+      channelId: channelId(String(attempt['channel_id'])),
+      orderNo: String(attempt['order_no']) as OrderNo,
+      channelRef: String(attempt['channel_ref']),
+      currency: 'CNY' as const,
+      amountMinor: amountMinor(String(attempt['amount_minor'])),
+      creditedMinor: kept?.credited ?? 0n,
+      refundMinor: kept?.refund ?? 0n,
+    };
+  },
+  byRequest: (key: string): TaskId | null => {
+    const found = [...world.database.refunds.values()].find((row) => row['request_key'] === key);
+    return found === undefined ? null : taskId(String(found['id']));
+  },
+});
