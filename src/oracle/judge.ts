@@ -86,12 +86,9 @@ const grossOf = ({ captures }: BookedOrder): bigint =>
 const isOurs = ({ own, violation }: BookedOrder['captures'][number], at: number): boolean =>
   violation !== true && (own === false || (own === undefined && at === 0));
 
-/** The same, net: what was paid back was first paid back of what the channel had no right to. */
+/** The same, net. What the channel took of its own is not what we pay back. */
 function takenOf(order: BookedOrder): bigint {
-  const gross = grossOf(order);
-  const others = sumOf(order.captures) - gross;
-  const back = sumOf(order.refunds ?? []) - others;
-  const net = gross - (back > 0n ? back : 0n);
+  const net = grossOf(order) - sumOf(order.refunds ?? []);
   return net > 0n ? net : 0n;
 }
 

@@ -63,8 +63,6 @@ function onRefunds({ refunds }: Evidence, stories: Stories, find: Find): void {
 function onCredits({ attempts }: Evidence, stories: Stories, find: Find): void {
   const credited = new Map<string, bigint>();
   const given = new Map<string, bigint>();
-  const add = (sums: Map<string, bigint>, orderNo: string, amount: bigint): void =>
-    void sums.set(orderNo, (sums.get(orderNo) ?? 0n) + amount);
   for (const { kind, settledOrderNo, refund, end, amountMinor } of stories.values()) {
     if (kind === 'deduction' && settledOrderNo !== null) add(credited, settledOrderNo, amountMinor);
     if (refund === null || end === 'failed') continue;
@@ -76,6 +74,10 @@ function onCredits({ attempts }: Evidence, stories: Stories, find: Find): void {
     same(find, orderNo, 'credited', BigInt(has), credited.get(orderNo) ?? 0n);
     same(find, orderNo, 'given back', BigInt(back), given.get(orderNo) ?? 0n);
   }
+}
+
+function add(sums: Map<string, bigint>, orderNo: string, amount: bigint): void {
+  sums.set(orderNo, (sums.get(orderNo) ?? 0n) + amount);
 }
 
 function onAttempts({ attempts }: Evidence, stories: Stories, find: Find): void {

@@ -53,6 +53,11 @@ export const faultShares = {
   clock_jump: 0.5,
   crash: 0.3,
   pause: 0.3,
+  // The way to the books. At the end, as all that is new: what a seed drew before stays as it was
+  ledger_queue_away: 0.05,
+  ledger_before: 0.05,
+  ledger_unheard: 0.1,
+  ledger_crash: 0.02,
 } as const satisfies Record<string, number>;
 
 export type FaultKind = keyof typeof faultShares;

@@ -193,7 +193,7 @@ export class MemoryDatabase {
 
   #checkOutbox({ outbox }: Projected): void {
     for (const row of outbox) {
-      if (this.outbox.has(String(row['message_key']))) {
+      if (this.outbox.has(nameOf(row))) {
         throw new Error('duplicate key outbox_message');
       }
     }
@@ -233,7 +233,7 @@ export class MemoryDatabase {
       this.inFlight.set(taskId, { ...this.inFlight.get(taskId), ...inFlightUpdate });
     }
     for (const message of projected.outbox) {
-      this.outbox.set(String(message['message_key']), { ...message });
+      this.outbox.set(nameOf(message), { ...message });
     }
     const balance = delta === null ? undefined : this.repayments.get(String(delta['id']));
     if (balance !== undefined && delta !== null) {
@@ -242,6 +242,9 @@ export class MemoryDatabase {
     }
   }
 }
+
+/** The outbox is unique by topic and key. */
+const nameOf = (row: Row): string => `${row['topic']} ${row['message_key']}`;
 
 interface Captured {
   readonly key: string;

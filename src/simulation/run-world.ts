@@ -100,6 +100,8 @@ export function evidenceOf(world: World): Evidence {
       collecting_minor: collecting,
     })),
     outbox: [...database.outbox.values()] as unknown as Evidence['outbox'],
+    posted: world.books.posted,
+    deadLetters: world.books.deadLetters(),
     quiet: true,
   };
 }

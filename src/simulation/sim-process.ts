@@ -12,6 +12,7 @@ import { RefundDesk } from '../intake/refund-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { channelsOf } from './line.js';
+import { ledgerOf } from './sim-ledger.js';
 import { deskReadsOf, inFlightOf, journalOf, refundDeskReadsOf } from './store-ports.js';
 import type { World } from './world.js';
 
@@ -27,6 +28,7 @@ export class SimProcess {
   readonly refundDesk: RefundDesk;
   readonly wake: (taskId: TaskId) => Promise<void>;
   readonly compensator: Compensator;
+  readonly ledger: ReturnType<typeof ledgerOf>;
   alive = true;
   clockSkewMs = 0;
   #pausedUntilMs = 0;
@@ -73,6 +75,7 @@ export class SimProcess {
     );
     const resume = async (taskId: TaskId): Promise<RunOutcome> => (await this.run(taskId)).outcome;
     this.wake = poller(resume, wakeUps.of(this), clock, log);
+    this.ledger = ledgerOf(this);
     this.compensator = new Compensator(
       inFlightOf(this),
       resume,

@@ -13,8 +13,10 @@ import { MemoryDatabase } from './memory-database.js';
 import { rememberedFlow } from './remembered-flow.js';
 import { SimLocks, SimWakeUps } from './redis-ports.js';
 import { bytesOf, SimChannel } from './sim-channel.js';
+import { SimBooks } from './sim-ledger.js';
 import { SimProcess } from './sim-process.js';
 import { VirtualTime } from './virtual-time.js';
+import { silentLog, type Log } from '../log.js';
 import { planWorld, worldStartMs, type Happening, type WorldPlan } from './world-plan.js';
 
 export interface WorldOptions {
@@ -64,6 +66,7 @@ export class World {
   readonly faults: Faults;
   readonly plan: WorldPlan;
   readonly database: MemoryDatabase;
+  readonly books: SimBooks;
   readonly locks: SimLocks;
   readonly wakeUps = new SimWakeUps(this);
   readonly channels = new Map<ChannelId, SimChannel>();
@@ -86,6 +89,7 @@ export class World {
     this.#people = new Chance(mix(seed, 0x9e091e));
     this.plan = planWorld(seed, this.faults);
     this.database = new MemoryDatabase(this.zone, this.plan.encoded);
+    this.books = new SimBooks(this.database);
     this.locks = new SimLocks(this, this.plan.leaseMs);
     for (const character of this.plan.channels) {
       this.channels.set(character.id, new SimChannel(character, this));
@@ -178,6 +182,29 @@ export class World {
     void process.wake(taskId).then(carriedOut);
   }
 
+  #relay(process: SimProcess): void {
+    // It rejects when the outbox is away: it comes again.
+    process.deliver(() => void process.ledger.relay.runOnce().catch(() => undefined));
+  }
+
+  /** Messages for the books: a batch for some consumer. */
+  consume(ids: readonly string[]): void {
+    const process = this.someProcess(0);
+    if (process === null) return;
+    // It rejects when the outbox is away: the messages are then sent again.
+    process.ledger.consumer.handle(ids).catch(() => undefined);
+  }
+
+  /** A dead letter is a person's, but no message of ours may be one that means nothing. */
+  get ledgerLog(): Log {
+    const error = (message: string, fields?: Readonly<Record<string, unknown>>): void => {
+      if (fields?.['reason'] === 'malformed' || fields?.['reason'] === 'conflict') {
+        this.violated('dead_letter', String(fields['outbox_id']), message);
+      }
+    };
+    return { ...silentLog, error };
+  }
+
   callBack(order: Order, answer: QueryAnswer, tries: number): void {
     callBackWith(this, order, answer, tries);
   }
@@ -218,6 +245,11 @@ export class World {
   committed({ entries, writer, taskId }: Append<Task>): void {
     const task = this.ordinalOf(taskId);
     for (const entry of entries) this.note(writer, entry.kind, task);
+    if (!entries.some(({ kind }) => kind === 'settled')) return;
+    this.time.after(100, () => {
+      const process = this.someProcess(0);
+      if (process !== null) this.#relay(process);
+    });
   }
 
   isOut({ character: { outage } }: SimChannel): boolean {
@@ -264,6 +296,7 @@ export class World {
     const sweep = (): void => {
       if (!process.alive) return;
       process.deliver(() => void process.compensator.runOnce());
+      if (!this.books.settled) this.#relay(process);
       this.time.after(sweepMs, sweep);
     };
     this.time.after(chance.between(1_000, sweepMs), sweep);
@@ -311,6 +344,6 @@ export class World {
     for (const table of [this.database.deductions, this.database.refunds]) {
       for (const row of table.values()) if (row['status'] === 'processing') return false;
     }
-    return true;
+    return this.books.settled;
   }
 }
