@@ -188,7 +188,8 @@ function booksOf(process: SimProcess): Ledger {
   return {
     post: async (entries) => {
       if (faults.strikes('ledger_before', 0)) {
-        return entries.map(() => ({ kind: 'not_tried', why: 'away' }) as const);
+        const kind = faults.extent().yes(0.5) ? 'unknown' : 'not_tried';
+        return entries.map(() => ({ kind, why: 'away' }) as const);
       }
       return await process.io(5, () => {
         const results = entries.map((entry) => world.books.post(entry));

@@ -40,7 +40,7 @@ describe('the simulator', () => {
   it('tells the story of a world, shrunk to the faults that it takes', async function () {
     this.timeout(20_000);
     // No world fails; one that is said to fail by what is true of every world shrinks to nothing.
-    const told = await runWorld({ seed: 31, told: true });
+    const told = await runWorld({ seed: 90, told: true });
     const failing = { ...told, unresolved: ['said to be so'] };
     const { needed, result } = await shrink(failing);
     expect(needed.length).to.equal(told.faults.length);
