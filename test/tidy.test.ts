@@ -105,6 +105,7 @@ const allowedImports: readonly (readonly [string, string])[] = [
   ['src/simulation/a.ts', `import { x } from '../engine/x.js';`],
   ['src/simulation/a.ts', `import { x } from '../store/projections.js';`],
   ['src/simulation/a.ts', `import { x } from '../oracle/x.js';`],
+  ['src/simulation/a.ts', `import { x } from '../ledger/x.js';`],
   ['src/oracle/a.ts', `import { x } from './x.js';`],
   ['src/demo/a.ts', `import { x } from '../money.js';`],
   ['src/chaos/a.ts', `import { x } from '../demo/x.js';`],
