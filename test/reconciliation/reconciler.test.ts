@@ -2,12 +2,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { loadProfiles } from '../../src/channels/load-profiles.js';
 import { RecoupError } from '../../src/errors.js';
+import { channelId } from '../../src/ids.js';
 import { selectRows } from '../../src/store/database.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { Day } from './day.js';
 import { noonMs, someRow } from './statements.js';
 
 const tomorrow = '2026-11-23';
+const swiftpay = channelId('swiftpay');
 const lateMs = Date.parse('2026-11-22T23:59:30+08:00');
 
 describe('reconciliation', () => {
@@ -299,6 +301,25 @@ describe('reconciliation', () => {
       expect((await day.reconcile(null)).breaksOpen).to.equal(1);
       expect((await day.reconcile(path, { supersede: true })).breaksOpen).to.equal(0);
       expect(await count('channel_statement', `state = 'superseded'`)).to.equal(1);
+    });
+
+    it('that was superseded is heard no more', async () => {
+      const [both, gone] = [await day.order(), await day.order()];
+      await day.reconcile([day.row(both), day.row(gone)]);
+      expect((await day.reconcile([day.row(both)], { supersede: true })).breaksOpen).to.equal(1);
+      expect((await day.open()).map(({ kind, orderNo }) => [kind, orderNo])).to.eql([
+        ['only_ours', gone.orderNo],
+      ]);
+    });
+
+    it('of which a row was lost on the way does not count', async () => {
+      const about = { channelId: swiftpay, date: '2026-11-22', format: 'csv', by: 'x' } as const;
+      const id = await day.statements.begin({ ...about, digest: '0'.repeat(64) }, noonMs);
+      await day.statements.addRows(id, [{ ...someRow(), lineNo: 3 }], noonMs);
+      const totals = { rows: 1, capturedMinor: 128_050n, refundedMinor: 0n, feeMinor: 257n };
+      const less = { ...totals, rows: 2 };
+      expect(await day.statements.makeValid(id, less, false, noonMs)).to.equal(false);
+      expect(await day.statements.makeValid(id, totals, false, noonMs)).to.equal(true);
     });
 
     it('loaded twice at once is there once', async () => {
