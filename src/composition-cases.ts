@@ -8,6 +8,7 @@ import { ActiveCheck } from './compensation/active-check.js';
 import type { Config } from './config.js';
 import type { Executor } from './engine/executor.js';
 import type { Task } from './engine/tasks.js';
+import { RecoupError } from './errors.js';
 import type { RefundDesk } from './intake/refund-desk.js';
 import type { LedgerReads } from './ledger/records.js';
 import type { Log } from './log.js';
@@ -100,8 +101,14 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
     },
     async refund({ about, ...asked }) {
       const task = about.taskId;
-      // A refund that failed is tried anew on the same capture.
+      // A refund that failed is tried anew on the same capture, unless it gave back after all.
       const failed = task === null ? null : await refunds.find(task);
+      if (failed !== null) {
+        const given = (await deductions.attempts(failed.id)).some(
+          ({ status }) => status === 'succeeded',
+        );
+        if (given || about.kind !== 'refund_failed') throw new RecoupError('capture_not_available');
+      }
       const capture =
         failed === null
           ? { deductionId: task, attemptNo: about.attemptNo }

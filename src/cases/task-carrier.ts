@@ -37,6 +37,12 @@ const neverPossible: readonly ErrorCode[] = [
 ];
 
 /**
+ * An adoption that meets these was not written: the capture is being given back, or the repayment has
+ * been paid since. Another decision can end the case, so this one must not stand in its way.
+ */
+const refusedByBooks: readonly ErrorCode[] = ['capture_not_available', 'amount_exceeds_due'];
+
+/**
  * Decisions about a task's case go in through the executor, like any other evidence; the log's entry
  * closes the case and is what tells, after a crash, that it was done. A refund is started first, under
  * a key that follows from the proposal: started twice it is one, and only then is the case closed.
@@ -78,7 +84,13 @@ async function submit(
   const evidence = { kind: 'decision', caseNo: about.no, decision, by, approvedBy } as const;
   // A run that first had to take a call over has not heard the evidence: the second one does.
   for (let tries = 0; tries < 2; tries += 1) {
-    const outcome = await tasks.run(task, evidence);
+    let outcome: RunOutcome;
+    try {
+      outcome = await tasks.run(task, evidence);
+    } catch (error) {
+      if (!(error instanceof RecoupError) || !refusedByBooks.includes(error.code)) throw error;
+      return { kind: 'refused', outcome: `the books refuse it: ${error.code}` };
+    }
     const decided = await tasks.decidedAs(task, about.no);
     if (decided !== null) return asDecided(decided, decision.action);
     if (outcome === 'no_such_task') return { kind: 'refused', outcome: 'there is no such task' };

@@ -6,6 +6,7 @@ import { assertNever, invariant } from '../assert.js';
 import { answered, dead, isDead, isLive, newAttempt, type Attempt } from './attempt.js';
 import type { CaseReason, Decision, Entry, EntryOf, Intent } from './entries.js';
 import type { TaskState } from './flow.js';
+import type { Mismatch } from './reply.js';
 
 export interface Case {
   readonly no: number;
@@ -59,6 +60,18 @@ export const openCase = (state: OrdersState, reason: CaseReason, attemptNo: numb
     (one) => one.reason === reason && one.attemptNo === attemptNo && one.closed === null,
   );
 
+const difference = ({ field, theirs, ours }: Mismatch): string =>
+  `${field} is ${theirs}, ours is ${ours}`;
+
+/** No case about a difference is open, and this one has not been decided about. */
+export function isNews(state: OrdersState, attemptNo: number, answer: Mismatch): boolean {
+  const about = state.cases.filter(
+    (one) => one.reason === 'mismatch' && one.attemptNo === attemptNo,
+  );
+  const said = difference(answer);
+  return !about.some(({ closed, evidence }) => closed === null || evidence.endsWith(`: ${said}`));
+}
+
 /** Captured, not credited, and to be credited after all: a decision said so. */
 export const adopted = (state: OrdersState): Attempt | undefined =>
   state.end?.kind === 'failed' ? state.attempts.find((one) => one.adopted) : undefined;
@@ -96,10 +109,12 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry
     case 'case_opened': {
       const { caseNo: no, reason, attemptNo, evidence, atMs: openedAtMs } = entry;
       const opened: Case = { no, reason, attemptNo, evidence, openedAtMs, closed: null };
-      const suspicions = state.suspicions.filter(
-        (one) => one.reason !== reason || one.attemptNo !== attemptNo,
+      const { suspicions } = state;
+      const laid = suspicions.findIndex(
+        (one) => one.reason === reason && one.attemptNo === attemptNo,
       );
-      return { ...state, suspicions, cases: [...state.cases, opened] };
+      const left = suspicions.filter((_, at) => at !== laid);
+      return { ...state, suspicions: left, cases: [...state.cases, opened] };
     }
     case 'case_closed':
       return closeCase(state, entry.caseNo, entry.atMs, entry.resolution);
@@ -177,9 +192,8 @@ function suspect(
 ): Suspicion | null {
   const attemptNo = before.no;
   if (answer.kind === 'mismatch') {
-    if (hasCase(state, 'mismatch', attemptNo)) return null;
-    const evidence = `${via}: ${answer.field} is ${answer.theirs}, ours is ${answer.ours}`;
-    return { reason: 'mismatch', attemptNo, evidence };
+    if (!isNews(state, attemptNo, answer)) return null;
+    return { reason: 'mismatch', attemptNo, evidence: `${via}: ${difference(answer)}` };
   }
   if (answer.kind === 'declined' && before.status === 'succeeded') {
     const evidence = `${via}: declined (${answer.channelCode}) after it had succeeded`;

@@ -6,7 +6,7 @@ import { assertNever, invariant } from '../assert.js';
 import { isLive, proofOfDeath, type Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
 import type { Evidence, Step } from './flow.js';
-import { hasCase, openCase, type OrdersState, type Suspicion } from './orders-state.js';
+import { hasCase, isNews, openCase, type OrdersState, type Suspicion } from './orders-state.js';
 
 /** What the log shows and a person should see becomes a case. */
 export function openSuspicion(state: OrdersState, suspicion: Suspicion, nowMs: number): Step {
@@ -124,7 +124,7 @@ function hear(
       isLive(attempt) ||
       (attempt.status === 'succeeded' && !hasCase(state, 'contradiction', attemptNo)),
     pending: isLive(attempt) && attempt.status !== 'pending',
-    mismatch: !hasCase(state, 'mismatch', attemptNo),
+    mismatch: answer.kind === 'mismatch' && isNews(state, attemptNo, answer),
     // These say nothing that polling would not find out.
     unknown: false,
     not_found: false,

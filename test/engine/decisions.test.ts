@@ -102,3 +102,23 @@ describe("a channel's statement", () => {
     expect(replied).to.include({ source: 'a 2026-11-21' });
   });
 });
+
+describe('what a channel says of another amount', () => {
+  const differs = (theirs: string) =>
+    ({ kind: 'mismatch', field: 'amount', ours: '50000', theirs }) as const;
+  const mismatches = ({ state }: FlowDriver) =>
+    state.cases.filter(({ reason }) => reason === 'mismatch');
+
+  it('is a case again when it says yet another after the first case is closed, and the same is not', () => {
+    const driver = new FlowDriver([place('a')]);
+    driver.answer('charge', declined('final'));
+    driver.callback(differs('50001'));
+    driver.callback(differs('50002'));
+    expect(mismatches(driver)).to.have.length(1);
+    driver.receive(decided(writeOff));
+    driver.callback(differs('50001'));
+    expect(mismatches(driver)).to.have.length(1);
+    driver.callback(differs('99'));
+    expect(mismatches(driver).map(({ closed }) => closed === null)).to.eql([false, true]);
+  });
+});

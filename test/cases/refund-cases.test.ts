@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+import type { CaseRecord, Person } from '../../src/cases/case.js';
+import type { Proposal } from '../../src/cases/proposal.js';
+import type { Resolution } from '../../src/cases/resolution.js';
+import type { Services } from '../../src/composition-root.js';
+import { orderNo, type TaskId } from '../../src/ids.js';
+import type { NewRepayment } from '../../src/intake/repayment.js';
+import { amountMinor } from '../../src/money.js';
+import { CaseStore } from '../../src/store/case-book.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+
+const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
+const li: Person = { name: 'Li Na', keyId: 'key_li' };
+const proof = 'statement of the day, line 118';
+const refund = { action: 'refund', amountMinor: amountMinor(120_000), reason: proof } as const;
+
+describe('a decision that the books refuse', () => {
+  let environment: TestEnvironment;
+  let services: Services;
+
+  before(async function () {
+    this.timeout(30_000);
+    environment = await startEnvironment();
+    services = await environment.compose();
+  });
+  after(async () => environment.close());
+  afterEach(async () => environment.sandbox.clearFaults());
+
+  const declines = async (operation: 'charge' | 'refund') =>
+    await environment.sandbox.setFaults([
+      {
+        channel: 'swiftpay',
+        operation,
+        fault: 'decline',
+        params: { outcome: 'insufficient_funds' },
+      },
+    ]);
+
+  async function collect(repayment: NewRepayment): Promise<TaskId> {
+    const { deductionId, finished } = await services.desk.start(requestFor(repayment));
+    await finished;
+    await environment.sandbox.clearFaults();
+    return deductionId;
+  }
+
+  const succeededAfterAll = async (task: TaskId) =>
+    await services.executor.run(task, {
+      kind: 'statement',
+      orderNo: orderNo(task, 1),
+      read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
+      source: 'swiftpay 2026-11-22',
+    });
+
+  const caseOf = async (taskId: TaskId, kind: string): Promise<CaseRecord> => {
+    const open = await new CaseStore(services.database).list({ open: true, taskId, limit: 10 });
+    const found = open.find((one) => one.kind === kind);
+    if (found === undefined) throw new Error(`no open case of ${kind}`);
+    return found;
+  };
+
+  async function resolve({ id }: CaseRecord, resolution: Resolution): Promise<Proposal> {
+    const { desk } = services.cases;
+    const { no, payloadDigest } = await desk.propose(id, resolution, wang);
+    return await desk.approve(id, no, payloadDigest, li);
+  }
+
+  /** Declined, so that it failed, and paid all the same. */
+  async function refundedAfterAll(): Promise<{ deduction: TaskId; failed: TaskId }> {
+    const deduction = await collect(await environment.repayment());
+    await declines('refund');
+    const { refundId: failed, finished } = await services.refundDesk.start({
+      deductionId: deduction,
+      attemptNo: 1,
+      amountMinor: null,
+      reason: proof,
+      requestedBy: wang.name,
+      approvedBy: li.name,
+      requestKey: `first:${deduction}`,
+    });
+    await finished;
+    await environment.sandbox.clearFaults();
+    expect((await services.refunds.find(failed))?.status).to.equal('failed');
+    await succeededAfterAll(failed);
+    return { deduction, failed };
+  }
+
+  for (const kind of ['refund_failed', 'late_success']) {
+    it(`does not give back twice what a failed refund gave back after all (${kind})`, async () => {
+      const { deduction, failed } = await refundedAfterAll();
+      const end = await resolve(await caseOf(failed, kind), refund);
+      expect(end.state).to.equal('void');
+      expect(await services.refunds.list({ deductionId: deduction, limit: 10 })).to.have.length(1);
+      expect((await environment.sandbox.order(orderNo(deduction, 1)))?.refunds).to.have.length(0);
+    });
+  }
+
+  it('is void where a late capture is adopted for what has been paid since, and another can follow', async () => {
+    const repayment = await environment.repayment();
+    await declines('charge');
+    const late = await collect(repayment);
+    await collect(repayment);
+    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
+    await succeededAfterAll(late);
+    const about = await caseOf(late, 'late_success');
+    const adopt = { action: 'adopt_captured', channelRef: 'late-1', proof } as const;
+    const end = await resolve(about, adopt);
+    expect(end).to.include({ state: 'void', outcome: 'the books refuse it: amount_exceeds_due' });
+    expect((await resolve(about, refund)).state).to.equal('executed');
+  });
+});
