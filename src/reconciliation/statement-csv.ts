@@ -6,12 +6,11 @@ import {
   parseYuan,
   rawRow,
   trailerOf,
+  utf8,
   writeIsoTime,
   type StatementDialect,
 } from './statement-dialect.js';
 import { statementCurrency } from './statement.js';
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const columns = 'type,order_no,channel_ref,status,amount,fee,completed_at';
 
@@ -27,14 +26,7 @@ const columns = 'type,order_no,channel_ref,status,amount,fee,completed_at';
 export const csvDialect: StatementDialect = {
   compressed: false,
   lineEnd: '\n',
-  encode: (text) => Buffer.from(text, 'utf8'),
-  decode(line) {
-    try {
-      return utf8.decode(line);
-    } catch {
-      throw new LineFault('encoding', 'UTF-8');
-    }
-  },
+  ...utf8,
   head: ({ channelId, merchantId, date }) => [
     `statement,v1,${channelId},${merchantId},${date},${statementCurrency}`,
     columns,

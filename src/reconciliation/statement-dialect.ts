@@ -77,6 +77,19 @@ export interface StatementDialect {
   readonly writeTime: (ms: number) => string;
 }
 
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export const utf8: Pick<StatementDialect, 'encode' | 'decode'> = {
+  encode: (text) => Buffer.from(text, 'utf8'),
+  decode(line) {
+    try {
+      return utf8Decoder.decode(line);
+    } catch {
+      throw new LineFault('encoding', 'UTF-8');
+    }
+  },
+};
+
 const shanghaiOffsetMs = 8 * 3_600_000;
 
 /** 2026-11-22T15:03:04.123+08:00, or with Z. */

@@ -3,13 +3,12 @@ import {
   parseIsoTime,
   parseMinor,
   trailerOf,
+  utf8,
   writeIsoTime,
   type RawRow,
   type StatementDialect,
 } from './statement-dialect.js';
 import { statementCurrency } from './statement.js';
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 const rowFields = [
   'type',
@@ -32,14 +31,7 @@ const totalFields = ['rows', 'captured', 'refunded', 'fees', 'sha256'] as const;
 export const jsonlDialect: StatementDialect = {
   compressed: true,
   lineEnd: '\n',
-  encode: (text) => Buffer.from(text, 'utf8'),
-  decode(line) {
-    try {
-      return utf8.decode(line);
-    } catch {
-      throw new LineFault('encoding', 'UTF-8');
-    }
-  },
+  ...utf8,
   head: ({ channelId, merchantId, date }) => [
     JSON.stringify({
       statement: 'v1',
