@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   list: async () => (await import('./list.js')).listCommand(),
   ledger: async () => (await import('./ledger.js')).ledgerCommand(),
   cases: async () => (await import('./cases.js')).casesCommand(),
+  refunds: async () => (await import('./refunds.js')).refundsCommand(),
   ask: async () => (await import('./ask.js')).askCommand(),
   batch: async () => (await import('./batch.js')).batchCommand(),
   repayments: async () => (await import('./repayments.js')).repaymentsCommand(),

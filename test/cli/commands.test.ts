@@ -264,6 +264,46 @@ describe('The recoup command', function () {
       expect((await run('ask', deductions[0]?.id ?? '', '--by', 'wang')).code).to.equal(0);
     });
 
+    it('has cases worked on by people that their keys name', async () => {
+      const [result] = (await surroundings.owner.raw(
+        `INSERT INTO active_check_finding (task_id, kind, amount_minor, evidence, opened_at, seen_at)
+         VALUES (NULL, 'ledger_behind', 0, 'messages wait', NOW(3), NOW(3))`,
+      )) as [{ insertId: number }];
+      const id = `check:${result.insertId}`;
+      const nobody = await run('cases', 'note', id, 'x', '--json');
+      expect(nobody.code).to.equal(2);
+      expect(nobody.out).to.include('RECOUP_OPERATOR_KEY');
+      const keyOf = async (name: string, role = 'operator'): Promise<string> => {
+        const made = await run('keys', 'create', '--role', role, '--name', name, '--json');
+        return (made.json as unknown as { key: string }).key;
+      };
+      const as =
+        (key: string) =>
+        async (...args: string[]) =>
+          await recoupHere({ ...surroundings.env, RECOUP_OPERATOR_KEY: key }, ...args, '--json');
+      const [wang, li] = [as(await keyOf('Wang Fang')), as(await keyOf('Li Na'))];
+      const agent = as(await keyOf('Zhao Min', 'agent'));
+      expect((await agent('cases', 'note', id, 'x')).code).to.equal(2);
+      expect((await wang('cases', 'assign', id, 'Wang Fang')).code).to.equal(0);
+      const made = await wang('cases', 'propose', id, '--write-off', '--because', 'a test of it');
+      const { proposal } = made.json as unknown as { proposal: { digest: string } };
+      const approve = ['cases', 'approve', id, '1', '--digest', proposal.digest];
+      const own = await wang(...approve);
+      expect(own.code).to.equal(2);
+      expect(own.out).to.include('same_person');
+      const done = await li(...approve);
+      expect(done.code).to.equal(0);
+      expect(done.out).to.include('"state":"executed"');
+      const shown = await run('cases', 'show', id);
+      expect(shown.out).to.include('by Wang Fang, decided by Li Na');
+      const both = await wang('cases', 'propose', id, '--write-off', '--ask-again');
+      expect(both.code).to.equal(2);
+      expect((await run('refunds', 'list', '--json')).json['refunds']).to.deep.equal([]);
+      expect((await run('refunds', 'show', '01a201f7-6724-7501-830a-18598f6b45be')).code).to.equal(
+        2,
+      );
+    });
+
     it('knows its version and its usage', async () => {
       expect((await run('--version')).out).to.match(/^\d+\.\d+\.\d+\n$/);
       const help = await run('--help');
