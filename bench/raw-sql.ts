@@ -26,6 +26,14 @@ export const keys: Readonly<Record<string, readonly string[]>> = {
   repayment: ['id'],
 };
 
+/** A row's field that is added to a column, as `deltas` of the journal's bulk updates have it. */
+export const deltas: Readonly<Record<string, string>> = {
+  paid: 'paid_minor',
+  collecting: 'collecting_minor',
+  credited: 'credited_minor',
+  refund: 'refund_minor',
+};
+
 /** One round trip: a transaction with one statement a table. */
 export function groupSql(commits: readonly Commit[]): string {
   const statements = ['BEGIN'];
@@ -49,20 +57,20 @@ export function insertSql(table: string, rows: readonly Row[]): string {
 }
 
 const value = (row: Row, column: string): string =>
-  ['paid', 'collecting'].includes(column) ? String(row[column]) : literal(row[column]);
+  column in deltas ? String(row[column] ?? 0) : literal(row[column]);
 
 /** Driven by a table of values, so that each target row is found by its primary key. */
 export function updateSql(table: string, rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {});
   const key = keys[table] ?? [];
   const on = key.map((column) => `t.${column} = j.${column}`).join(' AND ');
-  const set =
-    table === 'repayment'
-      ? 't.paid_minor = t.paid_minor + j.paid, t.collecting_minor = t.collecting_minor + j.collecting'
-      : columns
-          .filter((column) => !key.includes(column))
-          .map((column) => `t.${column} = j.${column}`)
-          .join();
+  const set = columns
+    .filter((column) => !key.includes(column))
+    .map((column) => {
+      const sum = deltas[column];
+      return sum === undefined ? `t.${column} = j.${column}` : `t.${sum} = t.${sum} + j.${column}`;
+    })
+    .join();
   const selects = rows.map((row, index) => {
     const fields = columns.map((column) =>
       index > 0 ? value(row, column) : `${value(row, column)} AS ${column}`,

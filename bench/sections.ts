@@ -83,6 +83,9 @@ export async function workers(stage: Stage, settings: Settings): Promise<Section
   };
 }
 
+/** Longer than the lease in `subjects/recovery.ts`. */
+const deadLockMs = 6_000;
+
 /** From a kill with so many charges sent and unanswered until every one of them has ended. */
 export async function recovery(stage: Stage, settings: Settings): Promise<Section> {
   const count = settings.smoke ? 100 : 10_000;
@@ -95,6 +98,8 @@ export async function recovery(stage: Stage, settings: Settings): Promise<Sectio
     await stage.until(env, `SELECT COUNT(*) = ${count} AS yes FROM in_flight`);
     const startSeconds = (performance.now() - beganMs) / 1_000;
     await victim.kill();
+    // Until the locks of the dead have run out: what comes then is the work.
+    await new Promise((resolve) => setTimeout(resolve, deadLockMs));
     const { seconds, cpuMs, peakMib, stores } = await rescuer.measure({ inFlight: 1, count: 1 });
     const figures = {
       count,

@@ -45,7 +45,7 @@ import { MatchingStore } from './store/reconciliation-matching.js';
 import { StatementStore } from './store/reconciliation-statements.js';
 import { RefundStore } from './store/refunds.js';
 import { RepaymentStore } from './store/repayments.js';
-import { SqlJournal } from './store/sql-journal.js';
+import { defaultGroupCommit, SqlJournal } from './store/sql-journal.js';
 
 type Redis = ReturnType<typeof connectRedis>;
 
@@ -80,6 +80,7 @@ const id = <T>(name: string): ServiceIdentifier<T> => Symbol.for(`recoup.${name}
 
 const ids = {
   database: id<Database>('database'),
+  journalDatabase: id<Database>('journal-database'),
   callRedis: id<Redis>('call-redis'),
   lockRedis: id<Redis>('lock-redis'),
   journal: id<Journal<Task>>('journal'),
@@ -165,7 +166,9 @@ export function compose(around: Surroundings): Services {
     get(ids.lockRedis).disconnect();
     await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
     await directory.close();
-    await get(ids.database).destroy();
+    await Promise.all(
+      [ids.database, ids.journalDatabase].map(async (one) => await get(one).destroy()),
+    );
   };
   return {
     instanceId,
@@ -245,6 +248,9 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   bind(ids.database).toResolvedValue(() =>
     openDatabase(config.databaseUrl, config.databasePool, log),
   );
+  bind(ids.journalDatabase).toResolvedValue(() =>
+    openDatabase(config.databaseUrl, defaultGroupCommit.committers, log, { bundles: true }),
+  );
   bind(ids.callRedis).toResolvedValue(() =>
     connectRedis(config.redisUrl, failFastOptions, log, 'queue'),
   );
@@ -255,11 +261,11 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   bindStores(container);
   bindExchanges(container, { config, log, clock });
   bind(ids.journal).toResolvedValue(
-    (database: Database) => {
-      const journal = new SqlJournal(database, config.businessZone, clock, log);
+    (database: Database, writes: Database) => {
+      const journal = new SqlJournal(database, config.businessZone, clock, log, { writes });
       return wrappers?.journal?.(journal) ?? journal;
     },
-    [ids.database],
+    [ids.database, ids.journalDatabase],
   );
   bind(ids.locks).toResolvedValue(
     (redis: Redis) => new RedisLocks(redis, config.lockLeaseMs, clock, log),

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config.js';
 import type { Row } from '../../src/store/projections.js';
 import { inProcess, inProcessProfiles, openRecoup } from '../channels.js';
 import { registered } from '../due.js';
-import { connectionOptions, keys } from '../raw-sql.js';
+import { connectionOptions, deltas, keys } from '../raw-sql.js';
 import { rowsOf, type Commit } from '../rows.js';
 import { lanes, serve, type Subject } from '../subject.js';
 
@@ -77,12 +77,12 @@ function update(table: string, row: Row): { sql: string; values: (string | numbe
   const columns = Object.keys(row).filter((column) => !key.includes(column));
   const values = [...columns, ...key].map((column) => row[column] ?? null);
   const where = key.map((column) => `${column} = ?`).join(' AND ');
-  if (table === 'repayment') {
-    const sql = `UPDATE repayment SET paid_minor = paid_minor + ?,
-      collecting_minor = collecting_minor + ? WHERE id = ?`;
-    return { sql, values: [row['paid'] ?? 0, row['collecting'] ?? 0, row['id'] ?? ''] };
-  }
-  const set = columns.map((column) => `${column} = ?`).join();
+  const set = columns
+    .map((column) => {
+      const sum = deltas[column];
+      return sum === undefined ? `${column} = ?` : `${sum} = ${sum} + ?`;
+    })
+    .join();
   return { sql: `UPDATE ${table} SET ${set} WHERE ${where}`, values };
 }
 

@@ -182,10 +182,30 @@ const entryKinds: Record<EntryKind, true> = {
 /** An entry's body as stored. Keys that end in `Minor` hold amounts, written as decimal strings. */
 export function encodeEntry(entry: Entry): string {
   const { kind: _kind, atMs: _atMs, ...body } = entry;
-  return JSON.stringify(body, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+  return JSON.stringify(withoutBigints(body));
 }
+
+/**
+ * The same value with text for every bigint; what holds none is not copied. A replacer function would
+ * be called for every field of every entry, which cost as much again as the rest of the encoding.
+ */
+function withoutBigints(value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  const fields = value as Record<string, unknown>;
+  let copy: Record<string, unknown> | null = null;
+  for (const key of Object.keys(fields)) {
+    const field = fields[key];
+    const plain = withoutBigints(field);
+    if (plain !== field) (copy ??= cloneOf(fields))[key] = plain;
+  }
+  return copy ?? fields;
+}
+
+const cloneOf = (fields: Record<string, unknown>): Record<string, unknown> =>
+  Array.isArray(fields)
+    ? ([...(fields as unknown[])] as unknown as Record<string, unknown>)
+    : { ...fields };
 
 /** @throws Error on a kind that is not known: a newer release wrote it, or the row is damaged. */
 export function decodeEntry(kind: string, atMs: number, body: string): Entry {

@@ -12,23 +12,57 @@
  */
 import type { Knex } from 'knex';
 import { invariant } from '../assert.js';
-import { execute } from './database.js';
+import { execute, executeAll } from './database.js';
 import type { Row } from './rows.js';
+
+/** One statement for many rows. */
+export interface BulkStatement {
+  readonly sql: string;
+  readonly values: readonly unknown[];
+}
 
 export async function insertRows(
   transaction: Knex.Transaction,
   table: string,
   rows: readonly Row[],
-  /** What to change of a row that is there already. Without it, that is an error. */
   onDuplicate?: string,
 ): Promise<void> {
-  const [first] = rows;
-  if (first === undefined) return;
-  const columns = Object.keys(first);
+  if (rows.length === 0) return;
+  const { sql, values } = insertOf(table, rows, onDuplicate);
+  await execute(transaction, sql, values);
+}
+
+/** @param onDuplicate What to change of a row that is there already. Without it, that is an error. */
+export function insertOf(table: string, rows: readonly Row[], onDuplicate?: string): BulkStatement {
+  const columns = Object.keys(rows[0] ?? {});
   const values = rows.map((row) => `(${columns.map((column) => literal(row[column])).join()})`);
   const duplicate = onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`;
   const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ?${duplicate}`;
-  await execute(transaction, sql, [verbatim(values.join())]);
+  return { sql, values: [verbatim(values.join())] };
+}
+
+/**
+ * Runs them in order, in one round trip where the connections allow it (`openDatabase`, `bundles`):
+ * what a transaction costs a single deduction is its round trips. The first that fails ends it.
+ *
+ * @returns the rows that each has matched.
+ */
+export async function runAll(
+  transaction: Knex.Transaction,
+  statements: readonly BulkStatement[],
+  bundled: boolean,
+): Promise<readonly number[]> {
+  if (!bundled || statements.length < 2) {
+    const found: number[] = [];
+    for (const { sql, values } of statements) found.push(await execute(transaction, sql, values));
+    return found;
+  }
+  const sql = statements.map((one) => one.sql).join(';');
+  return await executeAll(
+    transaction,
+    sql,
+    statements.flatMap((one) => one.values),
+  );
 }
 
 export interface BulkUpdate {
@@ -56,6 +90,11 @@ export async function updateRows(
   rows: readonly Row[],
 ): Promise<number> {
   if (rows.length === 0) return 0;
+  const { sql, values } = updateOf(update, rows);
+  return await execute(transaction, sql, values);
+}
+
+export function updateOf(update: BulkUpdate, rows: readonly Row[]): BulkStatement {
   const { table, key, values, deltas = {} } = update;
   const on = Object.keys(key)
     .map((name) => `t.${name} = j.${name}`)
@@ -67,8 +106,7 @@ export async function updateRows(
   const sql =
     `UPDATE (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +
     (update.where === undefined ? '' : ` WHERE ${update.where}`);
-  const derived = verbatim(selectOf(update, rows));
-  return await execute(transaction, sql, [derived, ...(update.whereValues ?? [])]);
+  return { sql, values: [verbatim(selectOf(update, rows)), ...(update.whereValues ?? [])] };
 }
 
 /** The first SELECT names the columns, and gives the keys the target's collation: else no index. */

@@ -23,16 +23,18 @@ const idleTransactionSeconds = 5;
  *
  * @param poolMax connections at most; waiting for one gives up after ten seconds.
  * @param options.cutSilent false for work whose statements may take long: migrations.
+ * @param options.bundles whether one request may hold several statements. Only for the journal, which
+ *   makes every statement of its own: elsewhere a hole would let another statement in.
  */
 export function openDatabase(
   url: string,
   poolMax: number,
   log: Log,
-  { cutSilent = true } = {},
+  { cutSilent = true, bundles = false } = {},
 ): Database {
   const at = new URL(url);
   const deaf = cutSilent ? new DeafConnections(silentMs) : null;
-  return createKnex({
+  const database = createKnex({
     client: 'mysql2',
     // An error's message must not repeat the values: they hold account tokens (rule 13).
     compileSqlOnError: false,
@@ -48,6 +50,7 @@ export function openDatabase(
       bigNumberStrings: true,
       connectTimeout: 5_000,
       enableKeepAlive: true,
+      multipleStatements: bundles,
     },
     pool: {
       min: 0,
@@ -66,7 +69,14 @@ export function openDatabase(
       debug: () => undefined,
     },
   });
+  if (bundles) bundling.add(database);
+  return database;
 }
+
+const bundling = new WeakSet<Database>();
+
+/** Whether one request may hold several statements. */
+export const takesBundles = (database: Database): boolean => bundling.has(database);
 
 interface RawConnection {
   readonly stream: Line;
@@ -116,6 +126,18 @@ export async function execute(
   return result.affectedRows;
 }
 
+/** Several statements in one request (`bundles`); the rows that each matched. */
+export async function executeAll(
+  transaction: Knex.Transaction,
+  sql: string,
+  bindings: readonly unknown[],
+): Promise<readonly number[]> {
+  const [results] = (await transaction.raw(sql, bindings as Knex.RawBinding[])) as [
+    readonly { affectedRows: number }[],
+  ];
+  return results.map(({ affectedRows }) => affectedRows);
+}
+
 const triesMax = 8;
 
 /**
@@ -136,10 +158,21 @@ export async function inTransaction<T>(
   }
 }
 
-/** Wall-clock ms -> what a DATETIME(3) column takes, UTC. */
+let second = Number.NaN;
+let untilSecond = '';
+
+/**
+ * Wall-clock ms -> what a DATETIME(3) column takes, UTC. Most calls are about the second that the last
+ * one was about, and only another second is formatted: a dozen times a deduction.
+ */
 export function sqlTime(ms: number): string {
-  const iso = new Date(ms).toISOString();
-  return `${iso.slice(0, 10)} ${iso.slice(11, 23)}`;
+  const of = Math.floor(ms / 1_000);
+  if (of !== second) {
+    const iso = new Date(of * 1_000).toISOString();
+    untilSecond = `${iso.slice(0, 10)} ${iso.slice(11, 20)}`;
+    second = of;
+  }
+  return untilSecond + String(Math.trunc(ms - of * 1_000)).padStart(3, '0');
 }
 
 export const sqlTimeOrNull = (ms: number | null): string | null =>

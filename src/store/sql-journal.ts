@@ -1,12 +1,19 @@
-import type { Knex } from 'knex';
 import type { Clock } from '../clock.js';
 import { kindStartedBy, type Task } from '../engine/tasks.js';
 import { decodeEntry, encodeEntry } from '../engine/entries.js';
 import { StaleWriter, type Append, type Journal } from '../engine/journal.js';
 import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
-import { ascii, insertRows, text, updateRows, type BulkUpdate } from './bulk.js';
-import { selectRows, sqlTime, type Database } from './database.js';
+import {
+  ascii,
+  insertOf,
+  runAll,
+  text,
+  updateOf,
+  type BulkStatement,
+  type BulkUpdate,
+} from './bulk.js';
+import { selectRows, sqlTime, takesBundles, type Database } from './database.js';
 import { GroupCommit, type GroupCommitSettings } from './group-commit.js';
 import { project, type Projected, type Row } from './projections.js';
 
@@ -25,14 +32,19 @@ interface Write {
 /** The journal on MariaDB: the log and its projections, in one transaction for many tasks. */
 export class SqlJournal implements Journal<Task> {
   readonly #commits: GroupCommit<Write>;
+  readonly #writes: Database;
 
   constructor(
     private readonly database: Database,
     private readonly zone: string,
     clock: Clock,
     log: Log,
-    settings: GroupCommitSettings = defaultGroupCommit,
+    options: Partial<GroupCommitSettings> & {
+      /** Connections for the transactions alone, so that they never wait behind reads. */
+      readonly writes?: Database;
+    } = {},
   ) {
+    this.#writes = options.writes ?? database;
     const writer = {
       write: (writes: readonly Write[]) => this.#write(writes),
       findCommitted: (writes: readonly Write[]) => this.#findCommitted(writes),
@@ -40,7 +52,7 @@ export class SqlJournal implements Journal<Task> {
       collision: ({ append }: Write, constraint: string) =>
         constraint === 'PRIMARY' ? new StaleWriter(append.taskId, append.afterSeq) : null,
     };
-    this.#commits = new GroupCommit(writer, settings, clock, log);
+    this.#commits = new GroupCommit(writer, { ...defaultGroupCommit, ...options }, clock, log);
   }
 
   async load(taskId: TaskId): ReturnType<Journal<Task>['load']> {
@@ -72,36 +84,82 @@ export class SqlJournal implements Journal<Task> {
   async #write(writes: readonly Write[]): Promise<void> {
     const log = writes.flatMap((write) => write.log);
     const all = writes.map((write) => write.projected);
-    await this.database.transaction(async (trx) => {
-      const insert = async (table: string, key: string, rows: readonly Row[]): Promise<void> =>
-        await insertRows(trx, table, byKey(rows, key));
-      await insert('execution_log', 'task_id', log);
-      await insert('deduction', 'id', present(all.map((p) => p.deductionInsert)));
-      await update(trx, deductionUpdate, present(all.map((p) => p.deductionUpdate)));
-      await insert('refund', 'id', present(all.map((p) => p.refundInsert)));
-      await update(trx, refundUpdate, present(all.map((p) => p.refundUpdate)));
-      const tried = all.flatMap((p) => p.attemptUpdates);
-      await update(trx, attemptUpdate, tried);
-      const intended = all.flatMap((p) => p.attemptInserts);
-      await insert('attempt', 'task_id', intended);
-      await update(
-        trx,
+    const one = (pick: (p: Projected) => Row | null): Row[] => present(all.map(pick));
+    const many = (pick: (p: Projected) => readonly Row[]): Row[] => all.flatMap(pick);
+    const changes = [
+      insert('execution_log', 'task_id', log),
+      insert(
+        'deduction',
+        'id',
+        one((p) => p.deductionInsert),
+      ),
+      update(
+        deductionUpdate,
+        one((p) => p.deductionUpdate),
+      ),
+      insert(
+        'refund',
+        'id',
+        one((p) => p.refundInsert),
+      ),
+      update(
+        refundUpdate,
+        one((p) => p.refundUpdate),
+      ),
+      update(
+        attemptUpdate,
+        many((p) => p.attemptUpdates),
+      ),
+      insert(
+        'attempt',
+        'task_id',
+        many((p) => p.attemptInserts),
+      ),
+      update(
         captureUpdate,
-        summed(present(all.map((p) => p.captureDelta)), captureSums),
-      );
-      await insert('in_flight', 'task_id', present(all.map((p) => p.inFlightInsert)));
-      await update(trx, inFlightUpdate, present(all.map((p) => p.inFlightUpdate)));
-      const opened = all.flatMap((p) => p.caseInserts);
-      await insert('review_case', 'task_id', opened);
-      const closed = all.flatMap((p) => p.caseUpdates);
-      await update(trx, caseUpdate, closed);
-      const messages = all.flatMap((p) => p.outbox);
-      await insert('outbox', 'message_key', messages);
-      await update(
-        trx,
+        summed(
+          one((p) => p.captureDelta),
+          captureSums,
+        ),
+      ),
+      insert(
+        'in_flight',
+        'task_id',
+        one((p) => p.inFlightInsert),
+      ),
+      update(
+        inFlightUpdate,
+        one((p) => p.inFlightUpdate),
+      ),
+      insert(
+        'review_case',
+        'task_id',
+        many((p) => p.caseInserts),
+      ),
+      update(
+        caseUpdate,
+        many((p) => p.caseUpdates),
+      ),
+      insert(
+        'outbox',
+        'message_key',
+        many((p) => p.outbox),
+      ),
+      update(
         repaymentUpdate,
-        summed(present(all.map((p) => p.repaymentDelta)), repaymentSums),
-      );
+        summed(
+          one((p) => p.repaymentDelta),
+          repaymentSums,
+        ),
+      ),
+    ].filter((change) => change !== null);
+    await this.#writes.transaction(async (trx) => {
+      const found = await runAll(trx, changes, takesBundles(this.#writes));
+      changes.forEach(({ table, rowsAtLeast }, index) => {
+        const missing = rowsAtLeast - (found[index] ?? 0);
+        // The log says that it was written: a row that is not there is a bug.
+        if (missing > 0) throw new Error(`${missing} rows of ${table} are missing`);
+      });
     });
   }
 
@@ -194,17 +252,22 @@ const repaymentUpdate: BulkUpdate = {
   deltas: { paid_minor: 'paid', collecting_minor: 'collecting' },
 };
 
-/** A row that is not there is a bug: the log says that it was written. */
-async function update(
-  transaction: Knex.Transaction,
-  how: BulkUpdate,
-  rows: readonly Row[],
-): Promise<void> {
-  const [first = ''] = Object.keys(how.key);
-  const found = await updateRows(transaction, how, byKey(rows, first));
-  if (found < rows.length && how.table !== 'repayment') {
-    throw new Error(`${rows.length - found} rows of ${how.table} are missing`);
-  }
+interface Change extends BulkStatement {
+  readonly table: string;
+  readonly rowsAtLeast: number;
+}
+
+function insert(table: string, key: string, rows: readonly Row[]): Change | null {
+  if (rows.length === 0) return null;
+  return { ...insertOf(table, byKey(rows, key)), table, rowsAtLeast: rows.length };
+}
+
+function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
+  if (rows.length === 0) return null;
+  const [key = ''] = Object.keys(how.key);
+  // Whether a repayment is there is for the deduction's foreign key to say.
+  const rowsAtLeast = how.table === 'repayment' ? 0 : rows.length;
+  return { ...updateOf(how, byKey(rows, key)), table: how.table, rowsAtLeast };
 }
 
 const present = (rows: readonly (Row | null)[]): Row[] => rows.filter((row) => row !== null);

@@ -23,7 +23,7 @@ describe('the journal on MariaDB', () => {
   before(async function () {
     this.timeout(30_000);
     environment = await startEnvironment();
-    database = openDatabase(environment.config.databaseUrl, 6, silentLog);
+    database = openDatabase(environment.config.databaseUrl, 6, silentLog, { bundles: true });
     journal = new SqlJournal(database, 'Asia/Shanghai', systemClock, silentLog);
   });
   after(async () => {
@@ -177,7 +177,7 @@ describe('the journal on MariaDB', () => {
     const url = new URL(environment.config.databaseUrl);
     const proxy = new TcpProxy(url.hostname, Number(url.port));
     url.port = String(await proxy.listen());
-    const cut = openDatabase(url.href, 4, silentLog);
+    const cut = openDatabase(url.href, 4, silentLog, { bundles: true });
     const through = new SqlJournal(cut, 'Asia/Shanghai', systemClock, silentLog);
     try {
       const tasks = await Promise.all(
@@ -208,7 +208,7 @@ describe('the journal on MariaDB', () => {
     const url = new URL(environment.config.databaseUrl);
     const proxy = new TcpProxy(url.hostname, Number(url.port));
     url.port = String(await proxy.listen());
-    const away = openDatabase(url.href, 2, silentLog);
+    const away = openDatabase(url.href, 2, silentLog, { bundles: true });
     const patient = new SqlJournal(away, 'Asia/Shanghai', systemClock, silentLog);
     const impatient = new SqlJournal(away, 'Asia/Shanghai', systemClock, silentLog, {
       committers: 1,
@@ -236,7 +236,7 @@ describe('the journal on MariaDB', () => {
     const [mine, other] = [await environment.repayment(), await environment.repayment()];
     const [task, unrelated] = [newTaskId(), newTaskId()];
     await journal.append(append([], first(mine, task)));
-    const frozen = openDatabase(environment.config.databaseUrl, 1, silentLog);
+    const frozen = openDatabase(environment.config.databaseUrl, 1, silentLog, { bundles: true });
     const transaction = await frozen.transaction();
     await transaction.raw(
       `INSERT INTO execution_log (task_id, seq, kind, at, writer, body)
