@@ -80,79 +80,8 @@ export class SqlJournal implements Journal<Task> {
     await this.#commits.add({ append, log, projected: project(append, this.zone) });
   }
 
-  /** Rows in key order, and the log first: a stale writer is found out before it touches more. */
   async #write(writes: readonly Write[]): Promise<void> {
-    const log = writes.flatMap((write) => write.log);
-    const all = writes.map((write) => write.projected);
-    const one = (pick: (p: Projected) => Row | null): Row[] => present(all.map(pick));
-    const many = (pick: (p: Projected) => readonly Row[]): Row[] => all.flatMap(pick);
-    const changes = [
-      insert('execution_log', 'task_id', log),
-      insert(
-        'deduction',
-        'id',
-        one((p) => p.deductionInsert),
-      ),
-      update(
-        deductionUpdate,
-        one((p) => p.deductionUpdate),
-      ),
-      insert(
-        'refund',
-        'id',
-        one((p) => p.refundInsert),
-      ),
-      update(
-        refundUpdate,
-        one((p) => p.refundUpdate),
-      ),
-      update(
-        attemptUpdate,
-        many((p) => p.attemptUpdates),
-      ),
-      insert(
-        'attempt',
-        'task_id',
-        many((p) => p.attemptInserts),
-      ),
-      update(
-        captureUpdate,
-        summed(
-          one((p) => p.captureDelta),
-          captureSums,
-        ),
-      ),
-      insert(
-        'in_flight',
-        'task_id',
-        one((p) => p.inFlightInsert),
-      ),
-      update(
-        inFlightUpdate,
-        one((p) => p.inFlightUpdate),
-      ),
-      insert(
-        'review_case',
-        'task_id',
-        many((p) => p.caseInserts),
-      ),
-      update(
-        caseUpdate,
-        many((p) => p.caseUpdates),
-      ),
-      insert(
-        'outbox',
-        'message_key',
-        many((p) => p.outbox),
-      ),
-      update(
-        repaymentUpdate,
-        summed(
-          one((p) => p.repaymentDelta),
-          repaymentSums,
-        ),
-      ),
-    ].filter((change) => change !== null);
+    const changes = changesOf(writes);
     await this.#writes.transaction(async (trx) => {
       const found = await runAll(trx, changes, takesBundles(this.#writes));
       changes.forEach(({ table, rowsAtLeast }, index) => {
@@ -251,6 +180,34 @@ const repaymentUpdate: BulkUpdate = {
   values: {},
   deltas: { paid_minor: 'paid', collecting_minor: 'collecting' },
 };
+
+type FieldOf<T> = {
+  [K in keyof Projected]: Projected[K] extends T ? K : never;
+}[keyof Projected];
+
+/** Rows in key order, and the log first: a stale writer is found out before it touches more. */
+function changesOf(writes: readonly Write[]): readonly Change[] {
+  const log = writes.flatMap((write) => write.log);
+  const all = writes.map((write) => write.projected);
+  const one = (name: FieldOf<Row | null>): Row[] => present(all.map((p) => p[name]));
+  const many = (name: FieldOf<readonly Row[]>): Row[] => all.flatMap((p) => p[name]);
+  return [
+    insert('execution_log', 'task_id', log),
+    insert('deduction', 'id', one('deductionInsert')),
+    update(deductionUpdate, one('deductionUpdate')),
+    insert('refund', 'id', one('refundInsert')),
+    update(refundUpdate, one('refundUpdate')),
+    update(attemptUpdate, many('attemptUpdates')),
+    insert('attempt', 'task_id', many('attemptInserts')),
+    update(captureUpdate, summed(one('captureDelta'), captureSums)),
+    insert('in_flight', 'task_id', one('inFlightInsert')),
+    update(inFlightUpdate, one('inFlightUpdate')),
+    insert('review_case', 'task_id', many('caseInserts')),
+    update(caseUpdate, many('caseUpdates')),
+    insert('outbox', 'message_key', many('outbox')),
+    update(repaymentUpdate, summed(one('repaymentDelta'), repaymentSums)),
+  ].filter((change) => change !== null);
+}
 
 interface Change extends BulkStatement {
   readonly table: string;
