@@ -1,3 +1,4 @@
+import { moneyBackMutants } from './money-back-mutants.js';
 import { storeMutants } from './store-mutants.js';
 
 /**
@@ -332,5 +333,6 @@ export const mutants: readonly Mutant[] = [
   ...flowing,
   ...performing,
   ...booking,
+  ...moneyBackMutants,
   ...storeMutants,
 ];

@@ -63,6 +63,9 @@ export class SimChannel {
   }
 
   charge(order: Order, respond: Respond<ChargeAnswer>): void {
+    if (order.operation === 'refund') {
+      this.world.violated('wrong_way', order.orderNo, `${this.id} was told to charge a refund`);
+    }
     this.#place(order, respond);
   }
 

@@ -82,7 +82,7 @@ export const storeMutants: readonly Mutant[] = [
   {
     name: 'an answer that ends a review leaves the row in review',
     rule: 'folding the log equals the tables',
-    file: 'src/store/projections.js',
+    file: 'src/store/deduction-rows.js',
     find: "(cases.length > 0 && (kind === 'replied' || kind === 'not_executed'))",
     replace: 'false',
     test: 'simulation/regressions.test.js',
