@@ -95,6 +95,46 @@ function chargedTwice(): Partial<Evidence> {
   };
 }
 
+/** Of what was collected 40 went back. */
+function refunded(): Partial<Evidence> {
+  const { log, attempts, inFlight, outbox } = evidence();
+  const refund = {
+    deductionId: 't',
+    repaymentId: 'rp',
+    captureOrderNo: 'R1',
+    amountMinor: '40',
+    from: 'repayment',
+  };
+  const order = { orderNo: 'R7', channelId: 'a', amountMinor: '40' };
+  const rows = [
+    ['refund_accepted', { refund }],
+    ['refund_intended', { attemptNo: 1, order }],
+    ['replied', { attemptNo: 1, via: 'refund', answer: { kind: 'succeeded' } }],
+    ['settled', { attemptNo: 1, ...order }],
+  ].map(([kind, body], at) => ({ taskId: 'r', seq: at + 1, kind, writer: 'w', body }) as LogRow);
+  return {
+    log: [...log, ...rows],
+    books: [{ ...captured('R1'), refunds: [{ orderNo: 'R7', amountMinor: 40n }] }],
+    attempts: [
+      { ...attempts[0]!, credited_minor: 60, refund_minor: 40 },
+      { ...attempts[0]!, task_id: 'r', order_no: 'R7', credited_minor: 0, refund_minor: 0 },
+    ],
+    refunds: [
+      {
+        id: 'r',
+        deduction_id: 't',
+        status: 'succeeded',
+        amount_minor: 40,
+        order_no: 'R7',
+        attempts: 1,
+      },
+    ],
+    repayments: [{ id: 'rp', due_minor: 100, paid_minor: 60, collecting_minor: 0 }],
+    inFlight,
+    outbox: [...outbox, { topic: 'ledger.refund_paid', message_key: 'r' }],
+  };
+}
+
 /** The channel declined for good, and the deduction failed. */
 function declined(): Partial<Evidence> {
   const { log, attempts, deductions, inFlight } = evidence();
@@ -214,6 +254,55 @@ describe('the oracle', () => {
     // "Not sent" speaks of the second sending only.
     expect(status(['resend_intended', {}], ['replied', notSent])).to.equal('open');
     expect(status(['not_executed', {}])).to.equal('not_executed');
+  });
+
+  it('is content with a refund that gives back a part, and sees it given back twice', () => {
+    expect(kinds(refunded())).to.eql([]);
+    const [capture] = refunded().books!;
+    const again = { ...capture!, refunds: [...capture!.refunds!, ...capture!.refunds!] };
+    expect(kinds({ ...refunded(), books: [again] })).to.eql(['refunded_twice']);
+    const unasked = { ...capture!, refunds: [{ orderNo: 'R8', amountMinor: 40n }] };
+    expect(kinds({ ...refunded(), books: [unasked] })).to.eql(['not_captured', 'unannounced']);
+    const repayments = [{ id: 'rp', due_minor: 100, paid_minor: 100, collecting_minor: 0 }];
+    expect(kinds({ ...refunded(), repayments })).to.eql(['repayment_differs']);
+  });
+
+  it('sees a decision that has not come about', () => {
+    const told = chargedTwice();
+    const decided = (decision: object): Partial<Evidence> => ({
+      ...told,
+      log: [
+        ...told.log!,
+        {
+          taskId: 't',
+          seq: 10,
+          kind: 'decided',
+          writer: 'w',
+          body: { caseNo: 1, attemptNo: 1, by: 'a', approvedBy: 'b', decision } as LogRow['body'],
+        },
+      ],
+      cases: [{ ...told.cases![0]!, closed_at: '2026-11-22' }],
+    });
+    expect(kinds(decided({ action: 'write_off' }))).to.eql(['double_charged']);
+    expect(kinds(decided({ action: 'refund', refundId: 'nowhere' }))).to.eql([
+      'decision_without_effect',
+      'double_charged',
+    ]);
+  });
+
+  it('sees what the books lack, have twice, with another amount, or of nothing', () => {
+    const topic = 'ledger.repayment_collected';
+    const entry = { topic, message_key: 't', amount_minor: 100 };
+    expect(kinds({ posted: [entry] })).to.eql([]);
+    for (const posted of [
+      [],
+      [entry, entry],
+      [{ ...entry, amount_minor: 99 }],
+      [entry, { ...entry, message_key: 'u' }],
+    ]) {
+      expect(kinds({ posted })).to.eql(['books_differ']);
+    }
+    expect(kinds({ posted: [], deadLetters: [entry] })).to.eql([]);
   });
 
   it('sees gaps, forbidden edges and a second end in a log', () => {
