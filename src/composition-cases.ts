@@ -101,6 +101,8 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
     },
     async refund({ about, ...asked }) {
       const task = about.taskId;
+      const started = await refunds.findByRequest(asked.requestKey);
+      if (started !== null) return started.id;
       // A refund that failed is tried anew on the same capture, unless it gave back after all.
       const failed = task === null ? null : await refunds.find(task);
       if (failed !== null) {

@@ -18,6 +18,13 @@ import { execute, inTransaction, selectRows, sqlTime, type Database } from './da
 const markName = 'ended_deductions';
 const waitingCounted = 10_000;
 
+/** A capture of \`d\` that is owed back, and no ledger knows: earlier releases told nobody. */
+const untoldCapture = `EXISTS (SELECT 1 FROM attempt a
+    LEFT JOIN outbox u ON u.topic = 'ledger.late_capture' AND u.message_key = a.order_no
+    LEFT JOIN ledger_inbox k ON k.topic = 'ledger.late_capture' AND k.message_key = a.order_no
+  WHERE a.task_id = d.id AND a.status = 'succeeded' AND NOT (a.order_no <=> d.order_no)
+    AND u.id IS NULL AND k.message_key IS NULL)`;
+
 export class ActiveCheckStore implements CheckedBook {
   constructor(
     private readonly database: Database,
@@ -70,8 +77,10 @@ export class ActiveCheckStore implements CheckedBook {
          SELECT d.id, ?, ? FROM deduction d
          LEFT JOIN outbox o ON o.topic = 'ledger.repayment_collected' AND o.message_key = d.id
          LEFT JOIN ledger_inbox i ON i.topic = 'ledger.repayment_collected' AND i.message_key = d.id
-         WHERE d.id > ? AND d.id <= ? AND d.status = 'succeeded' AND i.message_key IS NULL
-           AND (o.id IS NULL OR (o.delivered_at IS NOT NULL AND ?))`,
+         WHERE d.id > ? AND d.id <= ? AND (
+           (d.status = 'succeeded' AND i.message_key IS NULL
+             AND (o.id IS NULL OR (o.delivered_at IS NOT NULL AND ?)))
+           OR (d.ended_at IS NOT NULL AND ${untoldCapture}))`,
         [now, now, from, last, this.settings.booksAreOurs],
       );
       await execute(

@@ -65,35 +65,49 @@ describe('a decision that the books refuse', () => {
     return await desk.approve(id, no, payloadDigest, li);
   }
 
-  /** Declined, so that it failed, and paid all the same. */
-  async function refundedAfterAll(): Promise<{ deduction: TaskId; failed: TaskId }> {
-    const deduction = await collect(await environment.repayment());
+  const asked = (deductionId: TaskId) => ({
+    deductionId,
+    attemptNo: 1,
+    amountMinor: null,
+    reason: proof,
+    requestedBy: wang.name,
+    approvedBy: li.name,
+  });
+
+  async function failedRefund(deduction: TaskId): Promise<TaskId> {
     await declines('refund');
-    const { refundId: failed, finished } = await services.refundDesk.start({
-      deductionId: deduction,
-      attemptNo: 1,
-      amountMinor: null,
-      reason: proof,
-      requestedBy: wang.name,
-      approvedBy: li.name,
-      requestKey: `first:${deduction}`,
-    });
-    await finished;
+    const requestKey = `first:${deduction}`;
+    const started = await services.refundDesk.start({ ...asked(deduction), requestKey });
+    await started.finished;
     await environment.sandbox.clearFaults();
-    expect((await services.refunds.find(failed))?.status).to.equal('failed');
-    await succeededAfterAll(failed);
-    return { deduction, failed };
+    expect((await services.refunds.find(started.refundId))?.status).to.equal('failed');
+    return started.refundId;
   }
 
   for (const kind of ['refund_failed', 'late_success']) {
     it(`does not give back twice what a failed refund gave back after all (${kind})`, async () => {
-      const { deduction, failed } = await refundedAfterAll();
+      const deduction = await collect(await environment.repayment());
+      const failed = await failedRefund(deduction);
+      await succeededAfterAll(failed);
       const end = await resolve(await caseOf(failed, kind), refund);
       expect(end.state).to.equal('void');
       expect(await services.refunds.list({ deductionId: deduction, limit: 10 })).to.have.length(1);
       expect((await environment.sandbox.order(orderNo(deduction, 1)))?.refunds).to.have.length(0);
     });
   }
+
+  it('stands where the refund it is about had started when the failed one paid after all', async () => {
+    const deduction = await collect(await environment.repayment());
+    const failed = await failedRefund(deduction);
+    const about = await caseOf(failed, 'refund_failed');
+    const { no, payloadDigest } = await services.cases.desk.propose(about.id, refund, wang);
+    // The first half of carrying out, as it was before the process died.
+    const requestKey = `case:${about.id}:${no}`;
+    const { refundId } = await services.refundDesk.start({ ...asked(deduction), requestKey });
+    await succeededAfterAll(failed);
+    const end = await services.cases.desk.approve(about.id, no, payloadDigest, li);
+    expect(end).to.include({ state: 'executed', outcome: `refund ${refundId}` });
+  });
 
   it('is void where a late capture is adopted for what has been paid since, and another can follow', async () => {
     const repayment = await environment.repayment();

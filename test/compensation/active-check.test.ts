@@ -3,7 +3,7 @@ import type { CaseRecord } from '../../src/cases/case.js';
 import { ActiveCheck } from '../../src/compensation/active-check.js';
 import type { Services, Wrappers } from '../../src/composition-root.js';
 import type { RunOutcome } from '../../src/engine/executor.js';
-import type { TaskId } from '../../src/ids.js';
+import { orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { ActiveCheckStore } from '../../src/store/active-check.js';
 import { CaseStore } from '../../src/store/case-book.js';
@@ -70,6 +70,22 @@ describe('the active check', () => {
     return task;
   }
 
+  /** Declined, and captured all the same. */
+  async function collectedLate(): Promise<TaskId> {
+    const params = { outcome: 'insufficient_funds' } as const;
+    await environment.sandbox.setFaults([
+      { channel: 'swiftpay', operation: 'charge', fault: 'decline', params },
+    ]);
+    const task = await deduct(services);
+    await environment.sandbox.clearFaults();
+    await services.executor.run(task, {
+      kind: 'callback',
+      orderNo: orderNo(task, 1),
+      read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
+    });
+    return task;
+  }
+
   const run = async (task: TaskId): Promise<RunOutcome> =>
     (await services.executor.run(task)).outcome;
 
@@ -106,6 +122,18 @@ describe('the active check', () => {
     )) as [unknown[]];
     return rows.length > 0;
   };
+
+  it('tells the ledger of a late capture of the time when nobody was told of those', async () => {
+    await deduct(services);
+    const late = await collectedLate();
+    await owner("DELETE FROM outbox WHERE topic = 'ledger.late_capture'");
+    await owner('DELETE FROM active_check_mark');
+    await checker().runOnce();
+    const [told] = (await environment.owner.raw(
+      "SELECT message_key FROM outbox WHERE topic = 'ledger.late_capture'",
+    )) as [{ message_key: string }[]];
+    expect(told.map((row) => row.message_key)).to.eql([orderNo(late, 1)]);
+  });
 
   it('leaves alone what is younger than its age', async () => {
     const task = await abandoned();
