@@ -6,6 +6,7 @@ import type { Services, Wrappers } from '../../src/composition-root.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import { amountMinor } from '../../src/money.js';
 import { CaseStore } from '../../src/store/case-book.js';
+import { CaseProposalStore } from '../../src/store/case-proposals.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
 
@@ -149,6 +150,22 @@ describe('how a case ends', () => {
     expect(end.state).to.equal('executed');
     expect((await services.deductions.find(task))?.status).to.equal('succeeded');
     expect(await casesOf(task)).to.have.length(0);
+  });
+
+  it('executed, when the process dies after the log has it and before that is written down', async () => {
+    const task = await inReview();
+    const [one] = (await casesOf(task)) as [CaseRecord];
+    const { desk, decisions } = services.cases;
+    const decision = { action: 'adopt_captured', channelRef: 'SP2', proof } as const;
+    const { no, payloadDigest } = await desk.propose(one.id, decision, wang);
+    const store = new CaseProposalStore(services.database);
+    await store.approve(one.id, no, payloadDigest, li, Date.now() - 1);
+    const evidence = { kind: 'decision', caseNo: one.no, decision } as const;
+    await services.executor.run(task, { ...evidence, by: wang.name, approvedBy: li.name });
+    expect((await services.deductions.find(task))?.status).to.equal('succeeded');
+    await decisions.runOnce();
+    const [end] = (await desk.show(one.id)).proposals;
+    expect(end).to.include({ state: 'executed', outcome: 'adopt_captured' });
   });
 
   it('void where an answer came first', async () => {
