@@ -35,7 +35,15 @@ export const up = [
       ADD COLUMN dispatches INT NOT NULL DEFAULT 0,
       ADD COLUMN tries INT NOT NULL DEFAULT 0,
       ADD COLUMN last_error VARCHAR(500) NULL,
-      ADD KEY outbox_due (send_at, id),
+      ADD KEY outbox_due (send_at, id)`,
+  },
+  // Whoever read the outbox before there was a relay may have marked what they had taken.
+  'UPDATE outbox SET send_at = NULL WHERE delivered_at IS NOT NULL AND send_at IS NOT NULL',
+  {
+    unless: `SELECT 1 FROM information_schema.table_constraints
+      WHERE table_schema = DATABASE() AND table_name = 'outbox'
+        AND constraint_name = 'outbox_states'`,
+    run: `ALTER TABLE outbox
       ADD CONSTRAINT outbox_states CHECK (delivered_at IS NULL OR send_at IS NULL)`,
   },
 

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { expect } from 'chai';
+import { loadConfig } from '../../src/config.js';
+import { silentLog } from '../../src/log.js';
+import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
+import { migrate } from '../../src/store/migrate.js';
+
+const inUse = ['001-tasks', '002-append-only-log', '003-callers-and-channels'];
+
+describe('migrating a database that has been in use', () => {
+  const base = loadConfig(process.env);
+  const name = `recoup_test_${process.pid}_${randomBytes(4).toString('hex')}`;
+  const at = (url: string): string => Object.assign(new URL(url), { pathname: name }).href;
+  let admin: Database;
+  let owner: Database;
+
+  before(async () => {
+    admin = openDatabase(base.migrationUrl, 1, silentLog);
+    await admin.raw(`CREATE DATABASE ${name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
+    owner = openDatabase(at(base.migrationUrl), 1, silentLog);
+    await owner.raw(`CREATE TABLE schema_migration (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
+      name VARCHAR(255), batch INT, migration_time TIMESTAMP NULL)`);
+    for (const file of inUse) {
+      const { up } = (await import(
+        new URL(`../../migrations/${file}.js`, import.meta.url).href
+      )) as {
+        up: readonly string[];
+      };
+      for (const statement of up) await owner.raw(statement);
+      await owner.raw('INSERT INTO schema_migration (name, batch) VALUES (?, 1)', [file]);
+    }
+  });
+  after(async () => {
+    await owner.destroy();
+    await admin.raw(`DROP DATABASE ${name}`);
+    await admin.destroy();
+  });
+
+  it('counts what was collected as credited, what came late as owed back, and tells what was not told', async () => {
+    const now = '2026-11-21 12:00:00.000';
+    await owner.raw(`INSERT INTO repayment VALUES
+      ('rp_1', 'bw_1', 'CNY', 900, 500, 0, '2026-11-22', 'tok_1', 'ICBC', '4321', '${now}')`);
+    for (const [id, status, order] of [
+      ['t1', 'succeeded', "'o1'"],
+      ['t2', 'failed', 'NULL'],
+    ]) {
+      await owner.raw(`INSERT INTO deduction (id, repayment_id, borrower_id, amount_minor, currency,
+          bank_code, account_last4, source, status, failure_code, order_no, attempts, request_key,
+          request_digest, created_at, ended_at)
+        VALUES ('${id}', 'rp_1', 'bw_1', 500, 'CNY', 'ICBC', '4321', 'app', '${status}',
+          ${status === 'failed' ? "'risk_refused'" : 'NULL'}, ${order}, 1, '${id}', '', '${now}', '${now}')`);
+      await owner.raw(`INSERT INTO attempt (task_id, attempt_no, order_no, channel_id, bank_code,
+          amount_minor, status, channel_ref, asks, business_date, created_at, expires_at, ended_at)
+        VALUES ('${id}', 1, '${id === 't1' ? 'o1' : 'o2'}', 'swiftpay', 'ICBC', 500, 'succeeded', 'r',
+          0, '2026-11-21', '${now}', '${now}', '${now}')`);
+    }
+    await owner.raw(`INSERT INTO outbox (topic, message_key, body, created_at, delivered_at) VALUES
+      ('ledger.repayment_collected', 't1', '{}', '${now}', NULL),
+      ('ledger.repayment_collected', 't0', '{}', '${now}', '${now}')`);
+
+    await migrate(at(base.migrationUrl), at(base.databaseUrl), silentLog);
+
+    const credited = await selectRows(
+      owner,
+      'SELECT order_no, credited_minor FROM attempt ORDER BY order_no',
+    );
+    expect(credited).to.eql([
+      { order_no: 'o1', credited_minor: '500' },
+      { order_no: 'o2', credited_minor: '0' },
+    ]);
+    const due = await selectRows(owner, 'SELECT message_key FROM outbox WHERE send_at IS NOT NULL');
+    expect(due).to.eql([{ message_key: 't1' }]);
+  });
+});
