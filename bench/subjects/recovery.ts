@@ -9,13 +9,15 @@ import { lanes, serve, type Subject } from '../subject.js';
 
 /** The usual age is three minutes; here what was left is looked for at once. */
 const ageMs = 1_000;
+/** Within that lease. */
+const shortTimeouts = { charge_ms: 1_000, query_ms: 1_000, close_ms: 1_000 };
 /** What the dead process had locked stays so for this long; usually far less than that age. */
 const lockLeaseMs = 5_000;
 
 async function open(): Promise<Subject> {
   const victim = process.argv[2] === 'victim';
   const services = await openRecoup(
-    inProcessProfiles(),
+    inProcessProfiles().map((one) => ({ ...one, timeouts: shortTimeouts })),
     { channels: victim ? hangingBeside(() => true) : answering() },
     { config: { compensatorAgeMs: ageMs, lockLeaseMs } },
   );
