@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.js';
 import type { RecoupError } from '../errors.js';
 import { judge, readLogs } from '../oracle/index.js';
+import { spendTheEvening, type Evening } from './evening.js';
 import { OurDatabase } from './our-books.js';
 import { Daemon, runRecoup, type Environment } from './processes.js';
 import { complaints, report, summary, type Findings } from './report.js';
@@ -109,7 +110,8 @@ async function collect(
   const batch = await loadBatch(env);
   const day = await liveThroughIt(stage, batch, victim);
   say(day.stuck === null ? 'nothing is left; comparing the books' : 'time is over');
-  const found = await findOut(stage, batch, day);
+  const evening = await spendTheEvening(stage);
+  const found = await findOut(stage, batch, day, evening);
   return { found, kept: { api, sandbox: sandbox.admin, env } };
 }
 
@@ -155,7 +157,12 @@ async function loadBatch(env: Environment): Promise<Batch> {
   return { id: batch.id, goodRows };
 }
 
-async function findOut({ database, witness }: Stage, batch: Batch, day: Day): Promise<Findings> {
+async function findOut(
+  { database, witness }: Stage,
+  batch: Batch,
+  day: Day,
+  evening: Evening,
+): Promise<Findings> {
   const evidence = await database.evidence(await witness.book(), day.stuck === null);
   const { log, deductions } = evidence;
   const [kill] = day.kills;
@@ -165,6 +172,7 @@ async function findOut({ database, witness }: Stage, batch: Batch, day: Day): Pr
     evidence,
     verdict: judge(evidence, day.early),
     day,
+    evening,
     failovers: failovers(log),
     unknowns: unknowns(log),
     resumed: resumed(kill?.held ?? [], kill?.instanceId ?? '', log, statusOf),

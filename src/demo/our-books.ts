@@ -109,6 +109,14 @@ export class OurDatabase {
     return rows.map((row) => JSON.stringify(row)).join('\n');
   }
 
+  /** The channels that had orders of ours, and the business dates on which. */
+  async channelDays(): Promise<{ channel: string; date: string }[]> {
+    return await this.#rows(
+      `SELECT DISTINCT channel_id AS channel, CAST(business_date AS CHAR) AS date FROM attempt
+       ORDER BY channel_id, business_date`,
+    );
+  }
+
   async failureCodes(): Promise<{ what: string; count: number }[]> {
     const rows = await this.#rows<{ what: string; n: string }>(
       `SELECT failure_code AS what, COUNT(*) AS n FROM deduction WHERE status = 'failed'

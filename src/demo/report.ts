@@ -1,5 +1,6 @@
 import { formatDecimalAmount } from '../money.js';
 import type { Evidence, Verdict, Violation } from '../oracle/index.js';
+import type { Evening } from './evening.js';
 import type { Day } from './scenario.js';
 import type { ChannelDay, Resumed, Tally, Unknowns } from './story.js';
 
@@ -8,6 +9,7 @@ export interface Findings {
   readonly evidence: Evidence;
   readonly verdict: Verdict;
   readonly day: Day;
+  readonly evening: Evening;
   readonly failovers: readonly Tally[];
   readonly unknowns: Unknowns;
   readonly resumed: Resumed;
@@ -26,7 +28,8 @@ const sum = (tallies: readonly Tally[]): number =>
 
 /** The one JSON object. Amounts in minor units. */
 export function summary(found: Findings) {
-  const { evidence, verdict, day, resumed } = found;
+  const { evidence, verdict, day, evening, resumed } = found;
+  const { ledger, statements } = evening;
   const { deductions } = evidence;
   const having = (status: string) => deductions.filter((one) => one.status === status);
   const amountOf = (status?: string) =>
@@ -66,6 +69,16 @@ export function summary(found: Findings) {
       in_flight: amountOf('processing'),
       captured_at_channels: Number(verdict.capturedMinor),
     },
+    ledger: {
+      balanced: ledger.balanced,
+      debits_minor: Number(ledger.debitMinor),
+      credits_minor: Number(ledger.creditMinor),
+      collected_minor: Number(ledger.collectedMinor),
+      undelivered: ledger.undelivered,
+      dead_letters: ledger.deadLetters,
+    },
+    statements_reconciled: statements.filter(({ state }) => state === 'complete').length,
+    breaks_open: statements.reduce((sum, { breaksOpen }) => sum + breaksOpen, 0),
     orders_compared: verdict.ordersCompared,
     books_agree: verdict.agree,
   };
@@ -85,6 +98,17 @@ export function complaints(found: Findings): string[] {
     [s.lost === 0, `${s.lost} payments were lost`],
     [verdict.agree, 'the books differ'],
     [ended === s.repayments, 'the outcomes do not add up'],
+    [
+      s.statements_reconciled === found.evening.statements.length && s.statements_reconciled > 0,
+      'a statement was not reconciled to the cent',
+    ],
+    [s.breaks_open === 0, `${s.breaks_open} breaks between our book and the statements`],
+    [s.ledger.balanced && s.ledger.undelivered === 0, 'the ledger is not complete'],
+    [s.ledger.dead_letters === 0, 'messages could not be posted'],
+    [
+      s.ledger.collected_minor === s.amounts_minor.collected,
+      `the ledger holds ${s.ledger.collected_minor}, collected was ${s.amounts_minor.collected}`,
+    ],
     [s.worker_kills >= 1, 'no worker was killed'],
     [s.resumed >= 1 && s.resumed_mid_call >= 1, 'nothing was resumed after the kill'],
     [s.redis_flushes >= 1, 'Redis was not emptied'],
@@ -126,6 +150,19 @@ export function report(found: Findings): string {
       ['lost', s.lost, ''],
       ['sent before it was announced', s.unannounced, ''],
       ['doubled by a channel itself, counted apart', s.channel_doubled, ''],
+    ]),
+    ...section(
+      'The channels’ statements, reconciled',
+      found.evening.statements.map(({ channel, date, state, breaksOpen }) => [
+        `${channel} ${date}`,
+        breaksOpen,
+        `breaks open; ${state}`,
+      ]),
+    ),
+    ...section('The ledger', [
+      ['debits', '', money(s.ledger.debits_minor)],
+      ['credits', '', money(s.ledger.credits_minor)],
+      ['collected from borrowers', '', money(s.ledger.collected_minor)],
     ]),
     ...found.verdict.violations.slice(0, 20).map(violationLine),
     '',

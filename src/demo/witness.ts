@@ -20,6 +20,13 @@ export class Witness {
     return readBook(await response.text());
   }
 
+  /** What a channel's statement of a day says, in the channel's own form. */
+  async statement(channel: string, date: string): Promise<Uint8Array> {
+    const response = await fetch(`${this.adminUrl}/_statement?channel=${channel}&date=${date}`);
+    if (!response.ok) throw new Error(`the statement of ${channel} answers ${response.status}`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
   async callBackTo(url: string): Promise<void> {
     const response = await fetch(`${this.adminUrl}/_callbacks`, {
       method: 'PUT',
