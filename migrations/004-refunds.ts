@@ -2,7 +2,8 @@
  * Refunds: money that was captured and goes back. An attempt says what its order does, and of a
  * captured one how much was credited to the repayment and how much is given back or about to be. The
  * CHECK over both is what keeps a capture from being given back twice, or credited and given back:
- * whoever comes second is refused by it, whatever either had read before.
+ * whoever comes second is refused by it, whatever either had read before. `captures` counts how often a
+ * channel took the money of one order by itself.
  */
 const id = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin';
 const code = 'VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin';
@@ -15,9 +16,10 @@ export const up = [
       ADD COLUMN operation ${code} NOT NULL DEFAULT 'charge',
       ADD COLUMN credited_minor BIGINT NOT NULL DEFAULT 0,
       ADD COLUMN refund_minor BIGINT NOT NULL DEFAULT 0,
+      ADD COLUMN captures INT NOT NULL DEFAULT 1,
       ADD CONSTRAINT attempt_given_back CHECK (
         credited_minor >= 0 AND refund_minor >= 0
-        AND credited_minor + refund_minor <= amount_minor
+        AND credited_minor + refund_minor <= amount_minor * captures
         AND (status = 'succeeded' OR (credited_minor = 0 AND refund_minor = 0)))`,
   },
 

@@ -121,6 +121,8 @@ export function told(entry: Entry): string {
       return `taken over in mid-call by ${entry.by}: ask before acting`;
     case 'replied':
       return `${entry.via}: ${answered(entry.answer)}`;
+    case 'captured_again':
+      return `${entry.source}: captured ${entry.captures} times under one order number`;
     case 'not_executed':
       return `proven not executed: ${entry.proof}`;
     case 'settled':

@@ -37,6 +37,8 @@ export interface Attempt {
    * ended without it. It is owed back unless a decision adopts it. Null: not so.
    */
   readonly excessSeq: number | null;
+  /** How often the channel took the money; above one it did so by itself, and owes the rest back. */
+  readonly captures: number;
   /** A decision says that this excess capture is to be credited after all. */
   readonly adopted: boolean;
 }
@@ -65,6 +67,7 @@ export function newAttempt(entry: Intent): Attempt {
     unknownWhy: null,
     endedAtMs: null,
     excessSeq: null,
+    captures: 1,
     adopted: false,
   };
 }

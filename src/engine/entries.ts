@@ -100,6 +100,13 @@ export type Entry = { readonly atMs: number } & (
       readonly source?: string;
     }
   | { readonly kind: 'not_executed'; readonly attemptNo: number; readonly proof: NotExecutedProof }
+  /** The channel itself took the money of one order once more: `captures` times by now. */
+  | {
+      readonly kind: 'captured_again';
+      readonly attemptNo: number;
+      readonly captures: number;
+      readonly source: string;
+    }
   | {
       readonly kind: 'settled';
       readonly attemptNo: number;
@@ -171,6 +178,7 @@ const entryKinds: Record<EntryKind, true> = {
   taken_over: true,
   replied: true,
   not_executed: true,
+  captured_again: true,
   settled: true,
   failed: true,
   case_opened: true,

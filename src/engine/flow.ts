@@ -58,12 +58,16 @@ export type Evidence =
       readonly orderNo: OrderNo;
       readonly read: (order: Order) => QueryAnswer;
     }
-  /** What a channel's statement says of an order; `source` names the statement. */
+  /**
+   * What a channel's statement says of an order; `source` names the statement. `captures`: how often it
+   * lists the order as captured, where that is more than once.
+   */
   | {
       readonly kind: 'statement';
       readonly orderNo: OrderNo;
       readonly read: (order: Order) => QueryAnswer;
       readonly source: string;
+      readonly captures?: number;
     }
   /** What two people decided about a case. Nothing comes of it where it does not fit. */
   | {

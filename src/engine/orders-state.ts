@@ -91,6 +91,8 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry
     case 'not_executed':
     case 'ask_requested':
       return evolveAttempt(state, entry);
+    case 'captured_again':
+      return evolveAgain(state, entry);
     case 'replied':
       return evolveReply(state, entry);
     case 'decided':
@@ -182,6 +184,18 @@ function evolveReply<S extends OrdersState>(state: S, entry: EntryOf<'replied'>)
   return suspicion === null
     ? evolved
     : { ...evolved, suspicions: [...state.suspicions, suspicion] };
+}
+
+/** The channel's own doing, and the borrower's money: a person sees to it that it goes back. */
+function evolveAgain<S extends OrdersState>(state: S, entry: EntryOf<'captured_again'>): S {
+  const { attemptNo, captures, source } = entry;
+  const evolved = withAttempt(state, attemptNo, (a) => {
+    invariant(a.status === 'succeeded' && captures === a.captures + 1, 'captures are counted');
+    return { ...a, captures };
+  });
+  const evidence = `${source}: captured ${captures} times under one order number`;
+  const suspicion: Suspicion = { reason: 'captured_twice', attemptNo, evidence };
+  return { ...evolved, suspicions: [...state.suspicions, suspicion] };
 }
 
 /** What in a reply a person should see (rules 9 and 10). */

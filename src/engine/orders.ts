@@ -7,6 +7,7 @@ import { isLive, proofOfDeath, type Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
 import type { Evidence, Step } from './flow.js';
 import { hasCase, isNews, openCase, type OrdersState, type Suspicion } from './orders-state.js';
+import type { QueryAnswer } from './reply.js';
 
 /** What the log shows and a person should see becomes a case. */
 export function openSuspicion(state: OrdersState, suspicion: Suspicion, nowMs: number): Step {
@@ -130,10 +131,30 @@ function hear(
     not_found: false,
     not_executed: false,
   };
-  if (!says[answer.kind]) return [];
+  const again = capturedAgain(attempt, evidence, answer, nowMs);
+  if (!says[answer.kind]) return again;
   const via = evidence.kind;
   const source = evidence.kind === 'statement' ? { source: evidence.source } : {};
-  return [{ kind: 'replied', atMs: nowMs, attemptNo, via, answer, sentAtMs: nowMs, ...source }];
+  const said = { kind: 'replied', atMs: nowMs, attemptNo, via, answer, sentAtMs: nowMs } as const;
+  return [{ ...said, ...source }, ...again];
+}
+
+/** An entry for each time that a statement lists the capture and we had not counted. */
+function capturedAgain(
+  { no: attemptNo, captures }: Attempt,
+  evidence: Evidence,
+  answer: QueryAnswer,
+  atMs: number,
+): readonly Entry[] {
+  if (evidence.kind !== 'statement' || answer.kind !== 'succeeded') return [];
+  const { source, captures: listed = 1 } = evidence;
+  return Array.from({ length: Math.max(0, listed - captures) }, (_, at) => ({
+    kind: 'captured_again' as const,
+    atMs,
+    attemptNo,
+    captures: captures + at + 1,
+    source,
+  }));
 }
 
 /** Two people have decided about a case. Where their decision does not fit (any more): nothing. */

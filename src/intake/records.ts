@@ -110,7 +110,10 @@ export interface CaptureRecord {
   readonly orderNo: OrderNo;
   readonly channelRef: string;
   readonly currency: Currency;
+  /** Of one capture. */
   readonly amountMinor: AmountMinor;
+  /** How often the channel took it. */
+  readonly captures: number;
   /** Counted as paid on the repayment. */
   readonly creditedMinor: bigint;
   /** Given back, or about to be. */

@@ -91,7 +91,8 @@ export class RefundDesk {
     if (terms === null) {
       throw new RecoupError('refund_not_offered', { channel_id: capture.channelId });
     }
-    const excess = capture.amountMinor - capture.creditedMinor - capture.refundMinor;
+    const captured = capture.amountMinor * BigInt(capture.captures);
+    const excess = captured - capture.creditedMinor - capture.refundMinor;
     const from = excess > 0n || request.onlyExcess === true ? 'excess' : 'repayment';
     const atMost = from === 'excess' ? excess : capture.creditedMinor;
     const amountMinor = request.amountMinor ?? (atMost as AmountMinor);

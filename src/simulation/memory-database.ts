@@ -175,7 +175,8 @@ export class MemoryDatabase {
         refund: before.refund + BigInt(change['refund'] ?? 0),
       };
       const status = change['status'] ?? row?.['status'];
-      const amount = BigInt(row?.['amount_minor'] ?? 0);
+      const times = BigInt(change['captures'] ?? row?.['captures'] ?? 1);
+      const amount = BigInt(row?.['amount_minor'] ?? 0) * times;
       return { key, after, amount, captured: status === 'succeeded' };
     });
   }

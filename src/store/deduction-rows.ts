@@ -1,5 +1,6 @@
 import type { DeductionState } from '../engine/deduction.js';
-import type { Entry } from '../engine/entries.js';
+import type { Attempt } from '../engine/attempt.js';
+import type { Deduction, Entry } from '../engine/entries.js';
 import { statusOf } from '../engine/orders-state.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
 import { message, nothing, type KindRows, type Row } from './rows.js';
@@ -17,7 +18,11 @@ export function deductionRows(
     deductionInsert: first ? { ...deductionFacts(state), ...deductionRow(state) } : null,
     deductionUpdate: moved ? deductionRow(state) : null,
     repaymentDelta: repaymentDelta(state, entries),
-    outbox: [...collected(state, entries), ...lateCaptures(state, entries, afterSeq)],
+    outbox: [
+      ...collected(state, entries),
+      ...lateCaptures(state, entries, afterSeq),
+      ...capturesAgain(state, entries),
+    ],
   };
 }
 
@@ -106,18 +111,35 @@ function lateCaptures(
   afterSeq: number,
 ): Row[] {
   const found = attempts.filter(({ excessSeq }) => excessSeq !== null && excessSeq > afterSeq);
-  return found.map(({ no, order, excessSeq }) => {
-    const atMs = entries[(excessSeq ?? 0) - afterSeq - 1]?.atMs ?? 0;
-    const body = {
-      deduction_id: deduction.id,
-      repayment_id: deduction.repaymentId,
-      attempt_no: no,
-      amount_minor: order.amountMinor.toString(),
-      currency: order.currency,
-      channel_id: order.channelId,
-      order_no: order.orderNo,
-      found_at: new Date(atMs).toISOString(),
-    };
-    return message('ledger.late_capture', order.orderNo, body, atMs);
+  return found.map((attempt) => {
+    const atMs = entries[(attempt.excessSeq ?? 0) - afterSeq - 1]?.atMs ?? 0;
+    return owedBack(deduction, attempt, attempt.order.orderNo, atMs);
   });
+}
+
+/** The channel took it again by itself; each time is a message of its own. */
+function capturesAgain(
+  { deduction, attempts }: DeductionState,
+  entries: readonly Entry[],
+): readonly Row[] {
+  return entries.flatMap((entry) => {
+    const attempt = entry.kind === 'captured_again' ? attempts[entry.attemptNo - 1] : undefined;
+    if (entry.kind !== 'captured_again' || attempt === undefined) return [];
+    const key = `${attempt.order.orderNo}.${entry.captures}`;
+    return [owedBack(deduction, attempt, key, entry.atMs)];
+  });
+}
+
+function owedBack(deduction: Deduction, { no, order }: Attempt, key: string, atMs: number): Row {
+  const body = {
+    deduction_id: deduction.id,
+    repayment_id: deduction.repaymentId,
+    attempt_no: no,
+    amount_minor: order.amountMinor.toString(),
+    currency: order.currency,
+    channel_id: order.channelId,
+    order_no: order.orderNo,
+    found_at: new Date(atMs).toISOString(),
+  };
+  return message('ledger.late_capture', key, body, atMs);
 }

@@ -88,6 +88,7 @@ export function attemptRow(state: Task, attempt: Attempt, zone: string): Row {
     bank_code: order.account.bankCode,
     amount_minor: order.amountMinor.toString(),
     status: attempt.status,
+    captures: attempt.captures,
     channel_ref: attempt.channelRef?.slice(0, 128) ?? null,
     decline_code: decline?.code ?? null,
     channel_code: decline?.channelCode.slice(0, 64) ?? null,

@@ -18,6 +18,7 @@ interface CaptureRow {
   channelRef: string;
   amount: string;
   currency: Currency;
+  captures: number;
   credited: string;
   refund: string;
 }
@@ -81,7 +82,7 @@ export class RefundStore {
       this.database,
       `SELECT a.task_id AS deductionId, a.attempt_no AS attemptNo, d.repayment_id AS repaymentId,
          a.channel_id AS channel, a.order_no AS orderNo, a.channel_ref AS channelRef,
-         a.amount_minor AS amount, d.currency, a.credited_minor AS credited, a.refund_minor AS refund
+         a.amount_minor AS amount, d.currency, a.captures, a.credited_minor AS credited, a.refund_minor AS refund
        FROM attempt a JOIN deduction d ON d.id = a.task_id
        WHERE a.task_id = ? AND a.attempt_no = ? AND a.status = 'succeeded'
          AND d.status IN ('succeeded', 'failed')`,
@@ -97,6 +98,7 @@ export class RefundStore {
       channelRef: row.channelRef,
       currency: row.currency,
       amountMinor: amountMinor(row.amount),
+      captures: row.captures,
       creditedMinor: BigInt(row.credited),
       refundMinor: BigInt(row.refund),
     };

@@ -123,6 +123,7 @@ const attemptUpdate: BulkUpdate = {
   key: { task_id: ascii(64), attempt_no: 'INT' },
   values: {
     status: ascii(40),
+    captures: 'INT',
     channel_ref: text(128),
     decline_code: ascii(40),
     channel_code: text(64),

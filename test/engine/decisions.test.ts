@@ -91,6 +91,18 @@ describe('a decision about a case', () => {
 });
 
 describe("a channel's statement", () => {
+  it('that lists a capture twice is counted once, and laid before a person', () => {
+    const driver = new FlowDriver([place('a')]);
+    driver.answer('charge', succeeded);
+    const { orderNo } = driver.attempt().order;
+    const twice = { read: () => succeeded, source: 'a 2026-11-21', captures: 2 };
+    driver.receive({ kind: 'statement', orderNo, ...twice });
+    driver.receive({ kind: 'statement', orderNo, ...twice });
+    expect(driver.attempt().captures).to.equal(2);
+    expect(driver.state.cases.map(({ reason }) => reason)).to.deep.equal(['captured_twice']);
+    expect(driver.state.end?.kind).to.equal('succeeded');
+  });
+
   it('ends an unknown outcome as a callback would, and names itself in the log', () => {
     const driver = inReview();
     const { orderNo } = driver.attempt().order;

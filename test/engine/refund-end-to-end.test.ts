@@ -146,6 +146,35 @@ describe('a refund, end to end', () => {
     expect(await services.refunds.capture(id, 1)).to.include({ creditedMinor: 120_000n });
   });
 
+  it('what a channel took twice by itself goes back once, and the repayment stays paid', async () => {
+    await environment.sandbox.setFaults([
+      { channel: 'swiftpay', operation: 'charge', fault: 'duplicate_capture' },
+    ]);
+    const { id, order, repayment } = await collected();
+    await environment.sandbox.clearFaults();
+    const booked = await environment.sandbox.order(order);
+    expect(booked?.captures).to.have.length(2);
+    const read = () => ({ kind: 'succeeded', channelRef: 'r' }) as const;
+    const source = 'swiftpay 2026-11-22';
+    await services.executor.run(id, {
+      kind: 'statement',
+      orderNo: order,
+      read,
+      source,
+      captures: 2,
+    });
+    const { refundId, finished } = await services.refundDesk.start(ask(id, `${id}:d`));
+    await finished;
+    const refund = await services.refunds.find(refundId);
+    expect(refund).to.include({ status: 'succeeded', takenFrom: 'excess', amountMinor: 120_000n });
+    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
+    expect(await topics(id)).to.deep.equal([
+      'ledger.repayment_collected',
+      'ledger.late_capture',
+      'ledger.refund_paid',
+    ]);
+  });
+
   it('an adopted capture that is already given back is refused, and nothing is written', async () => {
     const { id } = await capturedLate();
     // The sandbox never captured it and refuses; while it is under way the money is spoken for.
