@@ -11,6 +11,8 @@ export const agreeing = [
   'cross_day',
   /** Near midnight and in no statement yet: it may be in that of a day beside. */
   'held',
+  /** The channel's second capture of one order, which we have counted: owed back, and a case's. */
+  'captured_again',
   /** They say that it failed, and we hold no capture: nothing has moved. */
   'failed',
 ] as const;

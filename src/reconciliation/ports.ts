@@ -100,6 +100,8 @@ export interface Provable {
   readonly channelRef: string;
   readonly amountMinor: bigint;
   readonly lineNo: number;
+  /** How often the channel lists it as captured. */
+  readonly captures: number;
 }
 
 export type RunState = 'running' | 'complete' | 'unexplained' | 'abandoned';
@@ -179,6 +181,7 @@ export interface StatementEvidence {
   readonly read: (order: Order) => QueryAnswer;
   /** Names the statement and the line. */
   readonly source: string;
+  readonly captures: number;
 }
 
 /** True when the evidence is in the log, or says nothing new. False: not now. */

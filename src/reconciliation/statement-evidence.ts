@@ -7,7 +7,7 @@ import { statementCurrency } from './statement.js';
 /** A success in a verified statement. What it says is held against our order, as any answer is (rule 9). */
 export function evidenceOf(
   { channelId, date }: Pick<StatementHead, 'channelId' | 'date'>,
-  { orderNo, channelRef, amountMinor, lineNo }: Provable,
+  { orderNo, channelRef, amountMinor, lineNo, captures }: Provable,
 ): StatementEvidence {
   const read = (order: Order): QueryAnswer => {
     if (order.orderNo !== orderNo) return differs('order_no', order.orderNo, orderNo);
@@ -19,7 +19,8 @@ export function evidenceOf(
     }
     return { kind: 'succeeded', channelRef };
   };
-  return { kind: 'statement', orderNo, read, source: `${channelId} ${date}, line ${lineNo}` };
+  const source = `${channelId} ${date}, line ${lineNo}`;
+  return { kind: 'statement', orderNo, read, source, captures };
 }
 
 const differs = (field: 'order_no' | 'amount' | 'currency', ours: string, theirs: string) =>

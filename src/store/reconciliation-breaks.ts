@@ -140,10 +140,12 @@ export class BreakStore implements Breaks {
       channelRef: string;
       amount: string;
       lineNo: number;
+      captures: number | string;
     }>(
       this.database,
       `SELECT b.id AS breakId, a.task_id AS task, a.order_no AS orderNo,
-         s.channel_ref AS channelRef, s.amount_minor AS amount, s.line_no AS lineNo
+         SUBSTRING_INDEX(GROUP_CONCAT(s.channel_ref ORDER BY s.line_no), ',', 1) AS channelRef,
+         a.amount_minor AS amount, MIN(s.line_no) AS lineNo, ${timesListed('b')} AS captures
        FROM reconciliation_break b
          STRAIGHT_JOIN attempt a FORCE INDEX (attempt_order)
            ON a.order_no = b.order_no AND a.channel_id = b.channel_id
@@ -151,10 +153,12 @@ export class BreakStore implements Breaks {
            ON s.order_no = b.order_no AND s.type = b.type
            AND s.statement_id = ? AND s.status = 'succeeded'
          STRAIGHT_JOIN channel_statement st ON st.id = s.statement_id AND st.state = 'valid'
-       WHERE b.channel_id = ? AND b.closed_at IS NULL AND b.kind = 'only_theirs'
-         AND b.business_date = ? AND b.id > ? AND a.status <> 'succeeded'
+       WHERE b.channel_id = ? AND b.closed_at IS NULL
+         AND b.business_date = ? AND b.id > ?
+         AND (b.kind = 'only_theirs' AND a.status <> 'succeeded'
+           OR b.kind = 'duplicate_capture' AND b.type = 'capture' AND a.captures < ${timesListed('b')})
          AND a.amount_minor = s.amount_minor AND ${ourTypeIs('b.type')}
-       ORDER BY b.id LIMIT ?`,
+       GROUP BY b.id ORDER BY b.id LIMIT ?`,
       [day.statementId, day.channelId, day.date, afterBreakId, limit],
     );
     return rows.map((row) => ({
@@ -164,6 +168,7 @@ export class BreakStore implements Breaks {
       channelRef: row.channelRef,
       amountMinor: BigInt(row.amount),
       lineNo: row.lineNo,
+      captures: Number(row.captures),
     }));
   }
 
@@ -193,6 +198,13 @@ export class BreakStore implements Breaks {
              AND a.status = 'succeeded' AND a.amount_minor = x.theirs_minor
              AND ${ourTypeIs('x.type')})`,
         'captured by our book since',
+      );
+      await close(
+        `x.kind = 'duplicate_capture' AND x.type = 'capture' AND EXISTS (SELECT 1 FROM attempt a
+           WHERE a.order_no = x.order_no AND a.channel_id = x.channel_id
+             AND a.status = 'succeeded' AND a.amount_minor = x.theirs_minor
+             AND a.captures >= ${timesListed('x')})`,
+        'counted by our book since: it is owed back, and a case',
       );
       await close('x.business_date = ? AND x.seen_by <> ?', 'no longer found', [date, runId]);
       await endHolding(transaction, { runId, channelId, date, today, now });
@@ -306,6 +318,13 @@ export class BreakStore implements Breaks {
     });
   }
 }
+
+/** How often the statements that count list the order of a break as captured. */
+const timesListed = (found: string): string =>
+  `(SELECT COUNT(*) FROM statement_row e FORCE INDEX (statement_row_order)
+     STRAIGHT_JOIN channel_statement es
+       ON es.id = e.statement_id AND es.state = 'valid' AND es.channel_id = ${found}.channel_id
+   WHERE e.order_no = ${found}.order_no AND e.type = ${found}.type AND e.status = 'succeeded')`;
 
 const ourTypeIs = (type: string): string =>
   `${type} = IF(a.operation = 'refund', 'refund', 'capture')`;

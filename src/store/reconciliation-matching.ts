@@ -26,7 +26,7 @@ const detailRows = 500;
 /** What our order does, in the words of a statement. */
 const ourType = `IF(a.operation = 'refund', 'refund', 'capture')`;
 /** Rows of these kinds are counted; of the others each is told. */
-const uneventful = `'matched','cross_day','failed'`;
+const uneventful = `'matched','cross_day','captured_again','failed'`;
 
 /** Our order behind a row of theirs: of the same channel and the same type, or none. */
 const joinOurs = `LEFT JOIN attempt a
@@ -38,11 +38,13 @@ const feeDue = (amount: string, type: string): string =>
     LEAST(:flat + ((CAST(${amount} AS DECIMAL(40,0)) * :points + :rounding) DIV 10000), :feeMax))`;
 
 /** Succeeded rows of the same order in statements that count, but for what `where` says. */
-const succeededAlso = (where: string): string =>
-  `EXISTS (SELECT 1 FROM statement_row e FORCE INDEX (statement_row_order)
+const succeededRows = (what: string, where: string): string =>
+  `(SELECT ${what} FROM statement_row e FORCE INDEX (statement_row_order)
      STRAIGHT_JOIN channel_statement es
        ON es.id = e.statement_id AND es.state = 'valid' AND es.channel_id = :channel
    WHERE e.order_no = s.order_no AND e.type = s.type AND e.status = 'succeeded' AND ${where})`;
+const succeededAlso = (where: string): string => `EXISTS ${succeededRows('1', where)}`;
+const earlier = '(e.statement_id, e.line_no) < (s.statement_id, s.line_no)';
 
 /** Statements are numbered as they came: of two successes the one that came later is the second. */
 const theirKind = `CASE
@@ -50,8 +52,9 @@ const theirKind = `CASE
     WHEN s.status = 'failed' AND a.status = 'succeeded'
       AND NOT ${succeededAlso('e.completed_at >= s.completed_at')} THEN 'status_flip'
     WHEN s.status = 'failed' THEN 'failed'
-    WHEN ${succeededAlso('(e.statement_id, e.line_no) < (s.statement_id, s.line_no)')}
-      THEN 'duplicate_capture'
+    WHEN ${succeededAlso(earlier)}
+      THEN IF(s.type = 'capture' AND a.status = 'succeeded' AND s.amount_minor = a.amount_minor
+        AND a.captures > ${succeededRows('COUNT(*)', earlier)}, 'captured_again', 'duplicate_capture')
     WHEN a.order_no IS NULL THEN 'only_theirs'
     WHEN a.amount_minor <> s.amount_minor THEN 'amount_mismatch'
     WHEN a.status <> 'succeeded' THEN 'only_theirs'
