@@ -27,7 +27,7 @@ export interface Evening {
 }
 
 /** Posting goes on behind the day's work: so long it may take until the last message is in the books. */
-const postingMsMax = 20_000;
+const postingMsMax = 60_000;
 
 export async function spendTheEvening(stage: Stage): Promise<Evening> {
   const statements: Reconciled[] = [];

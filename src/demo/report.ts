@@ -78,6 +78,8 @@ export function summary(found: Findings) {
       dead_letters: ledger.deadLetters,
     },
     statements_reconciled: statements.filter(({ state }) => state === 'complete').length,
+    /** For people to decide: such as what a channel took twice by itself. */
+    cases_open: evidence.cases.filter(({ closed_at: closed }) => closed === null).length,
     breaks_open: statements.reduce((sum, { breaksOpen }) => sum + breaksOpen, 0),
     orders_compared: verdict.ordersCompared,
     books_agree: verdict.agree,
@@ -204,7 +206,7 @@ function remarks({ callbacks, faults }: Findings): string[] {
     `unionlink called back ${callbacks.sent} times; ${callbacks.acknowledged} were taken in.`,
     'For this demo the compensator came every second for tasks 5 s overdue (usually every three',
     'minutes, after three minutes), locks were leased for 5 s (usually 60 s), rows of a batch claimed',
-    'for 8 s (usually 30 s), and the channels’ schedules and expiries were seconds',
-    '(examples/channels.demo.yaml).',
+    'for 8 s (usually 30 s), messages to the ledger sent again after 5 s (usually two minutes), and the',
+    'channels’ schedules and expiries were seconds (examples/channels.demo.yaml).',
   ];
 }

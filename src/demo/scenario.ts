@@ -13,6 +13,8 @@ export const shortened = {
   /** Longer than the longest call and its margin. */
   RECOUP_LOCK_LEASE_MS: '5000',
   RECOUP_BATCH_CLAIM_MS: '8000',
+  /** What was on its way to the ledger when Redis was emptied is sent again after this. */
+  RECOUP_LEDGER_CONFIRM_MS: '5000',
 } as const;
 
 /** Few at a time, so that there is something to see and to kill. */

@@ -149,6 +149,11 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     must(story, row, (row.body.proof === 'decided') === decided);
     order.status = 'not_executed';
   }),
+  captured_again: (story, row) => {
+    const { attemptNo = 0 } = row.body;
+    must(story, row, story.orders.get(attemptNo)?.status === 'succeeded');
+    story.suspicions.add(`captured_twice ${attemptNo}`);
+  },
   ask_requested: onOpenOrder(() => undefined),
   settled: (story, row) => {
     const order = story.orders.get(row.body.attemptNo ?? 0);
