@@ -76,9 +76,10 @@ async function postedTotals({ env, say }: Stage): Promise<LedgerTotals> {
   }
 }
 
+const sum = (of: readonly (number | string)[]): bigint =>
+  of.reduce((total: bigint, one) => total + BigInt(one), 0n);
+
 function totalsOf(found: Balance): LedgerTotals {
-  const sum = (of: readonly (number | string)[]): bigint =>
-    of.reduce((total: bigint, one) => total + BigInt(one), 0n);
   const receivable = found.accounts.filter(({ account }) => account.includes('receivable'));
   const collected = sum(receivable.map(({ balance_minor: balance }) => balance));
   return {

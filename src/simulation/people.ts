@@ -200,6 +200,7 @@ export const refundReadsOf = (world: World) => ({
       channelRef: String(attempt['channel_ref']),
       currency: 'CNY' as const,
       amountMinor: amountMinor(String(attempt['amount_minor'])),
+      captures: Number(attempt['captures']),
       creditedMinor: kept?.credited ?? 0n,
       refundMinor: kept?.refund ?? 0n,
     };
