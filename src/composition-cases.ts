@@ -120,7 +120,14 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
       // A late or a second capture alone is given back: what was credited stays credited.
       const onlyExcess = failed === null || failed.takenFrom === 'excess';
       const request = { ...asked, deductionId, attemptNo, onlyExcess };
-      return (await refundDesk.start(request)).refundId;
+      try {
+        return (await refundDesk.start(request)).refundId;
+      } catch (error) {
+        // Another executor may have started it since we looked: then nothing is left to give back.
+        const same = await refunds.findByRequest(asked.requestKey);
+        if (same === null) throw error;
+        return same.id;
+      }
     },
   };
 }
