@@ -203,7 +203,7 @@ export class BreakStore implements Breaks {
         `x.kind = 'duplicate_capture' AND x.type = 'capture' AND EXISTS (SELECT 1 FROM attempt a
            WHERE a.order_no = x.order_no AND a.channel_id = x.channel_id
              AND a.status = 'succeeded' AND a.amount_minor = x.theirs_minor
-             AND a.captures >= ${timesListed('x')})`,
+             AND a.captures >= ${timesListed('x', 'COUNT(*)')})`,
         'counted by our book since: it is owed back, and a case',
       );
       await close('x.business_date = ? AND x.seen_by <> ?', 'no longer found', [date, runId]);
@@ -297,10 +297,7 @@ export class BreakStore implements Breaks {
     return found > 0;
   }
 
-  /**
-   * @throws RecoupError `reconciliation_busy` once the run was taken for dead (another may run), or
-   *   another statement has taken the place of the one it goes by.
-   */
+  /** @throws RecoupError `reconciliation_busy` once the run was taken for dead, or its statement replaced. */
   async #whileRunning(
     runId: string,
     nowMs: number,
@@ -319,12 +316,13 @@ export class BreakStore implements Breaks {
   }
 }
 
-/** How often the statements that count list the order of a break as captured. */
-const timesListed = (found: string): string =>
-  `(SELECT COUNT(*) FROM statement_row e FORCE INDEX (statement_row_order)
+/** How often the statements that count list the order, at our amount: a line repeated is no capture. */
+const timesListed = (found: string, what = 'COUNT(DISTINCT e.channel_ref)'): string =>
+  `(SELECT ${what} FROM statement_row e FORCE INDEX (statement_row_order)
      STRAIGHT_JOIN channel_statement es
        ON es.id = e.statement_id AND es.state = 'valid' AND es.channel_id = ${found}.channel_id
-   WHERE e.order_no = ${found}.order_no AND e.type = ${found}.type AND e.status = 'succeeded')`;
+   WHERE e.order_no = ${found}.order_no AND e.type = ${found}.type AND e.status = 'succeeded'
+     AND e.amount_minor = a.amount_minor)`;
 
 const ourTypeIs = (type: string): string =>
   `${type} = IF(a.operation = 'refund', 'refund', 'capture')`;

@@ -91,6 +91,17 @@ describe('a decision about a case', () => {
 });
 
 describe("a channel's statement", () => {
+  it('makes a case of each time that the channel took the money again', () => {
+    const driver = new FlowDriver([place('a')]);
+    driver.answer('charge', succeeded);
+    const { orderNo } = driver.attempt().order;
+    const listed = { read: () => succeeded, source: 'a 2026-11-21', captures: 3 };
+    driver.receive({ kind: 'statement', orderNo, ...listed });
+    expect(driver.attempt().captures).to.equal(3);
+    const reasons = driver.state.cases.map(({ reason }) => reason);
+    expect(reasons).to.eql(['captured_twice', 'captured_twice']);
+  });
+
   it('that lists a capture twice is counted once, and laid before a person', () => {
     const driver = new FlowDriver([place('a')]);
     driver.answer('charge', succeeded);

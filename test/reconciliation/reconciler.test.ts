@@ -121,6 +121,23 @@ describe('reconciliation', () => {
     expect(await day.kinds()).to.eql([]);
   });
 
+  it('counts as a second capture neither another amount nor a line that is repeated', async () => {
+    const counted: (number | undefined)[] = [];
+    day.submit = async (_task, { captures }) => counted.push(captures) > 0;
+    const other = await day.order();
+    const repeated = await day.order();
+    const twice = await day.order();
+    await day.reconcile([
+      ...[other, repeated, twice].map((one) => day.row(one, { channelRef: 'SW-first' })),
+      day.row(other, { amountMinor: 1n, channelRef: 'SW-other' }),
+      day.row(repeated, { channelRef: 'SW-first' }),
+      day.row(twice, { channelRef: 'SW-again' }),
+    ]);
+    expect(day.submitted).to.eql([twice.orderNo]);
+    expect(counted).to.eql([2]);
+    expect(await day.kinds()).to.eql(Array(3).fill('duplicate_capture'));
+  });
+
   it('holds an order near midnight, and matches it in the next statement', async () => {
     const late = await day.order({ createdAtMs: lateMs, endedAtMs: lateMs + 5_000 });
     const noon = await day.order();
