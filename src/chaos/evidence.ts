@@ -8,6 +8,8 @@ import type { TimedRow } from './recovery.js';
 export interface Left {
   readonly batches: number;
   readonly tasks: number;
+  /** Not in the books yet, and not before a person. */
+  readonly messages: number;
 }
 
 export class Witness {
@@ -38,6 +40,14 @@ export class Witness {
     return Number(row?.n ?? 0);
   }
 
+  /** The channels that had orders of ours, and the business dates on which. */
+  async channelDays(): Promise<{ channel: string; date: string }[]> {
+    return await this.#rows(
+      `SELECT DISTINCT channel_id AS channel, CAST(business_date AS CHAR) AS date FROM attempt
+       ORDER BY channel_id, business_date`,
+    );
+  }
+
   /** Batches that are not done, and deductions that have neither ended nor been laid before a person. */
   async left(): Promise<Left> {
     const [batches] = await this.#rows<{ n: string }>(
@@ -46,7 +56,15 @@ export class Witness {
     const [tasks] = await this.#rows<{ n: string }>(
       `SELECT COUNT(*) AS n FROM deduction WHERE status = 'processing'`,
     );
-    return { batches: Number(batches?.n ?? 0), tasks: Number(tasks?.n ?? 0) };
+    const [messages] = await this.#rows<{ n: string }>(
+      `SELECT COUNT(*) AS n FROM outbox o WHERE o.delivered_at IS NULL AND o.topic LIKE 'ledger.%'
+         AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.open_outbox_id = o.id)`,
+    );
+    return {
+      batches: Number(batches?.n ?? 0),
+      tasks: Number(tasks?.n ?? 0),
+      messages: Number(messages?.n ?? 0),
+    };
   }
 
   /** What stands still, and at which entry. */

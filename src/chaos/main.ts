@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { spendTheEvening } from '../demo/evening.js';
 import { Daemon, runRecoup, type Environment } from '../demo/processes.js';
 import { Witness as SandboxDoor } from '../demo/witness.js';
 import { judge } from '../oracle/index.js';
@@ -113,6 +114,9 @@ async function liveThroughIt(
     const stuck = await settle(witness, crew, settleStartMs + settleMs);
     const settleSeconds = Math.round((performance.now() - settleStartMs) / 100) / 10;
     await delay(aftermathMs);
+    const door = new SandboxDoor(admin);
+    const stage = { database: witness, witness: door, env, folder, say };
+    const evening = stuck === 0 ? await spendTheEvening(stage) : null;
     clearInterval(looking);
     const surprises = [...crew.surprises, ...endedByThemselves(daemons)];
     await crew.disband(15_000);
@@ -123,6 +127,7 @@ async function liveThroughIt(
       evidence,
       rows,
       verdict: judge(evidence),
+      evening,
       struck: injector.struck,
       missed: injector.missed,
       required: required(durationMs, kinds),
@@ -174,12 +179,12 @@ async function surround(
 async function settle(witness: Witness, crew: Crew, deadlineMs: number): Promise<number> {
   let toldMs = performance.now();
   for (;;) {
-    const { batches, tasks } = await witness.left();
-    if (batches === 0 && tasks === 0 && crew.complete) return 0;
-    const where = `${tasks} tasks and ${batches} batches are left`;
+    const { batches, tasks, messages } = await witness.left();
+    if (batches === 0 && tasks === 0 && messages === 0 && crew.complete) return 0;
+    const where = `${tasks} tasks, ${batches} batches and ${messages} messages are left`;
     if (performance.now() > deadlineMs || stop.signal.aborted) {
       say(`${where}\n${await witness.stuckTasks(10)}`);
-      return tasks + batches;
+      return tasks + batches + messages;
     }
     if (performance.now() - toldMs > 5_000) {
       toldMs = performance.now();

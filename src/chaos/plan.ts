@@ -48,6 +48,7 @@ export const chaosTimes = {
   RECOUP_COMPENSATOR_INTERVAL_MS: '500',
   RECOUP_COMPENSATOR_AGE_MS: '1000',
   RECOUP_BATCH_CLAIM_MS: '8000',
+  RECOUP_LEDGER_CONFIRM_MS: '5000',
 } as const;
 
 const doses: Readonly<Record<FaultKind, Dose>> = {

@@ -1,3 +1,4 @@
+import type { Evening } from '../demo/evening.js';
 import type { Evidence, Verdict } from '../oracle/index.js';
 import type { Struck } from './injector.js';
 import { counted, faultKinds, type FaultCounts, type FaultKind } from './plan.js';
@@ -15,6 +16,8 @@ export interface Findings {
   readonly seed: string;
   readonly evidence: Evidence;
   readonly verdict: Verdict;
+  /** Null when the day did not come to an end. */
+  readonly evening: Evening | null;
   readonly rows: readonly TimedRow[];
   readonly struck: readonly Struck[];
   readonly missed: readonly string[];
@@ -34,7 +37,8 @@ export interface Findings {
 
 /** The one JSON object. Times in ms but where a name says otherwise. */
 export function summary(found: Findings) {
-  const { evidence, verdict, struck } = found;
+  const { evidence, verdict, evening, struck } = found;
+  const statements = evening?.statements ?? [];
   const having = (status: string) =>
     evidence.deductions.filter((deduction) => deduction.status === status).length;
   return {
@@ -54,6 +58,11 @@ export function summary(found: Findings) {
     orders_compared: verdict.ordersCompared,
     captured_minor: Number(verdict.capturedMinor),
     channel_doubled: verdict.doubledByChannel.length,
+    posted: evidence.posted?.length ?? 0,
+    ledger_balanced: evening?.ledger.balanced ?? false,
+    statements_reconciled: statements.filter(({ state }) => state === 'complete').length,
+    statements_incomplete: statements.filter(({ state }) => state !== 'complete').length,
+    breaks_open: statements.reduce((sum, { breaksOpen }) => sum + breaksOpen, 0),
     log_entries: evidence.log.length,
     batches: found.batches,
     loads_interrupted: found.interruptedLoads,
@@ -70,9 +79,13 @@ export type Summary = ReturnType<typeof summary>;
 /** What speaks against the run; empty when all is well. */
 export function complaints(summary: Summary): string[] {
   const zeros = ['double_charged', 'lost', 'stuck', 'violations', 'ended_by_themselves'] as const;
+  const books = ['breaks_open', 'statements_incomplete'] as const;
   const few = faultKinds.filter((kind) => summary.faults[kind] < summary.faults_required[kind]);
   return [
-    ...zeros.filter((name) => summary[name] !== 0).map((name) => `${name}: ${summary[name]}`),
+    ...[...zeros, ...books]
+      .filter((name) => summary[name] !== 0)
+      .map((name) => `${name}: ${summary[name]}`),
+    ...(summary.ledger_balanced ? [] : ['the ledger does not balance']),
     ...few.map(
       (kind) => `${kind}: ${summary.faults[kind]} of ${summary.faults_required[kind]} required`,
     ),

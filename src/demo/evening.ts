@@ -1,8 +1,8 @@
 /** After the day: every channel's statement is reconciled, and the ledger is asked for its totals. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pause, runRecoup } from './processes.js';
-import type { Stage } from './scenario.js';
+import { pause, runRecoup, type Environment } from './processes.js';
+import type { Witness } from './witness.js';
 
 export interface Reconciled {
   readonly channel: string;
@@ -26,10 +26,19 @@ export interface Evening {
   readonly ledger: LedgerTotals;
 }
 
+/** What is needed of a day to spend its evening. */
+export interface EveningStage {
+  readonly database: { channelDays(): Promise<readonly { channel: string; date: string }[]> };
+  readonly witness: Pick<Witness, 'statement'>;
+  readonly env: Environment;
+  readonly folder: string;
+  readonly say: (what: string) => void;
+}
+
 /** Posting goes on behind the day's work: so long it may take until the last message is in the books. */
 const postingMsMax = 60_000;
 
-export async function spendTheEvening(stage: Stage): Promise<Evening> {
+export async function spendTheEvening(stage: EveningStage): Promise<Evening> {
   const statements: Reconciled[] = [];
   for (const { channel, date } of await stage.database.channelDays()) {
     const file = join(stage.folder, `${channel}-${date}.statement`);
@@ -41,7 +50,7 @@ export async function spendTheEvening(stage: Stage): Promise<Evening> {
 }
 
 async function reconcile(
-  { env, say }: Stage,
+  { env, say }: EveningStage,
   channel: string,
   date: string,
   file: string,
@@ -63,7 +72,7 @@ interface Balance {
   readonly dead_letters_open: number;
 }
 
-async function postedTotals({ env, say }: Stage): Promise<LedgerTotals> {
+async function postedTotals({ env, say }: EveningStage): Promise<LedgerTotals> {
   const giveUpMs = performance.now() + postingMsMax;
   for (;;) {
     const found = await runRecoup<Balance>(['ledger', 'balance'], env);

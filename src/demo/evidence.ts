@@ -40,6 +40,12 @@ export async function readEvidence(
     repayments: await query('SELECT * FROM repayment ORDER BY id'),
     outbox: await query('SELECT topic, message_key FROM outbox'),
     refunds: await query('SELECT * FROM refund ORDER BY id'),
+    posted: await query(
+      `SELECT e.topic, e.message_key, SUM(p.amount_minor) AS amount_minor
+       FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id
+       GROUP BY e.id, e.topic, e.message_key`,
+    ),
+    deadLetters: await query('SELECT topic, message_key FROM dead_letter WHERE closed_at IS NULL'),
     quiet,
   };
 }

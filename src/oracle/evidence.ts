@@ -72,6 +72,7 @@ export interface LogBody {
   readonly amountMinor?: Amount;
   readonly code?: string;
   readonly caseNo?: number;
+  readonly captures?: number;
   readonly reason?: string;
 }
 

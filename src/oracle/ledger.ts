@@ -50,7 +50,11 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
     if (end === 'succeeded') facts.set(`${topic} ${taskId}`, amountMinor);
     if (kind === 'refund') continue;
     for (const order of orders.values()) {
-      if (order.excess) facts.set(`ledger.late_capture ${order.orderNo}`, order.amountMinor);
+      const name = `ledger.late_capture ${order.orderNo}`;
+      if (order.excess) facts.set(name, order.amountMinor);
+      for (let nth = 2; nth <= order.captures; nth += 1) {
+        facts.set(`${name}.${nth}`, order.amountMinor);
+      }
     }
   }
   return facts;

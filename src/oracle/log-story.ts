@@ -8,6 +8,8 @@ export interface OrderStory {
   readonly amountMinor: bigint;
   /** Captured, and the task had ended without it: at some time it was owed back. */
   excess: boolean;
+  /** How often the channel took it, by its own word; each time beyond the first is owed back. */
+  captures: number;
   status: 'open' | 'succeeded' | 'declined' | 'not_executed';
   /** Sends that the log cannot tell apart from several. */
   sends: number;
@@ -151,7 +153,9 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   }),
   captured_again: (story, row) => {
     const { attemptNo = 0 } = row.body;
-    must(story, row, story.orders.get(attemptNo)?.status === 'succeeded');
+    const order = story.orders.get(attemptNo);
+    must(story, row, order?.status === 'succeeded' && row.body.captures === order.captures + 1);
+    if (order !== undefined) order.captures += 1;
     story.suspicions.add(`captured_twice ${attemptNo}`);
   },
   ask_requested: onOpenOrder(() => undefined),
@@ -230,7 +234,7 @@ function startAttempt(kind: TaskStory['kind']): Reader {
     must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
     const { orderNo, channelId } = order;
     const told = { attemptNo, orderNo, channelId, amountMinor: BigInt(order.amountMinor) };
-    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1, excess: false });
+    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1, excess: false, captures: 1 });
     story.openCall = attemptNo;
   };
 }

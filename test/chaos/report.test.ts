@@ -19,6 +19,17 @@ const empty: Evidence = {
 function findings(changes: Partial<Findings>): Findings {
   const evidence = changes.evidence ?? empty;
   return {
+    evening: {
+      statements: [],
+      ledger: {
+        balanced: true,
+        debitMinor: 0n,
+        creditMinor: 0n,
+        collectedMinor: 0n,
+        undelivered: 0,
+        deadLetters: 0,
+      },
+    },
     seed: 'one',
     evidence,
     verdict: judge(evidence),
