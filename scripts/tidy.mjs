@@ -9,7 +9,7 @@ const codeFolders = ['src', 'test', 'bench', 'scripts', 'migrations', 'examples'
 const skippedFolders = ['node_modules', 'dist', 'coverage', '.recoup', '.git'];
 const binaryEndings = /\.(png|jpe?g|gif|ico|woff2?|gz|zip|pdf)$/;
 
-const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+)*$/;
+const kebabCase = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+)*$/;
 /** Migrations are numbered, and the number is set off by an underscore. */
 const migrationName = /^[0-9]+_[a-z0-9_-]+(\.[a-z0-9]+)*$/;
 const bannedWord = /(^|[-.])(utils?|helpers?|common|managers?|impl)([-.]|$)/;

@@ -233,10 +233,10 @@ export const errorTable = {
     'A case of this kind cannot be resolved like that.',
     'Propose one of those listed in `possible`.',
   ],
-  refund_exceeds_case: [
+  refund_not_whole: [
     422,
-    'The refund is above what is at risk.',
-    'Refund at most `at_risk_minor`.',
+    'A refund of a case gives back all that is at risk in it.',
+    'Refund `at_risk_minor`.',
   ],
   proposal_unknown: [404, 'There is no such proposal.', 'Read the case.'],
   proposal_open: [

@@ -58,7 +58,7 @@ export class CaseDesk {
 
   /**
    * @throws RecoupError `case_unknown`, `case_closed`, `resolution_not_possible`,
-   *   `refund_exceeds_case`, `proposal_open`
+   *   `refund_not_whole`, `proposal_open`
    */
   async propose(id: string, resolution: Resolution, by: Person): Promise<Proposal> {
     const found = await this.#findOpen(id);
@@ -66,9 +66,10 @@ export class CaseDesk {
     if (!possible.includes(resolution.action)) {
       throw new RecoupError('resolution_not_possible', { kind: found.kind, possible });
     }
-    if (resolution.action === 'refund' && resolution.amountMinor > found.amountMinor) {
+    if (resolution.action === 'refund' && resolution.amountMinor !== found.amountMinor) {
+      // Part of it would leave the rest without an owner: the case closes with its refund.
       const at = { at_risk_minor: Number(found.amountMinor) };
-      throw new RecoupError('refund_exceeds_case', at);
+      throw new RecoupError('refund_not_whole', at);
     }
     const madeAt = new Date(this.clock.nowMs());
     const what = {

@@ -48,13 +48,14 @@ export class Witness {
     );
   }
 
-  /** Batches that are not done, and deductions that have neither ended nor been laid before a person. */
+  /** Batches that are not done, and tasks that have neither ended nor been laid before a person. */
   async left(): Promise<Left> {
     const [batches] = await this.#rows<{ n: string }>(
       `SELECT COUNT(*) AS n FROM batch WHERE state <> 'done'`,
     );
     const [tasks] = await this.#rows<{ n: string }>(
-      `SELECT COUNT(*) AS n FROM deduction WHERE status = 'processing'`,
+      `SELECT (SELECT COUNT(*) FROM deduction WHERE status = 'processing')
+         + (SELECT COUNT(*) FROM refund WHERE status = 'processing') AS n`,
     );
     const [messages] = await this.#rows<{ n: string }>(
       `SELECT COUNT(*) AS n FROM outbox o WHERE o.delivered_at IS NULL AND o.topic LIKE 'ledger.%'

@@ -13,6 +13,7 @@ import { spendTheEvening } from '../demo/evening.js';
 import { Daemon, runRecoup, type Environment } from '../demo/processes.js';
 import { Witness as SandboxDoor } from '../demo/witness.js';
 import { judge } from '../oracle/index.js';
+import { Clerks, hireClerks } from './clerks.js';
 import { Crew } from './crew.js';
 import { Witness } from './evidence.js';
 import { Injector } from './injector.js';
@@ -34,6 +35,14 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
+
+/** More than a bad day has, so that the clerks have something to give back. */
+const doubling = {
+  channel: 'swiftpay',
+  operation: 'charge',
+  fault: 'duplicate_capture',
+  probability: 0.01,
+};
 
 const durationMs = 1_000 * Number(options.seconds ?? Number(options.minutes) * 60);
 const kinds = options.only === undefined ? faultKinds : kindsOf(options.only);
@@ -101,21 +110,27 @@ async function liveThroughIt(
   const witness = new Witness(stores.database.url, new SandboxDoor(admin));
   const load = new Load(options.seed, env, folder, () => witness.pendingRows(), say);
   const injector = new Injector(crew, stores, say);
+  const door = new SandboxDoor(admin);
+  const stage = { database: witness, witness: door, env, folder, say };
+  const clerks = new Clerks(stage, await hireClerks(stage));
   const loading = load.run();
+  const clerking = clerks.run();
   const looking = setInterval(() => crew.lookAround(), 200);
   try {
     await delay(2_000);
     const faults = injector.carryOut(plan(options.seed, durationMs, kinds), stop.signal);
     await delay(durationMs, undefined, { signal: stop.signal });
     load.stop();
-    await Promise.all([faults, loading]);
+    clerks.stop();
+    await Promise.all([faults, loading, clerking]);
     say('the faults are over');
     const settleStartMs = performance.now();
     const stuck = await settle(witness, crew, settleStartMs + settleMs);
     const settleSeconds = Math.round((performance.now() - settleStartMs) / 100) / 10;
     await delay(aftermathMs);
-    const door = new SandboxDoor(admin);
-    const stage = { database: witness, witness: door, env, folder, say };
+    // What came to light last, and the refunds that follow from it.
+    await clerks.round();
+    await settle(witness, crew, performance.now() + settleMs);
     const evening = stuck === 0 ? await spendTheEvening(stage) : null;
     clearInterval(looking);
     const surprises = [...crew.surprises, ...endedByThemselves(daemons)];
@@ -133,6 +148,11 @@ async function liveThroughIt(
       required: required(durationMs, kinds),
       commits: crew.places.map(({ proxy }) => proxy.logCommits),
       stuck,
+      clerks: {
+        reconciled: clerks.reconciled,
+        decided: clerks.decided,
+        interrupted: clerks.interrupted,
+      },
       batches: load.batches,
       interruptedLoads: load.interrupted,
       failedStarts: crew.failedStarts,
@@ -171,7 +191,9 @@ async function surround(
   const api = Daemon.start('api', ['serve'], { ...env, RECOUP_HTTP_PORT: '0' }, folder);
   daemons.push(api);
   const { url } = await api.ready<{ url: string }>();
-  await new SandboxDoor(ready.admin).callBackTo(`${url}/callbacks/unionlink`);
+  const door = new SandboxDoor(ready.admin);
+  await door.callBackTo(`${url}/callbacks/unionlink`);
+  await door.addFaults([doubling]);
   return { env, admin: ready.admin };
 }
 

@@ -26,6 +26,12 @@ export interface Findings {
   readonly commits: readonly (readonly number[])[];
   /** Batches and tasks that had not come to an end when the time to settle was over. */
   readonly stuck: number;
+  /** What people did meanwhile. */
+  readonly clerks: {
+    readonly reconciled: number;
+    readonly decided: number;
+    readonly interrupted: number;
+  };
   readonly batches: number;
   readonly interruptedLoads: number;
   readonly failedStarts: number;
@@ -64,6 +70,11 @@ export function summary(found: Findings) {
     statements_incomplete: statements.filter(({ state }) => state !== 'complete').length,
     breaks_open: statements.reduce((sum, { breaksOpen }) => sum + breaksOpen, 0),
     log_entries: evidence.log.length,
+    refunds: evidence.refunds.length,
+    refunds_paid: evidence.refunds.filter(({ status }) => status === 'succeeded').length,
+    reconciliations: found.clerks.reconciled,
+    cases_decided: found.clerks.decided,
+    clerks_interrupted: found.clerks.interrupted,
     batches: found.batches,
     loads_interrupted: found.interruptedLoads,
     starts_failed: found.failedStarts,

@@ -36,6 +36,16 @@ export class Witness {
     await response.arrayBuffer();
   }
 
+  /** More rules, before those that are there. */
+  async addFaults(rules: readonly object[]): Promise<void> {
+    const response = await fetch(`${this.adminUrl}/_faults`, {
+      method: 'POST',
+      body: JSON.stringify(rules),
+    });
+    if (!response.ok) throw new Error(`the sandbox's faults answer ${response.status}`);
+    await response.arrayBuffer();
+  }
+
   async callbacks(): Promise<{ sent: number; acknowledged: number }> {
     const response = await fetch(`${this.adminUrl}/_stats`);
     const { channels } = (await response.json()) as {

@@ -149,7 +149,7 @@ function propose(
           ...writing,
           'case_closed',
           'resolution_not_possible',
-          'refund_exceeds_case',
+          'refund_not_whole',
           'proposal_open',
         ],
       },

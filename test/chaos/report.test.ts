@@ -39,6 +39,7 @@ function findings(changes: Partial<Findings>): Findings {
     required: counted(() => 0),
     commits: [],
     stuck: 0,
+    clerks: { reconciled: 0, decided: 0, interrupted: 0 },
     batches: 1,
     interruptedLoads: 0,
     failedStarts: 0,
