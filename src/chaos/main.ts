@@ -41,7 +41,7 @@ const doubling = {
   channel: 'swiftpay',
   operation: 'charge',
   fault: 'duplicate_capture',
-  probability: 0.01,
+  probability: 0.003,
 };
 
 const durationMs = 1_000 * Number(options.seconds ?? Number(options.minutes) * 60);

@@ -56,7 +56,7 @@ async function reconcile(
   file: string,
 ): Promise<Reconciled> {
   const said = await runRecoup<{ state: string; breaks_open: number }>(
-    ['reconcile', channel, date, '--file', file, '--by', 'demo'],
+    ['reconcile', channel, date, '--file', file, '--supersede', '--by', 'demo'],
     env,
   );
   const { state, breaks_open: breaksOpen } = said;
