@@ -296,11 +296,21 @@ describe('how a case ends', () => {
       expect(decided).to.have.length(1);
     });
 
+    it('in whole: a part would leave the rest without an owner', async () => {
+      const { task, one } = await capturedTwice();
+      const half = { ...refund, amountMinor: amountMinor(60_000) };
+      const refused = await resolve(one, half).then(
+        () => 'nothing',
+        (error: { code?: string }) => error.code,
+      );
+      expect(refused).to.equal('refund_not_whole');
+      expect(await refundsOf(task)).to.have.length(0);
+    });
+
     it('never of what was credited to the repayment', async () => {
       const { task, one } = await capturedTwice();
       const [first] = await refundsOf(task);
       expect(first).to.equal(undefined);
-      const half = { ...refund, amountMinor: amountMinor(60_000) };
       await services.refundDesk.start({
         deductionId: task,
         attemptNo: one.attemptNo ?? 0,
@@ -310,7 +320,7 @@ describe('how a case ends', () => {
         approvedBy: 'Li Na',
         requestKey: `other:${task}`,
       });
-      const end = await resolve(one, half);
+      const end = await resolve(one, refund);
       expect(end).to.include({ state: 'void', outcome: 'no refund: capture_not_available' });
       expect(await refundsOf(task)).to.have.length(1);
     });
