@@ -11,6 +11,7 @@ import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
+import { openNotices, type NoticeServices } from './composition-notices.js';
 import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
 import { taskFlow, type Task } from './engine/tasks.js';
@@ -87,6 +88,7 @@ const ids = {
   locks: id<Locks>('locks'),
   wakeUps: id<WakeUps>('wake-ups'),
   channels: id<Channels>('channels'),
+  notices: id<NoticeServices>('notices'),
 };
 
 /** Everything a process of Recoup is made of, opened and wired. `close` ends all of it. */
@@ -107,6 +109,7 @@ export interface Services {
   readonly compensator: Compensator;
   readonly ledger: LedgerServices;
   readonly cases: CaseServices;
+  readonly notices: NoticeServices;
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
   readonly refunds: RefundStore;
@@ -158,7 +161,7 @@ export function compose(around: Surroundings): Services {
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    const working = [get(BatchRunner), get(Compensator), ledger, cases, pool];
+    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
     await Promise.all(working.map(async (one) => await one.close()));
     await get(QueuedWakeUps).close();
     pool.disconnect();
@@ -187,6 +190,7 @@ export function compose(around: Surroundings): Services {
     compensator: get(Compensator),
     ledger,
     cases,
+    notices: get(ids.notices),
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     refunds: get(RefundStore),
@@ -258,14 +262,20 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
     connectRedis(config.redisUrl, lockOptions, log, 'locks'),
   );
 
+  bind(ids.notices).toResolvedValue(
+    (database: Database) => openNotices({ env, database, log }),
+    [ids.database],
+  );
   bindStores(container);
   bindExchanges(container, { config, log, clock });
   bind(ids.journal).toResolvedValue(
-    (database: Database, writes: Database) => {
-      const journal = new SqlJournal(database, config.businessZone, clock, log, { writes });
+    (database: Database, writes: Database, { directory }: NoticeServices) => {
+      const notices = () => directory.interest();
+      const options = { writes, notices };
+      const journal = new SqlJournal(database, config.businessZone, clock, log, options);
       return wrappers?.journal?.(journal) ?? journal;
     },
-    [ids.database, ids.journalDatabase],
+    [ids.database, ids.journalDatabase, ids.notices],
   );
   bind(ids.locks).toResolvedValue(
     (redis: Redis) => new RedisLocks(redis, config.lockLeaseMs, clock, log),

@@ -154,6 +154,11 @@ const rights: Readonly<Record<string, string>> = {
   active_check_task: 'SELECT, INSERT, UPDATE, DELETE',
   active_check_mark: 'SELECT, INSERT, UPDATE',
   active_check_finding: 'SELECT, INSERT, UPDATE',
+  notice: 'SELECT, INSERT, UPDATE, DELETE',
+  notice_destination: 'SELECT, INSERT, UPDATE',
+  notice_delivery: 'SELECT, INSERT, UPDATE, DELETE',
+  notice_try: 'SELECT, INSERT, DELETE',
+  notice_outage: 'SELECT, INSERT, UPDATE',
 };
 
 async function grant(database: Database, owner: URL, app: URL): Promise<void> {

@@ -12,13 +12,20 @@ import type { Case } from '../engine/orders-state.js';
 import type { Task } from '../engine/tasks.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
 import { deductionRows } from './deduction-rows.js';
+import { noticesOf, type WantsNotice } from './notice-rows.js';
 import { refundRows } from './refund-rows.js';
 import type { KindRows, Projected, Row } from './rows.js';
 
 export { deductionRow } from './deduction-rows.js';
 export type { Projected, Row } from './rows.js';
 
-export function project(append: Append<Task>, zone: string): Projected {
+const nobodyWants: WantsNotice = () => false;
+
+export function project(
+  append: Append<Task>,
+  zone: string,
+  wants: WantsNotice = nobodyWants,
+): Projected {
   const { entries, state, afterSeq } = append;
   const first = afterSeq === 0;
   const intended = new Set<number>();
@@ -50,6 +57,7 @@ export function project(append: Append<Task>, zone: string): Projected {
     inFlightUpdate: first || endedBefore(append) ? null : inFlightRow(append),
     caseInserts: cases(opened),
     caseUpdates: cases(without(closed, opened)),
+    notices: noticesOf(append, wants),
   };
 }
 

@@ -25,6 +25,7 @@ export interface Projected extends KindRows {
   readonly inFlightUpdate: Row | null;
   readonly caseInserts: readonly Row[];
   readonly caseUpdates: readonly Row[];
+  readonly notices: readonly Row[];
 }
 
 export const nothing: KindRows = {

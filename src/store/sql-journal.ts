@@ -15,6 +15,7 @@ import {
 } from './bulk.js';
 import { selectRows, sqlTime, takesBundles, type Database } from './database.js';
 import { GroupCommit, type GroupCommitSettings } from './group-commit.js';
+import { schedulesEnding, type WantsNotice } from './notice-rows.js';
 import { project, type Projected, type Row } from './projections.js';
 
 export const defaultGroupCommit: GroupCommitSettings = {
@@ -38,10 +39,12 @@ export class SqlJournal implements Journal<Task> {
     private readonly database: Database,
     private readonly zone: string,
     clock: Clock,
-    log: Log,
-    options: Partial<GroupCommitSettings> & {
+    private readonly log: Log,
+    private readonly options: Partial<GroupCommitSettings> & {
       /** Connections for the transactions alone, so that they never wait behind reads. */
       readonly writes?: Database;
+      /** Which notices are written with the entries; none, unless given. */
+      readonly notices?: () => WantsNotice | Promise<WantsNotice>;
     } = {},
   ) {
     this.#writes = options.writes ?? database;
@@ -77,7 +80,20 @@ export class SqlJournal implements Journal<Task> {
       writer: append.writer,
       body: encodeEntry(entry),
     }));
-    await this.#commits.add({ append, log, projected: project(append, this.zone) });
+    const wanted = this.options.notices?.();
+    const wants = wanted instanceof Promise ? await wanted : wanted;
+    await this.#commits.add({ append, log, projected: project(append, this.zone, wants) });
+    for (const { order, nextAskMs } of schedulesEnding(append)) {
+      const about = {
+        task_id: append.taskId,
+        order_no: order.orderNo,
+        channel_id: order.channelId,
+      };
+      this.log.warn('one ask is left before the poll schedule ends', {
+        ...about,
+        last_ask_at: new Date(nextAskMs ?? 0).toISOString(),
+      });
+    }
   }
 
   async #write(writes: readonly Write[]): Promise<void> {
@@ -206,6 +222,8 @@ function changesOf(writes: readonly Write[]): readonly Change[] {
     insert('review_case', 'task_id', many('caseInserts')),
     update(caseUpdate, many('caseUpdates')),
     insert('outbox', 'message_key', many('outbox')),
+    // An event is told once: a poll schedule that started anew may end again.
+    insert('notice', 'message_id', many('notices'), 'message_id = message_id'),
     update(repaymentUpdate, summed(one('repaymentDelta'), repaymentSums)),
   ].filter((change) => change !== null);
 }
@@ -215,9 +233,15 @@ interface Change extends BulkStatement {
   readonly rowsAtLeast: number;
 }
 
-function insert(table: string, key: string, rows: readonly Row[]): Change | null {
+function insert(
+  table: string,
+  key: string,
+  rows: readonly Row[],
+  onDuplicate?: string,
+): Change | null {
   if (rows.length === 0) return null;
-  return { ...insertOf(table, byKey(rows, key)), table, rowsAtLeast: rows.length };
+  const rowsAtLeast = onDuplicate === undefined ? rows.length : 0;
+  return { ...insertOf(table, byKey(rows, key), onDuplicate), table, rowsAtLeast };
 }
 
 function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
