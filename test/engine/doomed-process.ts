@@ -1,7 +1,7 @@
 /**
- * A process of Recoup that kills itself with SIGKILL at the nth durable boundary it reaches: before
- * and after each commit, before each send, while the channel has the request and the answer has not
- * come, and after each receive. Nothing in the product knows of this: the parts are wrapped.
+ * A process of Recoup that kills itself with SIGKILL at a durable boundary: before and after each
+ * commit, before each send, while the channel has the request and the answer has not been heard, and
+ * after each receive. Nothing in the product knows of this: the parts are wrapped.
  *
  * It waits for one line of JSON on stdin, so that it can be started ahead of its turn, and prints the
  * boundaries it passes.
@@ -30,8 +30,8 @@ import { RepaymentStore } from '../../src/store/repayments.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
 
 export interface Doom {
-  /** Which boundary to die at, from 1; 0: none. */
-  readonly killAt: number;
+  /** The boundary to die at, as it is printed ("after charge 1"); null: none. */
+  readonly killAt: string | null;
   readonly env: Record<string, string>;
   /** A new deduction for this repayment, or … */
   readonly repayment?: string;
@@ -121,18 +121,21 @@ interface Wrapped {
 }
 
 function wrappersFor({ killAt, inFlightMs }: Doom): Wrapped {
-  let reached = 0;
+  const passed = new Map<string, number>();
+  // Named and not numbered through: a run that asks once more or less dies at the same place.
   const boundary = (name: string): void => {
-    reached += 1;
-    process.stdout.write(`${name}\n`);
-    if (reached === killAt) process.kill(process.pid, 'SIGKILL');
+    const nth = (passed.get(name) ?? 0) + 1;
+    passed.set(name, nth);
+    process.stdout.write(`${name} ${nth}\n`);
+    if (`${name} ${nth}` === killAt) process.kill(process.pid, 'SIGKILL');
   };
   const doomed = (channel: ChannelCalls): ChannelCalls => {
     const around = async <A>(via: string, call: () => Promise<A>): Promise<A> => {
       boundary(`before ${via}`);
       const answer = call();
-      const first = await Promise.race([answer.then(() => 'answer'), waited(inFlightMs)]);
-      if (first === 'waited') boundary(`during ${via}`);
+      // Passed by every call, also by one that is answered sooner: this process has not heard it.
+      await waited(inFlightMs);
+      boundary(`during ${via}`);
       const received = await answer;
       boundary(`after ${via}`);
       return received;
@@ -163,7 +166,7 @@ function wrappersFor({ killAt, inFlightMs }: Doom): Wrapped {
   };
 }
 
-const waited = (ms: number): Promise<'waited'> =>
-  new Promise((resolve) => setTimeout(() => resolve('waited'), ms));
+const waited = async (ms: number): Promise<void> =>
+  await new Promise((resolve) => void setTimeout(resolve, ms));
 
 await main();
