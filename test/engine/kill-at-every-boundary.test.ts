@@ -23,8 +23,13 @@ interface Scenario {
 
 /** What every run passes: a charge, its intent before it and its outcome after it. */
 const always = [
-  ...['before commit 1', 'after commit 1', 'before charge 1', 'during charge 1'],
-  ...['after charge 1', 'before commit 2', 'after commit 2'],
+  'before commit 1',
+  'after commit 1',
+  'before charge 1',
+  'during charge 1',
+  'after charge 1',
+  'before commit 2',
+  'after commit 2',
 ];
 const asked = ['before query 1', 'during query 1', 'after query 1'];
 const chargedAgain = ['before charge 2', 'during charge 2', 'after charge 2'];
