@@ -127,6 +127,16 @@ export const errorTable = {
     'So much of this capture is not there to be given back or credited.',
     'Read what of it is credited and given back already.',
   ],
+  member_unknown: [
+    404,
+    'There is no such member account in this currency.',
+    'Open the account first, or check the id and the currency.',
+  ],
+  balance_too_low: [
+    409,
+    'The balance does not cover this withdrawal.',
+    'Ask for no more than the balance, which withdrawals under way have been taken from.',
+  ],
   refund_not_offered: [
     409,
     'The channel that captured the money offers no refunds.',

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { assertNever } from '../assert.js';
 import type { Entry } from '../engine/entries.js';
+import { operationOf } from '../engine/order.js';
 import type { Answer } from '../engine/reply.js';
 import { RecoupError } from '../errors.js';
 import type { Services } from '../composition-root.js';
@@ -107,12 +108,20 @@ export function told(entry: Entry): string {
       return `accepted ${formatDecimalAmount(entry.deduction.amountMinor)}`;
     case 'refund_accepted':
       return `refund of ${formatDecimalAmount(entry.refund.amountMinor)} accepted`;
+    case 'withdrawal_accepted':
+      return `withdrawal of ${formatDecimalAmount(entry.withdrawal.amountMinor)} accepted`;
+    case 'top_up_accepted':
+      return `top-up of ${formatDecimalAmount(entry.topUp.amountMinor)} accepted (${entry.topUp.rule})`;
     case 'routed':
       return routed(entry.route);
     case 'charge_intended':
       return `about to charge ${entry.order.channelId} under ${entry.order.orderNo}`;
     case 'refund_intended':
       return `about to refund at ${entry.order.channelId} under ${entry.order.orderNo}`;
+    case 'intended': {
+      const { channelId, orderNo } = entry.order;
+      return `about to ${operationOf(entry.order)} at ${channelId} under ${orderNo}`;
+    }
     case 'resend_intended':
       return `about to send order ${entry.attemptNo} again, byte-identical`;
     case 'close_intended':

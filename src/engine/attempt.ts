@@ -24,6 +24,8 @@ export interface Attempt {
   readonly closeConfirmed: boolean;
   /** Asks used up of the poll schedule. */
   readonly asks: number;
+  /** `asks` when the order was last told to close: one close an ask, at most. */
+  readonly closedAtAsk: number;
   /** When to ask next; null when nothing is to be asked, or the schedule is used up. */
   readonly nextAskMs: number | null;
   readonly channelRef: string | null;
@@ -60,6 +62,7 @@ export function newAttempt(entry: Intent): Attempt {
     notFoundSentAtMs: null,
     closeConfirmed: false,
     asks: 0,
+    closedAtAsk: 0,
     nextAskMs: null,
     channelRef: null,
     decline: null,

@@ -1,14 +1,13 @@
 /** What the entries of a deduction's log add up to; orders and cases are in orders-state.ts. */
 import { invariant } from '../assert.js';
 import type { Deduction, Entry } from './entries.js';
+import type { Routed } from './legs.js';
 import { evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
-import type { Route } from './route.js';
 
-export interface DeductionState extends OrdersState {
+export interface DeductionState extends OrdersState, Routed {
   readonly kind: 'deduction';
   readonly deduction: Deduction;
   readonly acceptedAtMs: number;
-  readonly route: { readonly plan: Route; readonly atMs: number } | null;
 }
 
 export function evolve(state: DeductionState | null, entry: Entry): DeductionState {
@@ -20,10 +19,6 @@ export function evolve(state: DeductionState | null, entry: Entry): DeductionSta
   }
   const moved = { ...state, seq: state.seq + 1 };
   switch (entry.kind) {
-    case 'accepted':
-    case 'refund_accepted':
-    case 'refund_intended':
-      throw new Error(`invariant broken: ${entry.kind} in the log of ${state.taskId}`);
     case 'routed':
       return { ...moved, route: { plan: entry.route, atMs: entry.atMs } };
     case 'charge_intended':

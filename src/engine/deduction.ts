@@ -16,20 +16,14 @@
  * What the entries add up to is in deduction-state.ts (`evolve`); this file says what comes next, and
  * orders.ts how an order whose outcome is not known is brought to one.
  */
-import { orderNo } from '../ids.js';
 import { isLive } from './attempt.js';
 import { evolve, type DeductionState } from './deduction-state.js';
-import type { Entry } from './entries.js';
 import type { Flow, Step } from './flow.js';
-import type { Order } from './order.js';
+import { nextPlace, placing } from './legs.js';
 import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp } from './orders.js';
-import { adopted } from './orders-state.js';
-import type { RoutePlace } from './route.js';
+import { adopted, doneIn } from './orders-state.js';
 
 export type { DeductionState } from './deduction-state.js';
-
-/** A route older than this is planned anew before the next attempt: channels come and go. */
-const routeTtlMs = 60_000;
 
 export const deductionFlow: Flow<DeductionState> = {
   evolve,
@@ -45,10 +39,9 @@ function next(state: DeductionState, nowMs: number): Step {
   if (late !== undefined) return settle(late, nowMs, true);
   if (state.end !== null) return tidyUp(state, nowMs);
 
+  const captured = doneIn(state, 'charge');
   const live = state.attempts.find(isLive);
-  if (live !== undefined) return settleOutcome(state, live, nowMs);
-
-  const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
+  if (live !== undefined) return settleOutcome(state, live, nowMs, { captured });
   if (captured !== undefined) return settle(captured, nowMs);
 
   return startAttempt(state, nowMs);
@@ -56,58 +49,15 @@ function next(state: DeductionState, nowMs: number): Step {
 
 /** No attempt is live and none was captured: the next place of the route, or the end. */
 function startAttempt(state: DeductionState, nowMs: number): Step {
-  const last = state.attempts.at(-1);
-  if (last?.decline?.scope === 'final') {
-    return fail(last.decline.code, last.decline.message, nowMs);
-  }
-  if (nowMs >= state.deduction.attemptUntilMs) {
-    return fail('deadline_passed', 'no new attempt starts this long after the request', nowMs);
-  }
-  const { deduction, route } = state;
-  const tried = state.attempts.map((attempt) => attempt.order.channelId);
-  const places = route?.plan.places.filter((place) => !tried.includes(place.channelId)) ?? [];
-  const stale = route === null || (places.length > 0 && nowMs - route.atMs > routeTtlMs);
-  if (stale) {
-    return {
-      kind: 'route',
-      request: {
-        taskId: deduction.id,
-        bankCode: deduction.account.bankCode,
-        amountMinor: deduction.amountMinor,
-        currency: deduction.currency,
-        exclude: tried,
-      },
-    };
-  }
-  const place = places[0];
-  if (place === undefined) {
-    const [code, detail] =
-      last === undefined
-        ? ['no_eligible_channel', 'no channel can take this deduction']
-        : ['channels_exhausted', last.decline?.message ?? 'no channel executed the order'];
-    return fail(code, detail, nowMs);
-  }
-  return charge(state, place, nowMs);
-}
-
-function charge(state: DeductionState, place: RoutePlace, nowMs: number): Step {
-  const { deduction } = state;
-  const attemptNo = state.attempts.length + 1;
-  const order: Order = {
-    orderNo: orderNo(deduction.id, attemptNo),
-    channelId: place.channelId,
-    amountMinor: deduction.amountMinor,
-    currency: deduction.currency,
-    account: deduction.account,
-    createdAtMs: nowMs,
-    expiresAtMs: nowMs + place.orderTtlMs,
+  const { id: taskId, account, amountMinor, currency, attemptUntilMs } = state.deduction;
+  const { bankCode } = account;
+  const leg = {
+    request: { taskId, bankCode, amountMinor, currency },
+    nobody: 'no channel can take this deduction',
+    untilMs: attemptUntilMs,
   };
-  const intent: Entry = {
-    kind: 'charge_intended',
-    atMs: nowMs,
-    attemptNo,
-    order,
-    nature: place.nature,
-  };
-  return { kind: 'charge', intent, attemptNo, order };
+  const next = nextPlace(state, leg, nowMs);
+  if ('kind' in next) return next;
+  if ('code' in next) return fail(next.code, next.detail, nowMs);
+  return placing(state, 'charge', next, { amountMinor, currency, account }, nowMs);
 }

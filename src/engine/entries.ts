@@ -1,10 +1,17 @@
 import type { ChannelId, OrderNo, RepaymentId, TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
-import type { BankAccount, ChannelNature, Order } from './order.js';
+import {
+  operations,
+  type BankAccount,
+  type ChannelNature,
+  type Operation,
+  type Order,
+} from './order.js';
 import type { Answer, NotExecutedProof } from './reply.js';
+import type { TopUp, Withdrawal } from './requests.js';
 import type { Route } from './route.js';
 
-export type TaskKind = 'deduction' | 'refund';
+export type TaskKind = 'deduction' | 'refund' | 'withdrawal' | 'top_up';
 export type Source = 'app' | 'batch' | 'agent';
 
 /** One request to collect an amount for one repayment from one bank account. */
@@ -76,10 +83,15 @@ export type Decision =
 export type Entry = { readonly atMs: number } & (
   | { readonly kind: 'accepted'; readonly deduction: Deduction }
   | { readonly kind: 'refund_accepted'; readonly refund: Refund }
+  | { readonly kind: 'withdrawal_accepted'; readonly withdrawal: Withdrawal }
+  | { readonly kind: 'top_up_accepted'; readonly topUp: TopUp }
   | { readonly kind: 'routed'; readonly route: Route }
-  /** Committed before the first byte of an order is sent (rule 1). */
+  /**
+   * Committed before the first byte of an order is sent (rule 1). `intended` is of every operation that
+   * has no name of its own here; the order says which.
+   */
   | {
-      readonly kind: 'charge_intended' | 'refund_intended';
+      readonly kind: 'charge_intended' | 'refund_intended' | 'intended';
       readonly attemptNo: number;
       readonly order: Order;
       readonly nature: ChannelNature;
@@ -144,11 +156,12 @@ export type EntryOf<K extends EntryKind> = Extract<Entry, { kind: K }>;
 export type Intent = Extract<Entry, { readonly nature: ChannelNature }>;
 
 /** `statement` is the channel's own account of a day; `decision` is what two people made of a case. */
-export type Via = 'charge' | 'refund' | 'query' | 'close' | 'callback' | 'statement' | 'decision';
+export type Via = Operation | 'query' | 'close' | 'callback' | 'statement' | 'decision';
 
 /** Ways in which an order is placed: the request itself may have moved the money. */
-export type Placing = Extract<Via, 'charge' | 'refund'>;
-export const isPlacing = (via: Via): via is Placing => via === 'charge' || via === 'refund';
+export type Placing = Operation;
+const placings: readonly Via[] = operations;
+export const isPlacing = (via: Via): via is Placing => placings.includes(via);
 
 /** Why a task ended without the money having moved. Decline codes come from the profiles. */
 export type FailureCode = string;
@@ -165,14 +178,19 @@ export type CaseReason =
   /** A channel takes back what it had said definitely. */
   | 'contradiction'
   /** Money that is owed back could not be given back. */
-  | 'refund_failed';
+  | 'refund_failed'
+  /** A task that cannot go forward cannot go back either: a step of it could not be undone. */
+  | 'undo_failed';
 
 const entryKinds: Record<EntryKind, true> = {
   accepted: true,
   refund_accepted: true,
+  withdrawal_accepted: true,
+  top_up_accepted: true,
   routed: true,
   charge_intended: true,
   refund_intended: true,
+  intended: true,
   resend_intended: true,
   close_intended: true,
   taken_over: true,

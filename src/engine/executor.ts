@@ -1,4 +1,4 @@
-import { assertNever, invariant } from '../assert.js';
+import { invariant } from '../assert.js';
 import type { Clock } from '../clock.js';
 import type { ChannelId, TaskId } from '../ids.js';
 import { isPlacing, type Entry, type Placing, type Via } from './entries.js';
@@ -164,10 +164,6 @@ export class Executor<S extends TaskState> {
         this.#hold(run, { kind: 'routed', atMs: clock.nowMs(), route });
         return null;
       }
-      case 'charge':
-        return await this.#call(run, step, 'charge', (channel) => channel.charge(step.order));
-      case 'refund':
-        return await this.#call(run, step, 'refund', (channel) => channel.refund?.(step.order));
       case 'close':
         return await this.#call(run, step, 'close', (channel) => channel.close?.(step.order));
       case 'query':
@@ -180,7 +176,7 @@ export class Executor<S extends TaskState> {
         if (!(await this.#commit(run, null))) return 'overtaken';
         return step.reason;
       default:
-        return assertNever(step);
+        return await this.#call(run, step, step.kind, (one) => one[step.kind]?.(step.order));
     }
   }
 
@@ -193,7 +189,7 @@ export class Executor<S extends TaskState> {
   ): Promise<RunOutcome | null> {
     const { channels, clock } = this.parts;
     const channel = channels.get(step.order.channelId);
-    const callMs = channel?.timeoutsMs[via === 'refund' ? 'charge' : via] ?? 0;
+    const callMs = channel?.timeoutsMs[isPlacing(via) ? 'charge' : via] ?? 0;
     if (!(await this.#leaseCovers(run, callMs))) return await this.#leaseLost(run);
     if (step.intent !== undefined) this.#hold(run, step.intent);
     if (!(await this.#commit(run, clock.nowMs() + callMs))) return 'overtaken';
@@ -253,6 +249,7 @@ export class Executor<S extends TaskState> {
         kind: run.state.kind,
         afterSeq: run.committedSeq,
         entries,
+        before: run.durable,
         state: run.state,
         wakeAtMs,
         writer: run.writer,

@@ -24,6 +24,8 @@ export interface Append<S> {
   /** The last entry this append follows; 0 for a new task. */
   readonly afterSeq: number;
   readonly entries: readonly Entry[];
+  /** The fold of the log up to `afterSeq`: what moves by differences is the difference to it. */
+  readonly before: S | null;
   /** The fold of the whole log with these entries: what the projections are computed from. */
   readonly state: S;
   /** When the task should have moved on; null when it waits for nobody but a person, or has ended. */

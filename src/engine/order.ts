@@ -9,15 +9,42 @@ export interface BankAccount {
 }
 
 /**
+ * What an order asks its channel to do. A card system and a remote account service are called through
+ * the same port as payment channels, so what they do is on the list as well.
+ */
+export const operations = [
+  /** Take money from a bank account. */
+  'charge',
+  /** Give back what a charge took. */
+  'refund',
+  /** Pay money out to a bank account. */
+  'payout',
+  /** Take from a balance at a remote account service; `restore` undoes it. */
+  'debit',
+  'restore',
+  /** Record at the card system, before anyone pays, what a payment will buy. */
+  'pre_recharge',
+  /** Put on the card what was pre-recharged. */
+  'credit',
+  /** End a pre-recharge so that it can never be credited. */
+  'void',
+] as const;
+export type Operation = (typeof operations)[number];
+
+/**
  * The business fields of one order at one channel. They are committed with the intent to charge and
  * never change: sending an order again sends the same bytes.
  */
 export interface Order {
   readonly orderNo: OrderNo;
   /** What the channel is to do; absent: charge. */
-  readonly operation?: 'refund';
+  readonly operation?: Exclude<Operation, 'charge'>;
   /** Of a refund: the captured order that it gives back. */
   readonly refundOf?: { readonly orderNo: OrderNo; readonly channelRef: string };
+  /** The earlier order that a credit or a void (its pre-recharge), or a restore (its debit), is about. */
+  readonly regarding?: { readonly orderNo: OrderNo; readonly channelRef: string };
+  /** Of a pre-recharge and its credit: what the card gets, bonus included, and by which rule. */
+  readonly topUp?: { readonly creditMinor: AmountMinor; readonly rule: string };
   readonly channelId: ChannelId;
   readonly amountMinor: AmountMinor;
   readonly currency: Currency;
@@ -27,6 +54,8 @@ export interface Order {
   /** After this the channel must refuse to start the order (where it honours expiry). */
   readonly expiresAtMs: number;
 }
+
+export const operationOf = (order: Order): Operation => order.operation ?? 'charge';
 
 /**
  * What the flow must know of a channel to judge an unknown outcome. Copied from the profile into the

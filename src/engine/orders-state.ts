@@ -6,6 +6,7 @@ import { assertNever, invariant } from '../assert.js';
 import { answered, dead, isDead, isLive, newAttempt, type Attempt } from './attempt.js';
 import type { CaseReason, Decision, Entry, EntryOf, Intent } from './entries.js';
 import type { TaskState } from './flow.js';
+import { operationOf, type Operation } from './order.js';
 import type { Mismatch } from './reply.js';
 
 export interface Case {
@@ -14,7 +15,12 @@ export interface Case {
   readonly attemptNo: number;
   readonly evidence: string;
   readonly openedAtMs: number;
-  readonly closed: { readonly atMs: number; readonly resolution: string } | null;
+  readonly closed: {
+    readonly atMs: number;
+    readonly resolution: string;
+    /** What two people decided, where it was they who closed it. */
+    readonly action?: Decision['action'];
+  } | null;
 }
 
 export type Suspicion = Omit<EntryOf<'case_opened'>, 'kind' | 'atMs' | 'caseNo'>;
@@ -46,10 +52,14 @@ export function statusOf(state: OrdersState): TaskStatus {
   return needsReview(state) ? 'needs_review' : 'processing';
 }
 
-/** A person must decide: nothing is left to ask, and the outcome is not known. */
+/** A person must decide: nothing is left to ask, and the outcome is not known; or there is no way on. */
 export function needsReview(state: OrdersState): boolean {
+  if (state.end !== null) return false;
   const live = state.attempts.find(isLive);
-  return state.end === null && live !== undefined && openCase(state, 'outcome_unknown', live.no);
+  const stuck = state.cases.some(
+    ({ reason, closed }) => reason === 'undo_failed' && closed === null,
+  );
+  return stuck || (live !== undefined && openCase(state, 'outcome_unknown', live.no));
 }
 
 export const hasCase = (state: OrdersState, reason: CaseReason, attemptNo: number): boolean =>
@@ -59,6 +69,10 @@ export const openCase = (state: OrdersState, reason: CaseReason, attemptNo: numb
   state.cases.some(
     (one) => one.reason === reason && one.attemptNo === attemptNo && one.closed === null,
   );
+
+/** The attempt of a leg that has done what the leg is for. */
+export const doneIn = (state: OrdersState, leg: Operation): Attempt | undefined =>
+  state.attempts.find(({ status, order }) => status === 'succeeded' && operationOf(order) === leg);
 
 const difference = ({ field, theirs, ours }: Mismatch): string =>
   `${field} is ${theirs}, ours is ${ours}`;
@@ -76,15 +90,22 @@ export function isNews(state: OrdersState, attemptNo: number, answer: Mismatch):
 export const adopted = (state: OrdersState): Attempt | undefined =>
   state.end?.kind === 'failed' ? state.attempts.find((one) => one.adopted) : undefined;
 
-/** Every entry but those that only one kind of task knows. */
-export type OrdersEntry = Exclude<
-  Entry,
-  EntryOf<'accepted' | 'refund_accepted' | 'routed' | Intent['kind']>
->;
-
-/** @param state with `seq` moved to this entry already. */
-export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry): S {
+/**
+ * Every entry but those that only some kinds of task know, which their flows take before.
+ *
+ * @param state with `seq` moved to this entry already.
+ */
+export function evolveOrders<S extends OrdersState>(state: S, entry: Entry): S {
   switch (entry.kind) {
+    case 'accepted':
+    case 'refund_accepted':
+    case 'withdrawal_accepted':
+    case 'top_up_accepted':
+    case 'routed':
+    case 'charge_intended':
+    case 'refund_intended':
+    case 'intended':
+      throw new Error(`invariant broken: ${entry.kind} in the log of ${state.taskId}`);
     case 'resend_intended':
     case 'close_intended':
     case 'taken_over':
@@ -119,7 +140,7 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry
       return { ...state, suspicions: left, cases: [...state.cases, opened] };
     }
     case 'case_closed':
-      return closeCase(state, entry.caseNo, entry.atMs, entry.resolution);
+      return closeCase(state, entry.caseNo, { atMs: entry.atMs, resolution: entry.resolution });
     default:
       return assertNever(entry);
   }
@@ -127,7 +148,8 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: OrdersEntry
 
 export function evolveIntent<S extends OrdersState>(state: S, entry: Intent): S {
   invariant(entry.attemptNo === state.attempts.length + 1, 'attempts are numbered without a gap');
-  invariant(state.attempts.every(isDead), 'one live attempt a task, and none after a capture');
+  invariant(!state.attempts.some(isLive), 'one live attempt a task');
+  invariant(doneIn(state, operationOf(entry.order)) === undefined, 'none after a capture');
   const attempt = newAttempt(entry);
   return { ...state, attempts: [...state.attempts, attempt], openCall: { attemptNo: attempt.no } };
 }
@@ -146,7 +168,10 @@ function evolveAttempt<S extends OrdersState>(state: S, entry: AttemptEntry): S 
       return { ...calling, openCall: { attemptNo } };
     }
     case 'close_intended':
-      return { ...change(() => ({ notFoundSentAtMs: null })), openCall: { attemptNo } };
+      return {
+        ...change((a) => ({ notFoundSentAtMs: null, closedAtAsk: a.asks })),
+        openCall: { attemptNo },
+      };
     case 'taken_over': {
       invariant(state.openCall?.attemptNo === attemptNo, 'only an open call is taken over');
       const taken = change((a) => ({
@@ -163,7 +188,7 @@ function evolveAttempt<S extends OrdersState>(state: S, entry: AttemptEntry): S 
         return dead(a, entry.proof, atMs);
       });
     case 'ask_requested':
-      return change(() => ({ asks: 0, nextAskMs: atMs }));
+      return change(() => ({ asks: 0, closedAtAsk: 0, nextAskMs: atMs }));
     default:
       return assertNever(entry);
   }
@@ -214,7 +239,7 @@ function suspect(
     return { reason: 'contradiction', attemptNo, evidence };
   }
   if (answer.kind !== 'succeeded' || before.status === 'succeeded') return null;
-  const twice = state.attempts.some((one) => one.no !== attemptNo && one.status === 'succeeded');
+  const twice = doneIn(state, operationOf(before.order)) !== undefined;
   const evidence = `${via}: ${before.order.orderNo} succeeded at ${before.order.channelId}`;
   if (twice) return { reason: 'captured_twice', attemptNo, evidence };
   const late = isDead(before) || state.end !== null;
@@ -227,9 +252,12 @@ function suspect(
 function evolveSettled<S extends OrdersState>(state: S, entry: EntryOf<'settled'>): S {
   const { attemptNo, atMs } = entry;
   invariant(state.end === null || adopted(state)?.no === attemptNo, 'settled once');
+  const settled = state.attempts[attemptNo - 1];
+  invariant(settled?.status === 'succeeded', 'what is settled has succeeded');
   const attempts = state.attempts.map((one) => {
     if (one.no === attemptNo) return { ...one, excessSeq: null };
-    const owedBack = one.status === 'succeeded' && one.excessSeq === null;
+    const sameLeg = operationOf(one.order) === operationOf(settled.order);
+    const owedBack = sameLeg && one.status === 'succeeded' && one.excessSeq === null;
     return owedBack ? { ...one, excessSeq: state.seq } : one;
   });
   return { ...state, attempts, end: { kind: 'succeeded', atMs, attemptNo } };
@@ -238,7 +266,7 @@ function evolveSettled<S extends OrdersState>(state: S, entry: EntryOf<'settled'
 function evolveDecision<S extends OrdersState>(state: S, entry: EntryOf<'decided'>): S {
   const { caseNo, attemptNo, decision, by, approvedBy, atMs } = entry;
   const resolution = `${told(decision)} (${by}, approved by ${approvedBy})`;
-  const closed = closeCase(state, caseNo, atMs, resolution);
+  const closed = closeCase(state, caseNo, { atMs, resolution, action: decision.action });
   if (decision.action !== 'adopt_captured') return closed;
   return withAttempt(closed, attemptNo, (a) => ({ ...a, adopted: true }));
 }
@@ -261,12 +289,9 @@ function told(decision: Decision): string {
 function closeCase<S extends OrdersState>(
   state: S,
   caseNo: number,
-  atMs: number,
-  resolution: string,
+  closed: NonNullable<Case['closed']>,
 ): S {
-  const cases = state.cases.map((one) =>
-    one.no === caseNo ? { ...one, closed: { atMs, resolution } } : one,
-  );
+  const cases = state.cases.map((one) => (one.no === caseNo ? { ...one, closed } : one));
   return { ...state, cases };
 }
 

@@ -6,7 +6,15 @@ import { assertNever, invariant } from '../assert.js';
 import { isLive, proofOfDeath, type Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
 import type { Evidence, Step } from './flow.js';
-import { hasCase, isNews, openCase, type OrdersState, type Suspicion } from './orders-state.js';
+import {
+  doneIn,
+  hasCase,
+  isNews,
+  openCase,
+  type OrdersState,
+  type Suspicion,
+} from './orders-state.js';
+import { operationOf } from './order.js';
 import type { QueryAnswer } from './reply.js';
 
 /** What the log shows and a person should see becomes a case. */
@@ -15,25 +23,42 @@ export function openSuspicion(state: OrdersState, suspicion: Suspicion, nowMs: n
   return { kind: 'record', entries: [{ ...opened, ...suspicion }] };
 }
 
+/**
+ * What is wanted of an order: `either` definite outcome; that it is `done`, as long as that takes, so it
+ * is not closed; or that it is `dead`, since nobody wants it any more, so it is closed even where the
+ * channel knows it, and not sent again.
+ */
+export type Aim = 'either' | 'done' | 'dead';
+
+export interface Bringing {
+  readonly aim?: Aim;
+  /** What settles the task should this order stay unknown. */
+  readonly captured?: Attempt | undefined;
+}
+
 /** An attempt is live: bring it to a definite outcome, or before a person. */
-export function settleOutcome(state: OrdersState, live: Attempt, nowMs: number): Step {
+export function settleOutcome(
+  state: OrdersState,
+  live: Attempt,
+  nowMs: number,
+  { aim = 'either', captured }: Bringing = {},
+): Step {
   // The executor takes an open call over before it asks what comes next.
   invariant(state.openCall === null, 'an open call was not taken over');
   const { nature, order, no: attemptNo } = live;
-  const captured = state.attempts.find((attempt) => attempt.status === 'succeeded');
+  const done = doneIn(state, operationOf(order));
 
   const proof = proofOfDeath(live);
   if (proof !== null) {
     return { kind: 'record', entries: [{ kind: 'not_executed', atMs: nowMs, attemptNo, proof }] };
   }
+  const closes = nature.closeProof === 'refuses_unseen';
+  if (closes && aim === 'dead' && live.asks > live.closedAtAsk) return close(live, nowMs);
   if (live.notFoundSentAtMs !== null && !live.seen) {
-    if (nature.closeProof === 'refuses_unseen') {
-      const intent: Entry = { kind: 'close_intended', atMs: nowMs, attemptNo };
-      return { kind: 'close', intent, attemptNo, order };
-    }
+    if (closes && aim !== 'done') return close(live, nowMs);
     // Nothing more is sent once the money is known to have moved through another attempt.
-    const mayExecute = !nature.honoursExpiry || nowMs < order.expiresAtMs;
-    if (nature.idempotent && mayExecute && captured === undefined) {
+    const mayExecute = aim !== 'dead' && (!nature.honoursExpiry || nowMs < order.expiresAtMs);
+    if (nature.idempotent && mayExecute && done === undefined) {
       const intent: Entry = { kind: 'resend_intended', atMs: nowMs, attemptNo };
       return { kind: order.operation ?? 'charge', intent, attemptNo, order };
     }
@@ -53,6 +78,11 @@ export function settleOutcome(state: OrdersState, live: Attempt, nowMs: number):
     kind: 'record',
     entries: [{ ...opened, reason: 'outcome_unknown', attemptNo, evidence }],
   };
+}
+
+function close({ no: attemptNo, order }: Attempt, atMs: number): Step {
+  const intent: Entry = { kind: 'close_intended', atMs, attemptNo };
+  return { kind: 'close', intent, attemptNo, order };
 }
 
 /** @param afterFailure the task had failed without this capture, and a decision adopts it. */
@@ -167,7 +197,12 @@ function decide(
   const about = state.cases.find((one) => one.no === caseNo && one.closed === null);
   const attempt = state.attempts.find((one) => one.no === about?.attemptNo);
   if (about === undefined || attempt === undefined || state.openCall !== null) return [];
-  if (decision.action === 'ask_again') return askAgain(state, `${by}, ${approvedBy}`, atMs);
+  if (decision.action === 'ask_again') {
+    const who = `${by}, ${approvedBy}`;
+    if (about.reason !== 'undo_failed') return askAgain(state, who, atMs);
+    // Nothing is open: another order is tried.
+    return [{ kind: 'case_closed', atMs, caseNo, resolution: `tried again (${who})` }];
+  }
   const { no: attemptNo } = attempt;
   const decided = { kind: 'decided', atMs, caseNo, attemptNo, decision, by, approvedBy } as const;
   switch (decision.action) {

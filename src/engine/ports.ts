@@ -1,16 +1,17 @@
 import type { ChannelId, TaskId } from '../ids.js';
-import type { Order } from './order.js';
+import type { Operation, Order } from './order.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from './reply.js';
 import type { Route, RouteRequest } from './route.js';
 
+/** Places an order; absent where the channel cannot do that. May take as long as a charge. */
+export type Places = { readonly [O in Operation]?: (order: Order) => Promise<ChargeAnswer> };
+
 /** What the executor needs of a channel. No call rejects; each ends within its time-out. */
-export interface ChannelCalls {
+export interface ChannelCalls extends Places {
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
   readonly charge: (order: Order) => Promise<ChargeAnswer>;
   /** Asks about whichever operation the order is. */
   readonly query: (order: Order) => Promise<QueryAnswer>;
-  /** Absent where the channel cannot refund. May take as long as a charge. */
-  readonly refund?: (order: Order) => Promise<ChargeAnswer>;
   readonly close?: (order: Order) => Promise<CloseAnswer>;
 }
 

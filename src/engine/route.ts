@@ -3,6 +3,10 @@ import type { ChannelId, TaskId } from '../ids.js';
 import type { ChannelNature } from './order.js';
 
 export interface RouteRequest {
+  /** What the channel is to do; absent: charge. */
+  readonly operation?: 'payout';
+  /** Only channels that can give back what they take. */
+  readonly refundable?: true;
   readonly taskId: TaskId;
   readonly bankCode: string;
   readonly amountMinor: AmountMinor;

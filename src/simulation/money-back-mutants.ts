@@ -51,16 +51,16 @@ export const moneyBackMutants: readonly Mutant[] = [
   {
     name: 'a refund is placed again after a final no',
     rule: '4 a final decline ends it',
-    file: 'src/engine/refund.js',
-    find: "if (last.decline?.scope === 'final') {",
-    replace: 'if (last.no < 0) {',
+    file: 'src/engine/legs.js',
+    find: "if (last !== undefined && last.decline?.scope === 'final') {",
+    replace: 'if (last !== undefined && last.no < 0) {',
   },
   {
     name: 'a refund is sent as a charge',
     rule: 'money that is owed back goes back',
     file: 'src/engine/executor.js',
-    find: 'channel.refund?.(step.order)',
-    replace: 'channel.charge(step.order)',
+    find: 'one[step.kind]?.(step.order)',
+    replace: 'one.charge(step.order)',
   },
   {
     name: 'two decisions about one case',

@@ -19,6 +19,7 @@ export interface Mutant {
 
 const attempt = 'src/engine/attempt.js';
 const flow = 'src/engine/deduction.js';
+const legs = 'src/engine/legs.js';
 const orders = 'src/engine/orders.js';
 const state = 'src/engine/orders-state.js';
 const executor = 'src/engine/executor.js';
@@ -169,8 +170,8 @@ const flowing: readonly Mutant[] = [
     name: 'resent to a channel that is not idempotent',
     rule: '8 only an idempotent channel is sent the number again',
     file: orders,
-    find: 'if (nature.idempotent && mayExecute && captured === undefined) {',
-    replace: 'if (mayExecute && captured === undefined) {',
+    find: 'if (nature.idempotent && mayExecute && done === undefined) {',
+    replace: 'if (mayExecute && done === undefined) {',
   },
   {
     name: 'resent blindly, without asking',
@@ -183,15 +184,15 @@ const flowing: readonly Mutant[] = [
   {
     name: 'a final decline fails over',
     rule: '4 only a decline marked other channel changes channel',
-    file: flow,
+    file: legs,
     find: "if (last?.decline?.scope === 'final') {",
     replace: "if (last?.decline?.scope === 'nothing') {",
   },
   {
     name: 'attempts start after the deadline',
     rule: 'attempt_until: nobody is charged long after they were asked',
-    file: flow,
-    find: 'if (nowMs >= state.deduction.attemptUntilMs) {',
+    file: legs,
+    find: 'if (nowMs >= untilMs) {',
     replace: 'if (nowMs >= Infinity) {',
   },
   {

@@ -5,6 +5,7 @@ import type { Evidence, LogRow } from '../oracle/evidence.js';
 import { judge } from '../oracle/judge.js';
 import { attemptRow, caseRow, deductionRow } from '../store/projections.js';
 import { refundRow } from '../store/refund-rows.js';
+import type { Row } from '../store/rows.js';
 import { hashText, mix } from './chance.js';
 import type { FaultId } from './faults.js';
 import type { MemoryDatabase } from './memory-database.js';
@@ -124,7 +125,9 @@ function foldedOtherwise({ database, zone }: World): WorldViolation[] {
     const [table, row] =
       state.kind === 'deduction'
         ? [database.deductions, deductionRow(state)]
-        : [database.refunds, refundRow(state)];
+        : state.kind === 'refund'
+          ? [database.refunds, refundRow(state)]
+          : [new Map<string, Row>(), {}];
     const kept = table.get(taskId) ?? {};
     for (const [column, value] of Object.entries(row)) {
       if (kept[column] !== value) differ(taskId, `${state.kind}.${column}`);

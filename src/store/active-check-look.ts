@@ -24,8 +24,10 @@ export async function lookAt(
       const [own] = await selectRows<OwnRow>(
         transaction,
         `SELECT amount_minor AS amount, repayment_id AS repaymentId FROM deduction WHERE id = ?
-         UNION ALL SELECT amount_minor, repayment_id FROM refund WHERE id = ?`,
-        [task, task],
+         UNION ALL SELECT amount_minor, repayment_id FROM refund WHERE id = ?
+         UNION ALL SELECT amount_minor, '' FROM withdrawal WHERE id = ?
+         UNION ALL SELECT amount_minor, '' FROM top_up WHERE id = ?`,
+        [task, task, task, task],
       );
       const amount = amountMinor(own?.amount ?? 0);
       const read = await readLog(transaction, task);
@@ -34,7 +36,14 @@ export async function lookAt(
         return { amountMinor: amount, log: read.log, differences: [], inFlight, messages: [] };
       }
       const { state, entries } = read;
-      const all = { taskId: task, kind: state.kind, afterSeq: 0, entries, state } as const;
+      const all = {
+        taskId: task,
+        kind: state.kind,
+        afterSeq: 0,
+        entries,
+        before: null,
+        state,
+      } as const;
       const expected = project({ ...all, wakeAtMs: null, writer: '' }, zone);
       return {
         amountMinor: amount,
@@ -110,6 +119,8 @@ async function rowDifferences(
   const tables: readonly (readonly [table: string, task: string, key: string, Row[]])[] = [
     ['deduction', 'id', 'id', present([expected.deductionInsert])],
     ['refund', 'id', 'id', present([expected.refundInsert])],
+    ['withdrawal', 'id', 'id', present([expected.withdrawalInsert])],
+    ['top_up', 'id', 'id', present([expected.topUpInsert])],
     ['attempt', 'task_id', 'attempt_no', [...expected.attemptInserts]],
     ['review_case', 'task_id', 'case_no', [...expected.caseInserts]],
   ];

@@ -1,7 +1,7 @@
 /**
  * Entries -> rows: how the log shows in the tables. Rows are computed from the folded state, so that
  * folding a log again always gives the same tables. Here is what all kinds of task have; the tables
- * of one kind are in deduction-rows.ts and refund-rows.ts.
+ * of one kind are in a file of their own (deduction-rows.ts and so on).
  */
 import { assertNever } from '../assert.js';
 import { businessDate } from '../business-date.js';
@@ -9,12 +9,14 @@ import type { Attempt } from '../engine/attempt.js';
 import type { Entry } from '../engine/entries.js';
 import type { Append } from '../engine/journal.js';
 import type { Case } from '../engine/orders-state.js';
-import type { Task } from '../engine/tasks.js';
+import { amountOf, type Task } from '../engine/tasks.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
 import { deductionRows } from './deduction-rows.js';
 import { noticesOf, type WantsNotice } from './notice-rows.js';
 import { refundRows } from './refund-rows.js';
 import type { KindRows, Projected, Row } from './rows.js';
+import { topUpRows } from './top-up-rows.js';
+import { withdrawalRows } from './withdrawal-rows.js';
 
 export { deductionRow } from './deduction-rows.js';
 export type { Projected, Row } from './rows.js';
@@ -61,12 +63,16 @@ export function project(
   };
 }
 
-function rowsOfKind({ state, entries, afterSeq }: Append<Task>): KindRows {
+function rowsOfKind({ state, before, entries, afterSeq }: Append<Task>): KindRows {
   switch (state.kind) {
     case 'deduction':
       return deductionRows(state, entries, afterSeq);
     case 'refund':
       return refundRows(state, entries, afterSeq);
+    case 'withdrawal':
+      return withdrawalRows(state, before?.kind === 'withdrawal' ? before : null, entries);
+    case 'top_up':
+      return topUpRows(state, before?.kind === 'top_up' ? before : null);
     default:
       return assertNever(state);
   }
@@ -81,9 +87,6 @@ function creditedBy(state: Task, entries: readonly Entry[]): number | null {
   const settled = entries.find((entry) => entry.kind === 'settled');
   return settled?.kind === 'settled' ? settled.attemptNo : null;
 }
-
-const amountOf = (state: Task): bigint =>
-  state.kind === 'deduction' ? state.deduction.amountMinor : state.refund.amountMinor;
 
 export function attemptRow(state: Task, attempt: Attempt, zone: string): Row {
   const { order, decline } = attempt;

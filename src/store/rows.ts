@@ -10,6 +10,13 @@ export interface KindRows {
   readonly deductionUpdate: Row | null;
   readonly refundInsert: Row | null;
   readonly refundUpdate: Row | null;
+  readonly withdrawalInsert: Row | null;
+  readonly withdrawalUpdate: Row | null;
+  /** What moves a member's balance, and the line of the money log that says why. */
+  readonly memberDelta: Row | null;
+  readonly memberEntry: Row | null;
+  readonly topUpInsert: Row | null;
+  readonly topUpUpdate: Row | null;
   /** Money on a repayment moves by differences, each in the transaction of the entry that causes it. */
   readonly repaymentDelta: Row | null;
   /** The same for what of a capture is credited, or given back. */
@@ -33,6 +40,12 @@ export const nothing: KindRows = {
   deductionUpdate: null,
   refundInsert: null,
   refundUpdate: null,
+  withdrawalInsert: null,
+  withdrawalUpdate: null,
+  memberDelta: null,
+  memberEntry: null,
+  topUpInsert: null,
+  topUpUpdate: null,
   repaymentDelta: null,
   captureDelta: null,
   outbox: [],

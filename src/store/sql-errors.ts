@@ -79,6 +79,10 @@ const domainErrors: Readonly<Record<string, ErrorCode>> = {
   repayment_paid_within_due: 'amount_exceeds_due',
   refund_request: 'request_repeated',
   attempt_given_back: 'capture_not_available',
+  withdrawal_request: 'request_repeated',
+  withdrawal_balance_exists: 'member_unknown',
+  member_balance: 'balance_too_low',
+  top_up_request: 'request_repeated',
 };
 
 /** Null when the constraint is not one that a caller can break: then it is a bug of ours. */

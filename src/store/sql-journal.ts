@@ -165,6 +165,47 @@ const refundUpdate: BulkUpdate = {
   },
 };
 
+const withdrawalUpdate: BulkUpdate = {
+  table: 'withdrawal',
+  key: { id: ascii(64) },
+  values: {
+    status: ascii(40),
+    failure_code: ascii(40),
+    failure_detail: text(500),
+    channel_id: ascii(40),
+    order_no: ascii(64),
+    attempts: 'INT',
+    ended_at: 'DATETIME(3)',
+  },
+};
+
+const memberUpdate: BulkUpdate = {
+  table: 'member_account',
+  key: { id: ascii(64), currency: ascii(3) },
+  values: {},
+  deltas: { balance_minor: 'balance' },
+};
+
+const topUpUpdate: BulkUpdate = {
+  table: 'top_up',
+  key: { id: ascii(64) },
+  values: {
+    status: ascii(40),
+    stage: ascii(40),
+    failure_code: ascii(40),
+    failure_detail: text(500),
+    channel_id: ascii(40),
+    order_no: ascii(64),
+    attempts: 'INT',
+    paid_at: 'DATETIME(3)',
+    settle_at: 'DATETIME(3)',
+    credit_unknown_since: 'DATETIME(3)',
+    credited_at: 'DATETIME(3)',
+    refunded_at: 'DATETIME(3)',
+    ended_at: 'DATETIME(3)',
+  },
+};
+
 /** A refund takes from an attempt of another task. */
 const captureUpdate: BulkUpdate = {
   table: 'attempt',
@@ -214,6 +255,10 @@ function changesOf(writes: readonly Write[]): readonly Change[] {
     update(deductionUpdate, one('deductionUpdate')),
     insert('refund', 'id', one('refundInsert')),
     update(refundUpdate, one('refundUpdate')),
+    insert('withdrawal', 'id', one('withdrawalInsert')),
+    update(withdrawalUpdate, one('withdrawalUpdate')),
+    insert('top_up', 'id', one('topUpInsert')),
+    update(topUpUpdate, one('topUpUpdate')),
     update(attemptUpdate, many('attemptUpdates')),
     insert('attempt', 'task_id', many('attemptInserts')),
     update(captureUpdate, summed(one('captureDelta'), captureSums)),
@@ -225,6 +270,8 @@ function changesOf(writes: readonly Write[]): readonly Change[] {
     // An event is told once: a poll schedule that started anew may end again.
     insert('notice', 'message_id', many('notices'), 'message_id = message_id'),
     update(repaymentUpdate, summed(one('repaymentDelta'), repaymentSums)),
+    insert('member_entry', 'cause_id', one('memberEntry')),
+    update(memberUpdate, summed(one('memberDelta'), memberSums)),
   ].filter((change) => change !== null);
 }
 
@@ -264,6 +311,7 @@ interface Sums {
 }
 
 const repaymentSums: Sums = { key: ['id'], sums: ['paid', 'collecting'] };
+const memberSums: Sums = { key: ['id', 'currency'], sums: ['balance'] };
 const captureSums: Sums = { key: ['task_id', 'attempt_no'], sums: ['credited', 'refund'] };
 
 /** One row a target: a join updates each target row once, however many rows match it. */

@@ -77,6 +77,7 @@ describe('the journal on MariaDB', () => {
       kind: 'deduction',
       afterSeq: before.length,
       entries,
+      before: fold(deductionFlow, before),
       state,
       wakeAtMs: 1_800_000_001_000,
       writer,

@@ -1,0 +1,270 @@
+/**
+ * The top-up flow: a customer pays, and a stored-value card is credited; or the customer has the money
+ * back. It is never both, and nobody guesses.
+ *
+ *   top_up_accepted ─ pre_recharge ┬ succeeded
+ *                                  └ declined │ cannot be placed ──────────────────── failed
+ *   routed ─ charge ┬ succeeded (the customer has paid)
+ *              ▲    ├ declined, other channel │ not_executed ─ next place
+ *              │    ├ pending, past its expiry: closed at the channel
+ *              └────┘        └ no place left │ declined, final │ too late ─ void ───── failed
+ *   credit ┬ succeeded ───────────────────────────────────────────────────────────── settled
+ *          ├ unknown │ pending: counts as credited; asked about, and sent again under its number
+ *          │     └ an hour after the payment: closed at the card system, which voids it
+ *          └ declined, final │ voided ─ void ─ refund ─────────────────────────────── failed
+ *
+ * What can still be credited is voided before the payment goes back, so the legs are undone in that
+ * order and not in reverse. A credit that turns up after the void is the card system contradicting
+ * itself: a person decides before any money goes back.
+ */
+import { invariant } from '../assert.js';
+import { isLive, type Attempt } from './attempt.js';
+import type { Entry, Intent } from './entries.js';
+import type { Flow, Step } from './flow.js';
+import {
+  insistOn,
+  legOf,
+  nextPlace,
+  placing,
+  refundNature,
+  undo,
+  type Routed,
+  type Undo,
+  type Why,
+} from './legs.js';
+import { operationOf } from './order.js';
+import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
+import {
+  doneIn,
+  evolveIntent,
+  evolveOrders,
+  noOrders,
+  openCase,
+  type OrdersState,
+} from './orders-state.js';
+import type { TopUp } from './requests.js';
+
+export interface TopUpState extends OrdersState, Routed {
+  readonly kind: 'top_up';
+  readonly topUp: TopUp;
+  readonly acceptedAtMs: number;
+}
+
+export const topUpFlow: Flow<TopUpState> = {
+  evolve,
+  next,
+  receive,
+  lockKey: ({ taskId }) => `top_up:${taskId}`,
+};
+
+/** When an unconfirmed credit is no longer insisted on; null while nobody has paid. */
+export function settleAtMs(state: TopUpState): number | null {
+  const paidAtMs = doneIn(state, 'charge')?.endedAtMs ?? null;
+  return paidAtMs === null ? null : paidAtMs + state.topUp.settleAfterMs;
+}
+
+export type TopUpStage =
+  'recording' | 'paying' | 'crediting' | 'credit_unknown' | 'giving_back' | 'credited' | 'ended';
+
+/** Where a top-up is, for people. `credit_unknown` counts as credited while it lasts. */
+export function stageOf(state: TopUpState): TopUpStage {
+  if (state.end !== null) return state.end.kind === 'succeeded' ? 'credited' : 'ended';
+  if (doneIn(state, 'credit') !== undefined) return 'credited';
+  if (goesBack(state)) return 'giving_back';
+  const credit = legOf(state, 'credit').at(-1);
+  if (credit !== undefined && isLive(credit)) {
+    return credit.unknownWhy === null ? 'crediting' : 'credit_unknown';
+  }
+  if (doneIn(state, 'charge') !== undefined) return 'crediting';
+  return doneIn(state, 'pre_recharge') === undefined ? 'recording' : 'paying';
+}
+
+function next(state: TopUpState, nowMs: number): Step {
+  const [suspicion] = state.suspicions;
+  if (suspicion !== undefined) return openSuspicion(state, suspicion, nowMs);
+  if (state.end !== null) return tidyUp(state, nowMs);
+
+  const live = state.attempts.find(isLive);
+  if (live !== undefined)
+    return settleOutcome(state, live, nowMs, { aim: aimOf(state, live, nowMs) });
+
+  const credit = doneIn(state, 'credit');
+  if (credit !== undefined) return credited(state, credit, nowMs);
+  if (goesBack(state)) return goBack(state, whyBack(state), nowMs);
+  if (doneIn(state, 'pre_recharge') === undefined) return record(state, nowMs);
+  const paid = doneIn(state, 'charge');
+  return paid === undefined ? takePayment(state, nowMs) : putOnCard(state, nowMs);
+}
+
+/** A credit is insisted on for its time, and then ended; an unpaid order is ended when it has expired. */
+function aimOf(state: TopUpState, { order, nature }: Attempt, nowMs: number): Aim {
+  switch (operationOf(order)) {
+    case 'credit':
+      return nowMs < (settleAtMs(state) ?? Infinity) ? 'done' : 'dead';
+    case 'charge': {
+      const ends = nature.honoursExpiry || nature.closeProof === 'refuses_unseen';
+      return nowMs < order.expiresAtMs || !ends ? 'either' : 'dead';
+    }
+    default:
+      return 'either';
+  }
+}
+
+function record(state: TopUpState, nowMs: number): Step {
+  return insistOn(legOf(state, 'pre_recharge'), nowMs, {
+    place: () => atCards(state, 'pre_recharge', nowMs),
+    giveUp: ({ code, detail }) => fail(code, detail, nowMs),
+    untilMs: state.topUp.attemptUntilMs,
+  });
+}
+
+function takePayment(state: TopUpState, nowMs: number): Step {
+  const { payer, amountMinor, currency, attemptUntilMs } = state.topUp;
+  const { bankCode } = payer;
+  const leg = {
+    request: { taskId: state.taskId, refundable: true, bankCode, amountMinor, currency } as const,
+    nobody: 'no channel can take this payment and give it back',
+    untilMs: attemptUntilMs,
+  };
+  const next = nextPlace(state, leg, nowMs);
+  if ('kind' in next) return next;
+  if ('code' in next) return goBack(state, next, nowMs);
+  return placing(state, 'charge', next, { amountMinor, currency, account: payer }, nowMs);
+}
+
+function putOnCard(state: TopUpState, nowMs: number): Step {
+  const tries = legOf(state, 'credit');
+  // Closed at the card system, or decided so by people: it can never be credited.
+  const last = tries.at(-1);
+  if (last?.proof === 'closed' || last?.proof === 'decided') {
+    return goBack(state, notCredited(last), nowMs);
+  }
+  return insistOn(tries, nowMs, {
+    place: () => atCards(state, 'credit', nowMs),
+    giveUp: (why) => goBack(state, why, nowMs),
+    untilMs: settleAtMs(state) ?? Infinity,
+  });
+}
+
+/** Whatever comes of it, the money that was paid does not go back while the credit stands. */
+function credited(state: TopUpState, credit: Attempt, nowMs: number): Step {
+  if (legOf(state, 'refund').length > 0) {
+    const refunded = doneIn(state, 'refund') !== undefined;
+    if (!refunded) return settle(credit, nowMs);
+    return fail('credited_and_refunded', 'see the case of the late credit', nowMs);
+  }
+  const contradicted = openCase(state, 'late_success', credit.no);
+  return contradicted ? { kind: 'stop', reason: 'review' } : settle(credit, nowMs);
+}
+
+/** Giving back has begun: nothing goes forward any more. */
+const goesBack = (state: TopUpState): boolean => legOf(state, 'void').length > 0;
+
+function goBack(state: TopUpState, { code, detail }: Why, nowMs: number): Step {
+  return undo(state, undosOf(state, nowMs), nowMs) ?? fail(code, detail, nowMs);
+}
+
+/** Why the leg that could not be done was not. */
+function whyBack(state: TopUpState): Why {
+  const leg = doneIn(state, 'charge') === undefined ? 'charge' : 'credit';
+  return notCredited(legOf(state, leg).at(-1));
+}
+
+function notCredited(last: Attempt | undefined): Why {
+  if (last?.decline) return { code: last.decline.code, detail: last.decline.message };
+  const leg = last === undefined ? 'charge' : operationOf(last.order);
+  return leg === 'credit'
+    ? { code: 'not_credited', detail: 'the card system has not credited the card, and never will' }
+    : { code: 'not_paid', detail: 'no payment was made' };
+}
+
+function undosOf(state: TopUpState, nowMs: number): readonly Undo[] {
+  const { amountMinor, currency, payer } = state.topUp;
+  return [
+    { done: 'pre_recharge', by: 'void', place: () => atCards(state, 'void', nowMs) },
+    {
+      done: 'charge',
+      by: 'refund',
+      place: ({ order, nature, channelRef }) => {
+        const refundOf = { orderNo: order.orderNo, channelRef: channelRef ?? '' };
+        const orderTtlMs = order.expiresAtMs - order.createdAtMs;
+        const party = { channelId: order.channelId, nature: refundNature(nature), orderTtlMs };
+        const fields = { refundOf, amountMinor, currency, account: payer };
+        return placing(state, 'refund', party, fields, nowMs);
+      },
+    },
+  ];
+}
+
+function atCards(state: TopUpState, what: 'pre_recharge' | 'credit' | 'void', nowMs: number): Step {
+  const { cards, card, amountMinor, creditMinor, rule, currency } = state.topUp;
+  const recorded = doneIn(state, 'pre_recharge');
+  const regarding = recorded && {
+    orderNo: recorded.order.orderNo,
+    channelRef: recorded.channelRef ?? '',
+  };
+  const fields = {
+    amountMinor,
+    currency,
+    account: card,
+    topUp: { creditMinor, rule },
+    ...(regarding && { regarding }),
+  };
+  // Time alone proves nothing of a card: what is to be dead there is voided.
+  const party = { ...cards, nature: { ...cards.nature, honoursExpiry: false } };
+  return placing(state, what, party, fields, nowMs);
+}
+
+function evolve(state: TopUpState | null, entry: Entry): TopUpState {
+  if (state === null) {
+    invariant(entry.kind === 'top_up_accepted', `no top-up starts with ${entry.kind}`);
+    const { topUp, atMs: acceptedAtMs } = entry;
+    const { id: taskId } = topUp;
+    return { ...noOrders, kind: 'top_up', taskId, seq: 1, topUp, acceptedAtMs, route: null };
+  }
+  const moved = { ...state, seq: state.seq + 1 };
+  switch (entry.kind) {
+    case 'routed':
+      return { ...moved, route: { plan: entry.route, atMs: entry.atMs } };
+    case 'charge_intended':
+    case 'refund_intended':
+    case 'intended':
+      mayPlace(state, entry);
+      return evolveIntent(moved, entry);
+    default:
+      return evolveOrders(moved, entry);
+  }
+}
+
+/** What the log refuses, whatever `next` may come to think. */
+function mayPlace(state: TopUpState, { order }: Intent): void {
+  const done = (leg: Parameters<typeof doneIn>[1]): boolean => doneIn(state, leg) !== undefined;
+  switch (operationOf(order)) {
+    case 'charge':
+      invariant(done('pre_recharge'), 'nobody pays before the pre-recharge is recorded');
+      invariant(!goesBack(state), 'nobody pays for what is voided');
+      return;
+    case 'credit':
+      invariant(done('charge'), 'nothing is credited that was not paid');
+      invariant(!goesBack(state), 'nothing is credited that is voided');
+      return;
+    case 'void':
+      invariant(!done('credit'), 'what is credited is not voided');
+      return;
+    case 'refund':
+      invariant(!done('credit'), 'what is credited is not refunded');
+      invariant(done('void') || writtenOff(state), 'refunded only once it can never be credited');
+      return;
+    default:
+      invariant(operationOf(order) === 'pre_recharge', 'a top-up does not do that');
+  }
+}
+
+/** People have seen to the void by hand. */
+const writtenOff = (state: TopUpState): boolean => {
+  const voids = legOf(state, 'void').map(({ no }) => no);
+  return state.cases.some(
+    ({ reason, closed, attemptNo }) =>
+      reason === 'undo_failed' && closed?.action === 'write_off' && voids.includes(attemptNo),
+  );
+};

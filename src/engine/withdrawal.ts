@@ -1,0 +1,169 @@
+/**
+ * The withdrawal flow: money is taken from a balance and paid out to a bank account, or neither.
+ *
+ *   withdrawal_accepted ┬ (the member's balance in our tables: taken in the same transaction)
+ *                       └ debit ┬ succeeded
+ *                               ├ declined │ cannot be placed ─────────────────── failed
+ *                               └ pending │ unknown: as for a charge (orders.ts)
+ *   routed ─ payout ┬ succeeded ───────────────────────────────────────────────── settled
+ *              ▲    ├ declined, other channel │ not_executed ─ next place
+ *              └────┘        └ no place left │ declined, final │ too late
+ *                                 └ (restore, where it was debited) ───────────── failed
+ *
+ * `failed` gives a balance of ours back, in its transaction, once. A payout whose outcome is not known is
+ * never given back: it is asked about, and then it is a case.
+ */
+import { invariant } from '../assert.js';
+import { isLive } from './attempt.js';
+import type { Entry, Intent } from './entries.js';
+import type { Evidence, Flow, Step } from './flow.js';
+import {
+  insistOn,
+  legOf,
+  nextPlace,
+  placing,
+  undo,
+  type Routed,
+  type Undo,
+  type Why,
+} from './legs.js';
+import { operationOf } from './order.js';
+import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp } from './orders.js';
+import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
+import type { Withdrawal } from './requests.js';
+
+export interface WithdrawalState extends OrdersState, Routed {
+  readonly kind: 'withdrawal';
+  readonly withdrawal: Withdrawal;
+  readonly acceptedAtMs: number;
+}
+
+export const withdrawalFlow: Flow<WithdrawalState> = {
+  evolve,
+  next,
+  receive: hear,
+  lockKey: ({ taskId }) => `withdrawal:${taskId}`,
+};
+
+function next(state: WithdrawalState, nowMs: number): Step {
+  const [suspicion] = state.suspicions;
+  if (suspicion !== undefined) return openSuspicion(state, suspicion, nowMs);
+  if (state.end !== null) return tidyUp(state, nowMs);
+
+  const paid = doneIn(state, 'payout');
+  const given = doneIn(state, 'restore') !== undefined;
+  const live = state.attempts.find(isLive);
+  if (live !== undefined) {
+    const captured = operationOf(live.order) === 'payout' ? paid : undefined;
+    return settleOutcome(state, live, nowMs, { captured });
+  }
+  // A payout found paid after all goes before giving back, while nothing has been given back.
+  if (paid !== undefined && !given) return settle(paid, nowMs);
+  if (paid !== undefined)
+    return fail('paid_and_restored', 'see the case of the late payout', nowMs);
+
+  const { funding, attemptUntilMs: untilMs } = state.withdrawal;
+  if (funding !== null && doneIn(state, 'debit') === undefined) {
+    return insistOn(legOf(state, 'debit'), nowMs, {
+      place: () => take(state, funding, nowMs),
+      giveUp: ({ code, detail }) => fail(code, detail, nowMs),
+      untilMs,
+    });
+  }
+  return payOut(state, nowMs);
+}
+
+function take(
+  state: WithdrawalState,
+  { party, account }: NonNullable<Withdrawal['funding']>,
+  nowMs: number,
+): Step {
+  const { amountMinor, currency } = state.withdrawal;
+  return placing(state, 'debit', party, { amountMinor, currency, account }, nowMs);
+}
+
+function payOut(state: WithdrawalState, nowMs: number): Step {
+  const { account, amountMinor, currency, attemptUntilMs: untilMs } = state.withdrawal;
+  const { taskId } = state;
+  const { bankCode } = account;
+  const leg = {
+    request: { taskId, operation: 'payout', bankCode, amountMinor, currency } as const,
+    nobody: 'no channel can pay this out',
+    untilMs,
+  };
+  const next = nextPlace(state, leg, nowMs);
+  const goesBack = legOf(state, 'restore').length > 0;
+  if ('code' in next) return goBack(state, next, nowMs);
+  // Once giving back has begun no payout starts, whatever the route says.
+  if (goesBack) return goBack(state, { code: 'channels_exhausted', detail: 'not paid out' }, nowMs);
+  if ('kind' in next) return next;
+  return placing(state, 'payout', next, { amountMinor, currency, account }, nowMs);
+}
+
+function goBack(state: WithdrawalState, { code, detail }: Why, nowMs: number): Step {
+  return undo(state, undosOf(state, nowMs), nowMs) ?? fail(code, detail, nowMs);
+}
+
+function undosOf(state: WithdrawalState, nowMs: number): readonly Undo[] {
+  const { funding, amountMinor, currency } = state.withdrawal;
+  if (funding === null) return [];
+  return [
+    {
+      done: 'debit',
+      by: 'restore',
+      place: ({ order: { orderNo }, channelRef }) => {
+        const regarding = { orderNo, channelRef: channelRef ?? '' };
+        const fields = { amountMinor, currency, account: funding.account, regarding };
+        return placing(state, 'restore', funding.party, fields, nowMs);
+      },
+    },
+  ];
+}
+
+/** What was given back cannot be taken again: a payout that comes late is not adopted. */
+function hear(state: WithdrawalState, evidence: Evidence, nowMs: number): readonly Entry[] {
+  const adopts = evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured';
+  return adopts && state.end !== null ? [] : receive(state, evidence, nowMs);
+}
+
+function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
+  if (state === null) {
+    invariant(entry.kind === 'withdrawal_accepted', `no withdrawal starts with ${entry.kind}`);
+    const { withdrawal, atMs: acceptedAtMs } = entry;
+    const { id: taskId } = withdrawal;
+    const kind = 'withdrawal';
+    return { ...noOrders, kind, taskId, seq: 1, withdrawal, acceptedAtMs, route: null };
+  }
+  const moved = { ...state, seq: state.seq + 1 };
+  switch (entry.kind) {
+    case 'routed':
+      return { ...moved, route: { plan: entry.route, atMs: entry.atMs } };
+    case 'intended':
+      mayPlace(state, entry);
+      return evolveIntent(moved, entry);
+    case 'failed':
+      invariant(
+        doneIn(state, 'payout') === undefined || doneIn(state, 'restore') !== undefined,
+        'what was paid out has not failed',
+      );
+      return evolveOrders(moved, entry);
+    default:
+      return evolveOrders(moved, entry);
+  }
+}
+
+/** What the log refuses, whatever `next` may come to think. */
+function mayPlace(state: WithdrawalState, { order }: Intent): void {
+  const taken = state.withdrawal.funding === null || doneIn(state, 'debit') !== undefined;
+  switch (operationOf(order)) {
+    case 'payout':
+      invariant(taken, 'nothing is paid out that was not taken');
+      invariant(legOf(state, 'restore').length === 0, 'nothing is paid out once it goes back');
+      return;
+    case 'restore':
+      invariant(doneIn(state, 'payout') === undefined, 'what was paid out is not given back');
+      return;
+    default:
+      invariant(operationOf(order) === 'debit', 'a withdrawal debits, pays out and restores');
+  }
+}

@@ -1,0 +1,96 @@
+import { isDead } from '../engine/attempt.js';
+import { legOf } from '../engine/legs.js';
+import { doneIn, statusOf } from '../engine/orders-state.js';
+import { settleAtMs, stageOf, type TopUpState } from '../engine/top-up.js';
+import { sqlTime, sqlTimeOrNull } from './database.js';
+import { nothing, type KindRows, type Row } from './rows.js';
+
+/** How a top-up's log shows in its own table, and on the payment that it may use once. */
+export function topUpRows(state: TopUpState, before: TopUpState | null): KindRows {
+  return {
+    ...nothing,
+    topUpInsert: before === null ? { ...facts(state), ...topUpRow(state) } : null,
+    topUpUpdate: before === null ? null : topUpRow(state),
+    captureDelta: captureDelta(state, before),
+  };
+}
+
+function facts({ topUp, acceptedAtMs }: TopUpState): Row {
+  return {
+    customer_id: topUp.customerId,
+    amount_minor: topUp.amountMinor.toString(),
+    credit_minor: topUp.creditMinor.toString(),
+    rule: topUp.rule,
+    currency: topUp.currency,
+    cards: topUp.cards.channelId,
+    card_last4: topUp.card.last4,
+    bank_code: topUp.payer.bankCode,
+    payer_last4: topUp.payer.last4,
+    request_key: topUp.requestKey,
+    request_digest: topUp.requestDigest,
+    created_at: sqlTime(acceptedAtMs),
+  };
+}
+
+export function topUpRow(state: TopUpState): Row {
+  const { end } = state;
+  const paid = doneIn(state, 'charge');
+  const unknown = legOf(state, 'credit').find((one) => one.unknownWhy !== null);
+  return {
+    id: state.taskId,
+    status: statusOf(state),
+    stage: stageOf(state),
+    failure_code: end?.kind === 'failed' ? end.code : null,
+    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
+    channel_id: paid?.order.channelId ?? null,
+    order_no: paid?.order.orderNo ?? null,
+    attempts: state.attempts.length,
+    paid_at: sqlTimeOrNull(paid?.endedAtMs ?? null),
+    settle_at: sqlTimeOrNull(settleAtMs(state)),
+    credit_unknown_since: sqlTimeOrNull(unknown?.order.createdAtMs ?? null),
+    credited_at: sqlTimeOrNull(doneIn(state, 'credit')?.endedAtMs ?? null),
+    refunded_at: sqlTimeOrNull(doneIn(state, 'refund')?.endedAtMs ?? null),
+    ended_at: sqlTimeOrNull(end?.atMs ?? null),
+  };
+}
+
+interface Held {
+  readonly attemptNo: number;
+  readonly credited: bigint;
+  readonly refund: bigint;
+}
+
+/**
+ * What of the payment is used: for a credit that stands or may stand, for a refund that was made or may
+ * be. The CHECK on the attempt so refuses the second use, whatever the flow came to think. A credit that
+ * turns up after the refund had begun is not held: it is a case.
+ */
+function heldOf(state: TopUpState | null): Held | null {
+  const paid = state === null ? undefined : doneIn(state, 'charge');
+  if (state === null || paid === undefined) return null;
+  const refunds = legOf(state, 'refund');
+  const credited = legOf(state, 'credit').some(
+    (one) => !isDead(one) && (one.status !== 'succeeded' || refunds.length === 0),
+  );
+  const { amountMinor } = state.topUp;
+  return {
+    attemptNo: paid.no,
+    credited: credited ? amountMinor : 0n,
+    refund: refunds.some((one) => !isDead(one)) ? amountMinor : 0n,
+  };
+}
+
+function captureDelta(state: TopUpState, before: TopUpState | null): Row | null {
+  const held = heldOf(state);
+  if (held === null) return null;
+  const was = heldOf(before);
+  const credited = held.credited - (was?.credited ?? 0n);
+  const refund = held.refund - (was?.refund ?? 0n);
+  if (credited === 0n && refund === 0n) return null;
+  return {
+    task_id: state.taskId,
+    attempt_no: held.attemptNo,
+    credited: credited.toString(),
+    refund: refund.toString(),
+  };
+}
