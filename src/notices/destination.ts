@@ -18,7 +18,12 @@ export interface Destination {
   readonly createdAt: Date;
 }
 
-const kinds: Readonly<Record<TaskKind, true>> = { deduction: true, refund: true };
+const kinds: Readonly<Record<TaskKind, true>> = {
+  deduction: true,
+  refund: true,
+  withdrawal: true,
+  top_up: true,
+};
 
 /** Everything that notices tell of. */
 export const noticeTypes: readonly string[] = [

@@ -36,6 +36,18 @@ const factsOf: { readonly [K in TaskKind]: (task: TaskOf<K>) => Facts } = {
     currency: refund.currency,
     taken_from: refund.from,
   }),
+  withdrawal: ({ withdrawal }) => ({
+    member_id: withdrawal.memberId,
+    amount_minor: Number(withdrawal.amountMinor),
+    currency: withdrawal.currency,
+  }),
+  top_up: ({ topUp }) => ({
+    customer_id: topUp.customerId,
+    amount_minor: Number(topUp.amountMinor),
+    credit_minor: Number(topUp.creditMinor),
+    rule: topUp.rule,
+    currency: topUp.currency,
+  }),
 };
 
 /** A state's own kind chooses the facts, so that they belong together. */
