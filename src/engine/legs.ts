@@ -8,6 +8,7 @@ import type { Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
 import type { Step } from './flow.js';
 import { operationOf, type ChannelNature, type Operation, type Order } from './order.js';
+import type { Aim } from './orders.js';
 import { doneIn, type Case, type OrdersState } from './orders-state.js';
 import type { Party } from './requests.js';
 import type { Route, RouteRequest, RoutePlace } from './route.js';
@@ -97,6 +98,13 @@ export function insistOn(
   }
   return nowMs < againMs ? { kind: 'wait', untilMs: againMs } : place();
 }
+
+/** Of an order that only one channel can do: sent again under its number, where that is safe. */
+export const insisted = ({ idempotent }: ChannelNature): Aim => (idempotent ? 'done' : 'either');
+
+/** The same step; but a wait ends when something changes. */
+export const noLaterThan = (step: Step, atMs: number, nowMs: number): Step =>
+  step.kind === 'wait' && nowMs < atMs && atMs < step.untilMs ? { ...step, untilMs: atMs } : step;
 
 /** How a leg that has been done is undone. */
 export interface Undo {

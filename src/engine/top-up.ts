@@ -15,16 +15,18 @@
  *
  * What can still be credited is voided before the payment goes back, so the legs are undone in that
  * order and not in reverse. A credit that turns up after the void is the card system contradicting
- * itself: a person decides before any money goes back.
+ * itself: no money goes back that has not gone yet, and a person sees the case.
  */
 import { invariant } from '../assert.js';
 import { isLive, type Attempt } from './attempt.js';
 import type { Entry, Intent } from './entries.js';
 import type { Flow, Step } from './flow.js';
 import {
+  insisted,
   insistOn,
   legOf,
   nextPlace,
+  noLaterThan,
   placing,
   refundNature,
   undo,
@@ -34,14 +36,7 @@ import {
 } from './legs.js';
 import { operationOf } from './order.js';
 import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
-import {
-  doneIn,
-  evolveIntent,
-  evolveOrders,
-  noOrders,
-  openCase,
-  type OrdersState,
-} from './orders-state.js';
+import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
 import type { TopUp } from './requests.js';
 
 export interface TopUpState extends OrdersState, Routed {
@@ -85,8 +80,10 @@ function next(state: TopUpState, nowMs: number): Step {
   if (state.end !== null) return tidyUp(state, nowMs);
 
   const live = state.attempts.find(isLive);
-  if (live !== undefined)
-    return settleOutcome(state, live, nowMs, { aim: aimOf(state, live, nowMs) });
+  if (live !== undefined) {
+    const step = settleOutcome(state, live, nowMs, { aim: aimOf(state, live, nowMs) });
+    return noLaterThan(step, wantedUntilMs(state, live), nowMs);
+  }
 
   const credit = doneIn(state, 'credit');
   if (credit !== undefined) return credited(state, credit, nowMs);
@@ -96,18 +93,23 @@ function next(state: TopUpState, nowMs: number): Step {
   return paid === undefined ? takePayment(state, nowMs) : putOnCard(state, nowMs);
 }
 
-/** A credit is insisted on for its time, and then ended; an unpaid order is ended when it has expired. */
-function aimOf(state: TopUpState, { order, nature }: Attempt, nowMs: number): Aim {
+/** Until when an order is wanted: a credit for its time, a payment until it has expired. */
+function wantedUntilMs(state: TopUpState, { order, nature }: Attempt): number {
   switch (operationOf(order)) {
     case 'credit':
-      return nowMs < (settleAtMs(state) ?? Infinity) ? 'done' : 'dead';
-    case 'charge': {
-      const ends = nature.honoursExpiry || nature.closeProof === 'refuses_unseen';
-      return nowMs < order.expiresAtMs || !ends ? 'either' : 'dead';
-    }
+      return settleAtMs(state) ?? Infinity;
+    case 'charge':
+      return nature.honoursExpiry || nature.closeProof === 'refuses_unseen'
+        ? order.expiresAtMs
+        : Infinity;
     default:
-      return 'either';
+      return Infinity;
   }
+}
+
+function aimOf(state: TopUpState, live: Attempt, nowMs: number): Aim {
+  if (nowMs >= wantedUntilMs(state, live)) return 'dead';
+  return operationOf(live.order) === 'charge' ? 'either' : insisted(live.nature);
 }
 
 function record(state: TopUpState, nowMs: number): Step {
@@ -148,13 +150,9 @@ function putOnCard(state: TopUpState, nowMs: number): Step {
 
 /** Whatever comes of it, the money that was paid does not go back while the credit stands. */
 function credited(state: TopUpState, credit: Attempt, nowMs: number): Step {
-  if (legOf(state, 'refund').length > 0) {
-    const refunded = doneIn(state, 'refund') !== undefined;
-    if (!refunded) return settle(credit, nowMs);
-    return fail('credited_and_refunded', 'see the case of the late credit', nowMs);
-  }
-  const contradicted = openCase(state, 'late_success', credit.no);
-  return contradicted ? { kind: 'stop', reason: 'review' } : settle(credit, nowMs);
+  return doneIn(state, 'refund') === undefined
+    ? settle(credit, nowMs)
+    : fail('credited_and_refunded', 'see the case of the late credit', nowMs);
 }
 
 /** Giving back has begun: nothing goes forward any more. */

@@ -18,6 +18,7 @@ import { isLive } from './attempt.js';
 import type { Entry, Intent } from './entries.js';
 import type { Evidence, Flow, Step } from './flow.js';
 import {
+  insisted,
   insistOn,
   legOf,
   nextPlace,
@@ -54,8 +55,9 @@ function next(state: WithdrawalState, nowMs: number): Step {
   const given = doneIn(state, 'restore') !== undefined;
   const live = state.attempts.find(isLive);
   if (live !== undefined) {
-    const captured = operationOf(live.order) === 'payout' ? paid : undefined;
-    return settleOutcome(state, live, nowMs, { captured });
+    return operationOf(live.order) === 'payout'
+      ? settleOutcome(state, live, nowMs, { captured: paid })
+      : settleOutcome(state, live, nowMs, { aim: insisted(live.nature) });
   }
   // A payout found paid after all goes before giving back, while nothing has been given back.
   if (paid !== undefined && !given) return settle(paid, nowMs);
