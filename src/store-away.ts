@@ -16,7 +16,8 @@ export function storeIsAway(error: unknown): boolean {
     /acquiring a connection/i.test(message) ||
     code.startsWith('PROTOCOL_') ||
     connectionCodes.has(code) ||
-    passingErrnos.has(errno)
+    refusedForNow.has(errno) ||
+    lockConflicts.has(errno)
   );
 }
 
@@ -29,7 +30,8 @@ const connectionCodes = new Set([
   'ENOTFOUND',
 ]);
 
-const passingErrnos = new Set([
+/** The server says no for now; nothing was written. */
+export const refusedForNow: ReadonlySet<number> = new Set([
   1040, // too many connections
   1290,
   1792,
@@ -40,8 +42,14 @@ const passingErrnos = new Set([
   1053,
   1077,
   1079, // shutting down
-  1205,
-  1213, // lock wait, deadlock
   1317, // interrupted
   1927, // connection killed
+  3159,
+]);
+
+/** Another transaction was in the way; nothing was written. */
+export const lockConflicts: ReadonlySet<number> = new Set([
+  1213, // deadlock
+  1205, // lock wait
+  1020, // record changed (MariaDB, snapshot isolation)
 ]);

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
+import { every, type Interval } from '../interval.js';
 
 /** Rows that nobody needs after a time. */
 export interface Aged {
@@ -14,50 +15,48 @@ const page = 2_000;
 
 /** Purges by age, every hour, a page at a time so that no lock is held for long. */
 export class Purger {
-  readonly #stop = new AbortController();
-  #loop: Promise<void> | null = null;
+  readonly #rounds: Interval;
 
   constructor(
     private readonly aged: readonly Aged[],
     private readonly clock: Clock,
     private readonly log: Log,
-  ) {}
+  ) {
+    const round = async (signal: AbortSignal): Promise<void> => void (await this.runOnce(signal));
+    this.#rounds = every(intervalMs, 'the purge', round, { clock, log });
+  }
 
   start(): void {
-    this.#loop ??= this.#run();
+    this.#rounds.start();
   }
 
   /** Ends after the page under way. */
   async close(): Promise<void> {
-    this.#stop.abort();
-    await this.#loop;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      await this.clock.sleep(intervalMs * (0.9 + 0.2 * Math.random()), this.#stop.signal);
-      if (!this.#stop.signal.aborted) await this.runOnce();
-    }
+    await this.#rounds.close();
   }
 
   /** One kind that cannot be purged must not keep the others. */
-  async runOnce(): Promise<Readonly<Record<string, number>>> {
+  async runOnce(signal?: AbortSignal): Promise<Readonly<Record<string, number>>> {
     const purged: Record<string, number> = {};
     for (const { name, keepMs, purge } of this.aged) {
       try {
-        purged[name] = await this.#all(this.clock.nowMs() - keepMs, purge);
+        purged[name] = await all(this.clock.nowMs() - keepMs, purge, signal);
       } catch (error) {
         this.log.warn('not purged', { name, why: String(error) });
       }
     }
     return purged;
   }
+}
 
-  async #all(beforeMs: number, purge: Aged['purge']): Promise<number> {
-    for (let total = 0; ;) {
-      const some = await purge(beforeMs, page);
-      total += some;
-      if (some < page || this.#stop.signal.aborted) return total;
-    }
+async function all(
+  beforeMs: number,
+  purge: Aged['purge'],
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  for (let total = 0; ;) {
+    const some = await purge(beforeMs, page);
+    total += some;
+    if (some < page || signal?.aborted === true) return total;
   }
 }

@@ -1,4 +1,5 @@
 import { RecoupError, type ErrorCode } from '../errors.js';
+import { lockConflicts, refusedForNow } from '../store-away.js';
 
 /** What a failed transaction means for those whose rows were in it. */
 export type SqlFailure =
@@ -11,26 +12,6 @@ export type SqlFailure =
   /** Anything else is a bug of ours or a full disk: one row's, perhaps, but never silent. */
   | { readonly kind: 'other' };
 
-const lockConflicts = new Set([
-  1213, // deadlock
-  1205, // lock wait
-  1020, // record changed (MariaDB, snapshot isolation)
-]);
-const refusedForNow = new Set([
-  1040, // too many connections
-  1290,
-  1792,
-  1836, // read-only
-  1021,
-  1030,
-  1114, // disk full, table full
-  1053,
-  1077,
-  1079, // shutting down
-  1317, // interrupted
-  1927, // connection killed
-  3159,
-]);
 const duplicate = 1062;
 const missingParent = new Set([1216, 1452]);
 const checkFailed = new Set([3819, 4025]);

@@ -2,13 +2,12 @@ import { expect } from 'chai';
 import type { CaseRecord, Person } from '../../src/cases/case.js';
 import type { Proposal } from '../../src/cases/proposal.js';
 import type { Resolution } from '../../src/cases/resolution.js';
-import type { Services } from '../../src/composition-root.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { amountMinor } from '../../src/money.js';
 import { CaseStore } from '../../src/store/case-book.js';
-import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { useEnvironment } from '../support/suite.js';
 
 const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
 const li: Person = { name: 'Li Na', keyId: 'key_li' };
@@ -16,19 +15,10 @@ const proof = 'statement of the day, line 118';
 const refund = { action: 'refund', amountMinor: amountMinor(120_000), reason: proof } as const;
 
 describe('a decision that the books refuse', () => {
-  let environment: TestEnvironment;
-  let services: Services;
-
-  before(async function () {
-    this.timeout(30_000);
-    environment = await startEnvironment();
-    services = await environment.compose();
-  });
-  after(async () => environment.close());
-  afterEach(async () => environment.sandbox.clearFaults());
+  const suite = useEnvironment();
 
   const declines = async (operation: 'charge' | 'refund') =>
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       {
         channel: 'swiftpay',
         operation,
@@ -38,14 +28,14 @@ describe('a decision that the books refuse', () => {
     ]);
 
   async function collect(repayment: NewRepayment): Promise<TaskId> {
-    const { deductionId, finished } = await services.desk.start(requestFor(repayment));
+    const { deductionId, finished } = await suite.services.desk.start(requestFor(repayment));
     await finished;
-    await environment.sandbox.clearFaults();
+    await suite.environment.sandbox.clearFaults();
     return deductionId;
   }
 
   const succeededAfterAll = async (task: TaskId) =>
-    await services.executor.run(task, {
+    await suite.services.executor.run(task, {
       kind: 'statement',
       orderNo: orderNo(task, 1),
       read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
@@ -53,14 +43,18 @@ describe('a decision that the books refuse', () => {
     });
 
   const caseOf = async (taskId: TaskId, kind: string): Promise<CaseRecord> => {
-    const open = await new CaseStore(services.database).list({ open: true, taskId, limit: 10 });
+    const open = await new CaseStore(suite.services.database).list({
+      open: true,
+      taskId,
+      limit: 10,
+    });
     const found = open.find((one) => one.kind === kind);
     if (found === undefined) throw new Error(`no open case of ${kind}`);
     return found;
   };
 
   async function resolve({ id }: CaseRecord, resolution: Resolution): Promise<Proposal> {
-    const { desk } = services.cases;
+    const { desk } = suite.services.cases;
     const { no, payloadDigest } = await desk.propose(id, resolution, wang);
     return await desk.approve(id, no, payloadDigest, li);
   }
@@ -77,44 +71,48 @@ describe('a decision that the books refuse', () => {
   async function failedRefund(deduction: TaskId): Promise<TaskId> {
     await declines('refund');
     const requestKey = `first:${deduction}`;
-    const started = await services.refundDesk.start({ ...asked(deduction), requestKey });
+    const started = await suite.services.refundDesk.start({ ...asked(deduction), requestKey });
     await started.finished;
-    await environment.sandbox.clearFaults();
-    expect((await services.refunds.find(started.refundId))?.status).to.equal('failed');
+    await suite.environment.sandbox.clearFaults();
+    expect((await suite.services.refunds.find(started.refundId))?.status).to.equal('failed');
     return started.refundId;
   }
 
   for (const kind of ['refund_failed', 'late_success']) {
     it(`does not give back twice what a failed refund gave back after all (${kind})`, async () => {
-      const deduction = await collect(await environment.repayment());
+      const deduction = await collect(await suite.environment.repayment());
       const failed = await failedRefund(deduction);
       await succeededAfterAll(failed);
       const end = await resolve(await caseOf(failed, kind), refund);
       expect(end.state).to.equal('void');
-      expect(await services.refunds.list({ deductionId: deduction, limit: 10 })).to.have.length(1);
-      expect((await environment.sandbox.order(orderNo(deduction, 1)))?.refunds).to.have.length(0);
+      expect(
+        await suite.services.refunds.list({ deductionId: deduction, limit: 10 }),
+      ).to.have.length(1);
+      expect(
+        (await suite.environment.sandbox.order(orderNo(deduction, 1)))?.refunds,
+      ).to.have.length(0);
     });
   }
 
   it('stands where the refund it is about had started when the failed one paid after all', async () => {
-    const deduction = await collect(await environment.repayment());
+    const deduction = await collect(await suite.environment.repayment());
     const failed = await failedRefund(deduction);
     const about = await caseOf(failed, 'refund_failed');
-    const { no, payloadDigest } = await services.cases.desk.propose(about.id, refund, wang);
+    const { no, payloadDigest } = await suite.services.cases.desk.propose(about.id, refund, wang);
     // The first half of carrying out, as it was before the process died.
     const requestKey = `case:${about.id}:${no}`;
-    const { refundId } = await services.refundDesk.start({ ...asked(deduction), requestKey });
+    const { refundId } = await suite.services.refundDesk.start({ ...asked(deduction), requestKey });
     await succeededAfterAll(failed);
-    const end = await services.cases.desk.approve(about.id, no, payloadDigest, li);
+    const end = await suite.services.cases.desk.approve(about.id, no, payloadDigest, li);
     expect(end).to.include({ state: 'executed', outcome: `refund ${refundId}` });
   });
 
   it('is void where a late capture is adopted for what has been paid since, and another can follow', async () => {
-    const repayment = await environment.repayment();
+    const repayment = await suite.environment.repayment();
     await declines('charge');
     const late = await collect(repayment);
     await collect(repayment);
-    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
+    expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
     await succeededAfterAll(late);
     const about = await caseOf(late, 'late_success');
     const adopt = { action: 'adopt_captured', channelRef: 'late-1', proof } as const;

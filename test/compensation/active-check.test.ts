@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { CaseRecord } from '../../src/cases/case.js';
 import { ActiveCheck } from '../../src/compensation/active-check.js';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition-root.js';
 import type { RunOutcome } from '../../src/engine/executor.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
@@ -9,6 +9,7 @@ import { ActiveCheckStore } from '../../src/store/active-check.js';
 import { CaseStore } from '../../src/store/case-book.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { hearing } from '../support/suite.js';
 
 const hourMs = 3_600_000;
 
@@ -37,22 +38,7 @@ describe('the active check', () => {
   });
 
   /** A process that never hears the answer to a charge, though the channel did it. */
-  const neverHears: Wrappers = {
-    channels: (inner) => ({
-      get: (id) => {
-        const channel = inner.get(id);
-        return (
-          channel && {
-            ...channel,
-            async charge(order) {
-              await channel.charge(order);
-              return { kind: 'unknown', why: 'timeout', detail: 'never heard' };
-            },
-          }
-        );
-      },
-    }),
-  };
+  const neverHears = hearing(() => ({ kind: 'unknown', why: 'timeout', detail: 'never heard' }));
 
   async function deduct(by: Services): Promise<TaskId> {
     const { deductionId, finished } = await by.desk.start(

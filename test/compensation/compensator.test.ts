@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Compensator } from '../../src/compensation/compensator.js';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition-root.js';
 import type { TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { selectRows } from '../../src/store/database.js';
@@ -8,6 +8,7 @@ import { SqlInFlightLog } from '../../src/store/in-flight.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { hearing } from '../support/suite.js';
 
 describe('the compensator', () => {
   let environment: TestEnvironment;
@@ -23,22 +24,7 @@ describe('the compensator', () => {
   after(async () => environment.close());
 
   /** A process that never hears the answer to a charge, though the channel did it. */
-  const neverHears: Wrappers = {
-    channels: (inner) => ({
-      get: (id) => {
-        const channel = inner.get(id);
-        return (
-          channel && {
-            ...channel,
-            async charge(order) {
-              await channel.charge(order);
-              return { kind: 'unknown', why: 'timeout', detail: 'never heard' };
-            },
-          }
-        );
-      },
-    }),
-  };
+  const neverHears = hearing(() => ({ kind: 'unknown', why: 'timeout', detail: 'never heard' }));
 
   /** Deductions whose wake-ups nobody carries out: no poller runs, and Redis is flushed. */
   async function abandoned(count: number): Promise<TaskId[]> {

@@ -1,34 +1,24 @@
 /** Attempts to give money back that is spoken for, on the real stores. */
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
 import type { Decision } from '../../src/engine/entries.js';
 import type { Evidence } from '../../src/engine/flow.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
-import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { useEnvironment } from '../support/suite.js';
 
 describe('money that is spoken for', () => {
-  let environment: TestEnvironment;
-  let services: Services;
-
-  before(async function () {
-    this.timeout(30_000);
-    environment = await startEnvironment();
-    services = await environment.compose();
-  });
-  after(async () => environment.close());
-  afterEach(async () => environment.sandbox.clearFaults());
+  const suite = useEnvironment();
 
   async function collect(): Promise<{ id: TaskId; repayment: NewRepayment }> {
-    const repayment = await environment.repayment();
-    const { deductionId: id, finished } = await services.desk.start(requestFor(repayment));
+    const repayment = await suite.environment.repayment();
+    const { deductionId: id, finished } = await suite.services.desk.start(requestFor(repayment));
     await finished;
     return { id, repayment };
   }
 
   async function capturedLate(): Promise<{ id: TaskId; repayment: NewRepayment }> {
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       {
         channel: 'swiftpay',
         operation: 'charge',
@@ -37,13 +27,13 @@ describe('money that is spoken for', () => {
       },
     ]);
     const failed = await collect();
-    await environment.sandbox.clearFaults();
+    await suite.environment.sandbox.clearFaults();
     const late: Evidence = {
       kind: 'callback',
       orderNo: orderNo(failed.id, 1),
       read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
     };
-    await services.executor.run(failed.id, late);
+    await suite.services.executor.run(failed.id, late);
     return failed;
   }
 
@@ -74,11 +64,13 @@ describe('money that is spoken for', () => {
   it('is not given back as excess where a process of the release before credited it', async () => {
     const { id, repayment } = await collect();
     // That release writes its rows without the columns of migration 004.
-    await environment.owner.raw('UPDATE attempt SET credited_minor = 0 WHERE task_id = ?', [id]);
-    const { refundId, finished } = await services.refundDesk.start(ask(id));
+    await suite.environment.owner.raw('UPDATE attempt SET credited_minor = 0 WHERE task_id = ?', [
+      id,
+    ]);
+    const { refundId, finished } = await suite.services.refundDesk.start(ask(id));
     await finished;
-    expect(await services.refunds.find(refundId)).to.include({ takenFrom: 'repayment' });
-    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
+    expect(await suite.services.refunds.find(refundId)).to.include({ takenFrom: 'repayment' });
+    expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
   });
 
   it('is credited or given back, never both, whichever comes first', async function () {
@@ -86,12 +78,14 @@ describe('money that is spoken for', () => {
     for (let round = 0; round < 6; round += 1) {
       const { id, repayment } = await capturedLate();
       const adopt = decided({ action: 'adopt_captured', channelRef: 'late-1', proof: 'statement' });
-      const refund = services.refundDesk.start(ask(id));
-      const ends = [services.executor.run(id, adopt), refund].map(codeOf);
+      const refund = suite.services.refundDesk.start(ask(id));
+      const ends = [suite.services.executor.run(id, adopt), refund].map(codeOf);
       expect(await Promise.all(ends)).to.have.members(['done', 'capture_not_available']);
       await refund.then(async ({ finished }) => await finished).catch(() => undefined);
-      const { creditedMinor, refundMinor } = (await services.refunds.capture(id, 1)) ?? {};
-      expect(creditedMinor).to.equal((await services.repayments.find(repayment.id))?.paidMinor);
+      const { creditedMinor, refundMinor } = (await suite.services.refunds.capture(id, 1)) ?? {};
+      expect(creditedMinor).to.equal(
+        (await suite.services.repayments.find(repayment.id))?.paidMinor,
+      );
       expect(creditedMinor === 0n || refundMinor === 0n).to.equal(true);
     }
   });

@@ -1,35 +1,25 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
 import type { Evidence } from '../../src/engine/flow.js';
 import { orderNo, type OrderNo, type TaskId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { amountMinor } from '../../src/money.js';
 import { selectRows } from '../../src/store/database.js';
-import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { useEnvironment } from '../support/suite.js';
 
 describe('a refund, end to end', () => {
-  let environment: TestEnvironment;
-  let services: Services;
-
-  before(async function () {
-    this.timeout(30_000);
-    environment = await startEnvironment();
-    services = await environment.compose();
-  });
-  after(async () => environment.close());
-  afterEach(async () => environment.sandbox.clearFaults());
+  const suite = useEnvironment();
 
   async function collected(): Promise<{ id: TaskId; order: OrderNo; repayment: NewRepayment }> {
-    const repayment = await environment.repayment();
-    const { deductionId, finished } = await services.desk.start(requestFor(repayment));
+    const repayment = await suite.environment.repayment();
+    const { deductionId, finished } = await suite.services.desk.start(requestFor(repayment));
     expect((await finished).outcome).to.equal('ended');
     return { id: deductionId, order: orderNo(deductionId, 1), repayment };
   }
 
   /** Declined, and captured all the same: money that belongs to nobody. */
   async function capturedLate(): Promise<{ id: TaskId; repayment: NewRepayment }> {
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       {
         channel: 'swiftpay',
         operation: 'charge',
@@ -38,14 +28,14 @@ describe('a refund, end to end', () => {
       },
     ]);
     const { id, order, repayment } = await collected();
-    await environment.sandbox.clearFaults();
+    await suite.environment.sandbox.clearFaults();
     const late: Evidence = {
       kind: 'statement',
       orderNo: order,
       read: () => ({ kind: 'succeeded', channelRef: 'late-1' }),
       source: 'swiftpay 2026-11-22',
     };
-    await services.executor.run(id, late);
+    await suite.services.executor.run(id, late);
     return { id, repayment };
   }
 
@@ -62,7 +52,7 @@ describe('a refund, end to end', () => {
   const topics = async (id: TaskId): Promise<string[]> =>
     (
       await selectRows<{ topic: string }>(
-        environment.owner,
+        suite.environment.owner,
         'SELECT topic FROM outbox WHERE body LIKE ? ORDER BY id',
         [`%${id}%`],
       )
@@ -76,41 +66,41 @@ describe('a refund, end to end', () => {
 
   it('gives back what was credited, once, and the repayment is owed again', async () => {
     const { id, order, repayment } = await collected();
-    const { refundId, finished } = await services.refundDesk.start(ask(id, `${id}:r`));
+    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:r`));
     expect((await finished)?.outcome).to.equal('ended');
-    expect(await services.refunds.find(refundId)).to.include({
+    expect(await suite.services.refunds.find(refundId)).to.include({
       status: 'succeeded',
       takenFrom: 'repayment',
       amountMinor: 120_000n,
     });
-    expect((await environment.sandbox.order(order))?.refunds).to.have.length(1);
-    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
+    expect((await suite.environment.sandbox.order(order))?.refunds).to.have.length(1);
+    expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
     expect(await topics(id)).to.deep.equal(['ledger.repayment_collected', 'ledger.refund_paid']);
 
-    const again = await services.refundDesk.start(ask(id, `${id}:r`));
+    const again = await suite.services.refundDesk.start(ask(id, `${id}:r`));
     expect(again.refundId).to.equal(refundId);
-    const more = await refusal(services.refundDesk.start(ask(id, `${id}:r2`)));
+    const more = await refusal(suite.services.refundDesk.start(ask(id, `${id}:r2`)));
     expect(more).to.equal('capture_not_available');
   });
 
   it('of many refunds at once, gives back no more than was captured', async () => {
     const { id, order } = await collected();
     const asked = Array.from({ length: 8 }, async (_, at) => {
-      const { finished } = await services.refundDesk.start(ask(id, `${id}:${at}`, 50_000));
+      const { finished } = await suite.services.refundDesk.start(ask(id, `${id}:${at}`, 50_000));
       await finished;
     });
     const ends = await Promise.all(asked.map(refusal));
     expect(ends.filter((end) => end === 'nothing')).to.have.length.within(1, 2);
-    const refunds = (await environment.sandbox.order(order))?.refunds ?? [];
+    const refunds = (await suite.environment.sandbox.order(order))?.refunds ?? [];
     expect(refunds.length * 50_000).to.be.at.most(120_000);
-    const capture = await services.refunds.capture(id, 1);
+    const capture = await suite.services.refunds.capture(id, 1);
     expect(capture?.refundMinor).to.equal(BigInt(refunds.length * 50_000));
   });
 
   it('is refused by the database beyond the capture, whatever was read before', async () => {
     const { id } = await collected();
     const over = `UPDATE attempt SET refund_minor = 1 WHERE task_id = ? AND credited_minor = amount_minor`;
-    const refused = await environment.owner.raw(over, [id]).then(
+    const refused = await suite.environment.owner.raw(over, [id]).then(
       () => 'nothing',
       (error: Error) => error.message,
     );
@@ -119,55 +109,55 @@ describe('a refund, end to end', () => {
 
   it('asks after a lost answer and gives back once', async () => {
     const { id, order } = await collected();
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'refund', fault: 'timeout_after' },
     ]);
-    const { refundId, finished } = await services.refundDesk.start(ask(id, `${id}:lost`));
+    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:lost`));
     await finished;
-    await environment.sandbox.clearFaults();
-    await services.executor.run(refundId, { kind: 'ask', by: 'test' });
-    expect(await services.refunds.find(refundId)).to.include({ status: 'succeeded' });
-    expect((await environment.sandbox.order(order))?.refunds).to.have.length(1);
+    await suite.environment.sandbox.clearFaults();
+    await suite.services.executor.run(refundId, { kind: 'ask', by: 'test' });
+    expect(await suite.services.refunds.find(refundId)).to.include({ status: 'succeeded' });
+    expect((await suite.environment.sandbox.order(order))?.refunds).to.have.length(1);
   });
 
   it('a capture after the failure is owed back; adopted, it is paid, and can no longer be given back', async () => {
     const { id, repayment } = await capturedLate();
     expect(await topics(id)).to.deep.equal(['ledger.late_capture']);
-    await services.executor.run(id, {
+    await suite.services.executor.run(id, {
       kind: 'decision',
       caseNo: 1,
       decision: { action: 'adopt_captured', channelRef: 'late-1', proof: 'statement' },
       by: 'ann',
       approvedBy: 'ben',
     });
-    expect(await services.deductions.find(id)).to.include({ status: 'succeeded' });
-    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
+    expect(await suite.services.deductions.find(id)).to.include({ status: 'succeeded' });
+    expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
     expect(await topics(id)).to.deep.equal(['ledger.late_capture', 'ledger.repayment_collected']);
-    expect(await services.refunds.capture(id, 1)).to.include({ creditedMinor: 120_000n });
+    expect(await suite.services.refunds.capture(id, 1)).to.include({ creditedMinor: 120_000n });
   });
 
   it('what a channel took twice by itself goes back once, and the repayment stays paid', async () => {
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'charge', fault: 'duplicate_capture' },
     ]);
     const { id, order, repayment } = await collected();
-    await environment.sandbox.clearFaults();
-    const booked = await environment.sandbox.order(order);
+    await suite.environment.sandbox.clearFaults();
+    const booked = await suite.environment.sandbox.order(order);
     expect(booked?.captures).to.have.length(2);
     const read = () => ({ kind: 'succeeded', channelRef: 'r' }) as const;
     const source = 'swiftpay 2026-11-22';
-    await services.executor.run(id, {
+    await suite.services.executor.run(id, {
       kind: 'statement',
       orderNo: order,
       read,
       source,
       captures: 2,
     });
-    const { refundId, finished } = await services.refundDesk.start(ask(id, `${id}:d`));
+    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:d`));
     await finished;
-    const refund = await services.refunds.find(refundId);
+    const refund = await suite.services.refunds.find(refundId);
     expect(refund).to.include({ status: 'succeeded', takenFrom: 'excess', amountMinor: 120_000n });
-    expect((await services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
+    expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(120_000n);
     expect(await topics(id)).to.deep.equal([
       'ledger.repayment_collected',
       'ledger.late_capture',
@@ -178,14 +168,14 @@ describe('a refund, end to end', () => {
   it('an adopted capture that is already given back is refused, and nothing is written', async () => {
     const { id } = await capturedLate();
     // The sandbox never captured it and refuses; while it is under way the money is spoken for.
-    await environment.sandbox.setFaults([
+    await suite.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'refund', fault: 'timeout_before' },
     ]);
-    const { refundId, finished } = await services.refundDesk.start(ask(id, `${id}:x`));
+    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:x`));
     await finished;
-    expect(await services.refunds.find(refundId)).to.include({ takenFrom: 'excess' });
-    const before = (await services.deductions.log(id)).length;
-    const adopt = services.executor.run(id, {
+    expect(await suite.services.refunds.find(refundId)).to.include({ takenFrom: 'excess' });
+    const before = (await suite.services.deductions.log(id)).length;
+    const adopt = suite.services.executor.run(id, {
       kind: 'decision',
       caseNo: 1,
       decision: { action: 'adopt_captured', channelRef: 'late-1', proof: 'statement' },
@@ -193,6 +183,6 @@ describe('a refund, end to end', () => {
       approvedBy: 'ben',
     });
     expect(await refusal(adopt)).to.equal('capture_not_available');
-    expect(await services.deductions.log(id)).to.have.length(before);
+    expect(await suite.services.deductions.log(id)).to.have.length(before);
   });
 });
