@@ -72,7 +72,7 @@ const tellCase = ({ table: of, caseId, kind, taskId }: CaseTable): string => {
       CONCAT('msg_', LEFT(SHA2(CONCAT('case.opened/', ${caseId}, '/', ${iso('NEW.opened_at')}), 256), 32)),
       'case.opened', ${taskId},
       JSON_OBJECT('type', 'case.opened', 'timestamp', ${iso('NEW.opened_at')}, 'data',
-        JSON_OBJECT('id', ${caseId}, 'kind', ${kind}, 'task_id', ${taskId}, 'at_risk_minor', ${amount})),
+        JSON_OBJECT('id', ${caseId}, 'kind', ${kind}, 'task_id', ${taskId}, 'amount_minor', ${amount})),
       NEW.opened_at
     FROM DUAL WHERE EXISTS (SELECT 1 FROM notice_destination
       WHERE removed_at IS NULL AND (types = '*' OR FIND_IN_SET('case.opened', types)))

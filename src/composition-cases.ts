@@ -1,7 +1,7 @@
 /** The work of people in a process: cases, decisions, and the active check that finds more of them. */
 import { openCases, type Cases } from './cases/cases.js';
 import { findingCarrier } from './cases/finding-carrier.js';
-import { itemCarrier } from './cases/item-carrier.js';
+import { itemCarrier, type Items } from './cases/item-carrier.js';
 import { taskCarrier, type TaskDecisions } from './cases/task-carrier.js';
 import type { Clock } from './clock.js';
 import { ActiveCheck } from './compensation/active-check.js';
@@ -29,6 +29,8 @@ export interface CaseSurroundings {
   readonly refundDesk: RefundDesk;
   readonly breaks: BreakStore;
   readonly ledger: LedgerReads;
+  /** The cases of destinations that notices do not reach. */
+  readonly notices: Items;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -75,6 +77,7 @@ export function openCaseServices(around: CaseSurroundings): CaseServices {
       lookAgain: async (task) => await activeCheck.check(task),
       writeOff: async (no, told) => await findings.writeOff(no, told, clock.nowMs()),
     }),
+    notice: itemCarrier(around.notices),
   };
   const proposals = new CaseProposalStore(database);
   const cases = openCases({ book, proposals, carriers, clock, log }, config);

@@ -11,7 +11,7 @@ import { Compensator } from './compensation/compensator.js';
 import { poller } from './compensation/poller.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
-import { openNotices, type NoticeServices } from './composition-notices.js';
+import { openNotices, type NoticeServices, type NoticeWrappers } from './composition-notices.js';
 import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
 import { taskFlow, type Task } from './engine/tasks.js';
@@ -56,6 +56,7 @@ export interface Wrappers {
   readonly channels?: (inner: Channels) => Channels;
   readonly clock?: Clock;
   readonly ledger?: LedgerWrappers;
+  readonly notices?: NoticeWrappers;
 }
 
 export interface Surroundings {
@@ -221,6 +222,7 @@ function casesOf(container: Container, basics: Basics, ledger: LedgerServices): 
     refundDesk: container.get(RefundDesk),
     breaks: container.get(BreakStore),
     ledger: ledger.reads,
+    notices: container.get(ids.notices).items,
   });
 }
 
@@ -263,7 +265,8 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   );
 
   bind(ids.notices).toResolvedValue(
-    (database: Database) => openNotices({ env, database, log }),
+    (database: Database) =>
+      openNotices({ config, env, database, clock, log, wrappers: wrappers?.notices }),
     [ids.database],
   );
   bindStores(container);
@@ -324,7 +327,7 @@ function bindExchanges(container: Container, { config, log, clock }: Basics): vo
     .bind(CallStore)
     .toResolvedValue((database: Database) => new CallStore(database, log), [ids.database]);
   container.bind(Purger).toResolvedValue(
-    (callbacks: CallbackStore, calls: CallStore) =>
+    (callbacks: CallbackStore, calls: CallStore, { aged: notices }: NoticeServices) =>
       new Purger(
         [
           {
@@ -333,11 +336,12 @@ function bindExchanges(container: Container, { config, log, clock }: Basics): vo
             purge: callbacks.purge.bind(callbacks),
           },
           { name: 'calls', keepMs: config.callKeepMs, purge: calls.purge.bind(calls) },
+          notices,
         ],
         clock,
         log,
       ),
-    [CallbackStore, CallStore],
+    [CallbackStore, CallStore, ids.notices],
   );
 }
 

@@ -25,6 +25,9 @@ const ledgerRetryMs = [1, 5, 15, 30, 60, 120, 240, 480, 720, 1_440, 1_440].map(
   (minutes) => minutes * 60_000,
 );
 
+/** 5 and 30 seconds, 2, 10 and 30 minutes, an hour, then every two hours. */
+const noticeRetryMs = [5, 30, 120, 600, 1_800, 3_600, 7_200].map((seconds) => seconds * 1_000);
+
 /** Every variable Recoup reads, with its default. Durations are in ms. */
 const schema = z.object({
   RECOUP_DATABASE_URL: url(['mysql:', 'mariadb:']),
@@ -78,6 +81,19 @@ const schema = z.object({
   RECOUP_LEDGER_RETRY_MS: durations.default(ledgerRetryMs),
   /** Delivered ledger messages are purged from the outbox after this. */
   RECOUP_OUTBOX_KEEP_MS: whole(60_000, 100_000_000_000).default(30 * 86_400_000),
+  /** Outgoing notices (docs/notices.md): requests under way to one destination, at most. */
+  RECOUP_NOTICE_PER_DESTINATION: whole(1, 256).default(4),
+  RECOUP_NOTICE_IDLE_MS: whole(10, 60_000).default(500),
+  RECOUP_NOTICE_TIMEOUT_MS: whole(50, 60_000).default(10_000),
+  /** A notice sent by a process that died is sent again after this. */
+  RECOUP_NOTICE_CLAIM_MS: whole(100, 3_600_000).default(60_000),
+  /** Waits after each try in vain, the last of them until the notice is given up. */
+  RECOUP_NOTICE_RETRY_MS: durations.default(noticeRetryMs),
+  RECOUP_NOTICE_GIVE_UP_MS: whole(50, 604_800_000).default(86_400_000),
+  /** Notices that wait for nobody are purged after this. */
+  RECOUP_NOTICE_KEEP_MS: whole(60_000, 100_000_000_000).default(30 * 86_400_000),
+  /** Development only: destinations may be plain HTTP and internal addresses. */
+  RECOUP_NOTICE_ALLOW_INTERNAL: z.enum(['yes', 'no']).default('no'),
   RECOUP_BODY_LIMIT_BYTES: whole(1_024, 1_000_000_000).default(65_536),
   RECOUP_UPLOAD_LIMIT_BYTES: whole(1_024, 10_000_000_000).default(200_000_000),
 });
@@ -116,6 +132,14 @@ export interface Config {
   readonly ledgerConfirmMs: number;
   readonly ledgerRetryMs: readonly number[];
   readonly outboxKeepMs: number;
+  readonly noticePerDestination: number;
+  readonly noticeIdleMs: number;
+  readonly noticeTimeoutMs: number;
+  readonly noticeClaimMs: number;
+  readonly noticeRetryMs: readonly number[];
+  readonly noticeGiveUpMs: number;
+  readonly noticeKeepMs: number;
+  readonly noticeAllowInternal: boolean;
   readonly bodyLimitBytes: number;
   readonly uploadLimitBytes: number;
 }
@@ -175,6 +199,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     ledgerConfirmMs: data.RECOUP_LEDGER_CONFIRM_MS,
     ledgerRetryMs: data.RECOUP_LEDGER_RETRY_MS,
     outboxKeepMs: data.RECOUP_OUTBOX_KEEP_MS,
+    noticePerDestination: data.RECOUP_NOTICE_PER_DESTINATION,
+    noticeIdleMs: data.RECOUP_NOTICE_IDLE_MS,
+    noticeTimeoutMs: data.RECOUP_NOTICE_TIMEOUT_MS,
+    noticeClaimMs: data.RECOUP_NOTICE_CLAIM_MS,
+    noticeRetryMs: data.RECOUP_NOTICE_RETRY_MS,
+    noticeGiveUpMs: data.RECOUP_NOTICE_GIVE_UP_MS,
+    noticeKeepMs: data.RECOUP_NOTICE_KEEP_MS,
+    noticeAllowInternal: data.RECOUP_NOTICE_ALLOW_INTERNAL === 'yes',
     bodyLimitBytes: data.RECOUP_BODY_LIMIT_BYTES,
     uploadLimitBytes: data.RECOUP_UPLOAD_LIMIT_BYTES,
   };
@@ -182,7 +214,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 
 /** Variables that channel profiles name, and those of the project's own scripts. */
 const otherVariable = (name: string): boolean =>
-  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH|OPERATOR_KEY)$/.test(
+  /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP|NOTICE_SECRET)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH|OPERATOR_KEY)$/.test(
     name,
   );
 

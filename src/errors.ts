@@ -146,6 +146,14 @@ export const errorTable = {
   // Ledger
   dead_letter_unknown: [404, 'There is no such dead letter.', 'See `recoup ledger dead`.'],
   dead_letter_closed: [409, 'This dead letter is closed: its message is in the books.', 'Nothing.'],
+  // Outgoing notices
+  notice_unknown: [404, 'There is no such notice.', 'See `GET /v1/notices`.'],
+  destination_unknown: [404, 'There is no such destination.', 'See `GET /v1/notice-destinations`.'],
+  destination_exists: [
+    409,
+    'There is or was a destination of this id.',
+    'Choose another id: what was sent is kept under it.',
+  ],
   // Batches
   batch_unknown: [404, 'There is no such batch.', 'Check the id.'],
   batch_state: [409, 'The batch is not in a state that allows this.', 'See `state`.'],

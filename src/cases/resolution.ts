@@ -45,6 +45,8 @@ const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>
   // Reconciling the day again looks again, and closes what is no longer so.
   break: ['write_off'],
   check: ['ask_again', 'write_off'],
+  // Its notices are sent again, or are not wanted any more.
+  notice: ['ask_again', 'write_off'],
 };
 
 export function actionsFor({

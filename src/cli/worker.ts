@@ -35,12 +35,13 @@ export function workerCommand(): Command {
 }
 
 export function startWork(services: Services): void {
-  const { startPoller, compensator, cases, batchRunner, ledger } = services;
+  const { startPoller, compensator, cases, batchRunner, ledger, notices } = services;
   startPoller();
   compensator.start();
   cases.start();
   batchRunner.start();
   ledger.start();
+  notices.start();
 }
 
 /** Takes nothing new and ends what is under way. What is not done in time is resumed by others. */

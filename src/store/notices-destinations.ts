@@ -2,7 +2,7 @@ import type { Destination } from '../notices/destination.js';
 import type { DestinationSource } from '../notices/destinations.js';
 import { selectRows, type Database } from './database.js';
 
-interface DestinationRow {
+export interface DestinationRow {
   readonly id: string;
   readonly url: string;
   readonly types: string;

@@ -58,6 +58,7 @@ describe('proposals for a case', () => {
     task: check,
     dead: check,
     break: check,
+    notice: check,
     check,
   });
 

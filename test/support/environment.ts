@@ -29,6 +29,8 @@ export interface TestEnvironment {
     config?: Partial<Config>;
     wrappers?: Wrappers;
     log?: Log;
+    /** Besides the surroundings' own. */
+    env?: Readonly<Record<string, string>>;
   }): Promise<Services>;
   /** Registers a repayment; every field can be chosen. */
   repayment(fields?: Partial<NewRepayment>): Promise<NewRepayment>;
@@ -75,10 +77,10 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     env: childEnv,
     sandbox,
     owner,
-    async compose({ config: changed = {}, wrappers, log = silentLog } = {}) {
+    async compose({ config: changed = {}, wrappers, log = silentLog, env: more = {} } = {}) {
       const services = compose({
         config: { ...config, ...changed },
-        env: childEnv,
+        env: { ...childEnv, ...more },
         log,
         ...(wrappers === undefined ? {} : { wrappers }),
       });

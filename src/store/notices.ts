@@ -1,0 +1,192 @@
+import type { Knex } from 'knex';
+import type { ClaimedDelivery, DeliveryLog, Try, Verdict } from '../notices/ports.js';
+import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+
+/** Notices on their way, on MariaDB (migration 011 says what the columns mean). */
+export class SqlDeliveryLog implements DeliveryLog {
+  constructor(private readonly database: Database) {}
+
+  /** SKIP LOCKED: relays step around each other's rows. */
+  async fanOut(limit: number, nowMs: number): Promise<number> {
+    return await inTransaction(this.database, async (transaction) => {
+      const rows = await selectRows<{ id: string }>(
+        transaction,
+        `SELECT id FROM notice WHERE pending = 1 ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED`,
+        [limit],
+      );
+      if (rows.length === 0) return 0;
+      const ids = rows.map(({ id }) => id);
+      await execute(
+        transaction,
+        `INSERT INTO notice_delivery (notice_id, destination_id, next_at)
+         SELECT n.id, d.id, ? FROM notice n JOIN notice_destination d
+           ON d.removed_at IS NULL AND (d.types = '*' OR FIND_IN_SET(n.type, d.types))
+         WHERE n.id IN (${places(ids)}) ORDER BY n.id, d.id
+         ON DUPLICATE KEY UPDATE notice_delivery.id = notice_delivery.id`,
+        [sqlTime(nowMs), ...ids],
+      );
+      await execute(
+        transaction,
+        `UPDATE notice SET pending = NULL WHERE id IN (${places(ids)})`,
+        ids,
+      );
+      return rows.length;
+    });
+  }
+
+  async claim(claim: Parameters<DeliveryLog['claim']>[0]): Promise<readonly ClaimedDelivery[]> {
+    return await inTransaction(this.database, async (transaction) => {
+      const rows = await selectRows<{ id: string }>(
+        transaction,
+        `SELECT id FROM notice_delivery WHERE destination_id = ? AND next_at <= ?
+         ORDER BY next_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
+        [claim.destinationId, sqlTime(claim.nowMs), claim.limit],
+      );
+      if (rows.length === 0) return [];
+      const ids = rows.map(({ id }) => id);
+      await execute(
+        transaction,
+        `UPDATE notice_delivery SET next_at = ?, first_try_at = IFNULL(first_try_at, ?)
+         WHERE id IN (${places(ids)})`,
+        [sqlTime(claim.againAtMs), sqlTime(claim.nowMs), ...ids],
+      );
+      return await selectRows<ClaimedDelivery>(
+        transaction,
+        `SELECT v.id AS deliveryId, n.message_id AS messageId, n.body, v.tries,
+           v.first_try_at AS firstTryAt
+         FROM notice_delivery v JOIN notice n ON n.id = v.notice_id
+         WHERE v.id IN (${places(ids)}) ORDER BY v.id`,
+        ids,
+      );
+    });
+  }
+
+  async record(
+    delivery: Parameters<DeliveryLog['record']>[0],
+    one: Try,
+    verdict: Verdict,
+  ): Promise<void> {
+    await inTransaction(this.database, async (transaction) => {
+      await execute(
+        transaction,
+        `INSERT INTO notice_try (delivery_id, at, duration_ms, http_status, error)
+         VALUES (?,?,?,?,?)`,
+        [delivery.deliveryId, sqlTime(one.atMs), one.durationMs, one.status, cut(one.error, 300)],
+      );
+      if (verdict.kind === 'delivered') await delivered(transaction, delivery, one);
+      else await inVain(transaction, delivery, one, verdict);
+    });
+  }
+
+  async purge(writtenBeforeMs: number, limit: number): Promise<number> {
+    return await inTransaction(this.database, async (transaction) => {
+      const rows = await selectRows<{ id: string }>(
+        transaction,
+        `SELECT id FROM notice n WHERE n.created_at < ? AND n.pending IS NULL
+           AND NOT EXISTS (SELECT 1 FROM notice_delivery v
+             WHERE v.notice_id = n.id AND v.state IN ('waiting', 'exhausted'))
+         ORDER BY n.created_at LIMIT ?`,
+        [sqlTime(writtenBeforeMs), limit],
+      );
+      if (rows.length === 0) return 0;
+      const ids = rows.map(({ id }) => id);
+      const these = `notice_id IN (${places(ids)})`;
+      await execute(
+        transaction,
+        `DELETE FROM notice_try WHERE delivery_id IN (SELECT id FROM notice_delivery WHERE ${these})`,
+        ids,
+      );
+      await execute(transaction, `DELETE FROM notice_delivery WHERE ${these}`, ids);
+      return await execute(transaction, `DELETE FROM notice WHERE id IN (${places(ids)})`, ids);
+    });
+  }
+}
+
+type Delivery = Parameters<DeliveryLog['record']>[0];
+
+/** Whatever else was made of it meanwhile: it has arrived. */
+async function delivered(
+  transaction: Knex.Transaction,
+  { deliveryId, destinationId }: Delivery,
+  { atMs, durationMs, status }: Try,
+): Promise<void> {
+  const at = sqlTime(atMs + durationMs);
+  await execute(
+    transaction,
+    `UPDATE notice_delivery SET state = 'delivered', next_at = NULL, delivered_at = ?,
+       tries = tries + 1, last_status = ?, last_error = NULL WHERE id = ? AND state <> 'delivered'`,
+    [at, status, deliveryId],
+  );
+  const [given] = await selectRows(
+    transaction,
+    'SELECT 1 FROM notice_delivery WHERE id = ? AND exhausted_at IS NOT NULL',
+    [deliveryId],
+  );
+  if (given !== undefined) await closeExhausted(transaction, destinationId, at);
+}
+
+/** The case about notices given up ends when the last of them has arrived. */
+async function closeExhausted(
+  transaction: Knex.Transaction,
+  destinationId: string,
+  at: string,
+): Promise<void> {
+  await execute(
+    transaction,
+    `UPDATE notice_outage SET closed_at = ?, resolution = 'all of them were delivered'
+     WHERE open_destination_id = ? AND kind = 'notices_exhausted' AND NOT EXISTS (
+       SELECT 1 FROM notice_delivery WHERE destination_id = ? AND exhausted_at IS NOT NULL
+         AND state IN ('waiting', 'exhausted'))`,
+    [at, destinationId, destinationId],
+  );
+}
+
+/** Only where nobody else has recorded anything since it was claimed. */
+async function inVain(
+  transaction: Knex.Transaction,
+  { deliveryId, destinationId, messageId, tries }: Delivery,
+  { atMs, durationMs, status, error }: Try,
+  verdict: Exclude<Verdict, { kind: 'delivered' }>,
+): Promise<void> {
+  const now = sqlTime(atMs + durationMs);
+  const isOver = verdict.kind === 'exhausted';
+  const next = verdict.kind === 'again' ? sqlTime(verdict.atMs) : now;
+  const found = await execute(
+    transaction,
+    `UPDATE notice_delivery SET tries = tries + 1, last_status = ?, last_error = ?, state = ?,
+       next_at = ?, exhausted_at = IFNULL(?, exhausted_at)
+     WHERE id = ? AND state = 'waiting' AND tries = ?`,
+    [
+      status,
+      cut(error, 300),
+      isOver ? 'exhausted' : 'waiting',
+      isOver ? null : next,
+      isOver ? now : null,
+      deliveryId,
+      tries,
+    ],
+  );
+  if (verdict.kind === 'gone') {
+    await execute(
+      transaction,
+      `UPDATE notice_destination SET paused_at = ?, paused_why = 'it answered 410: gone'
+       WHERE id = ? AND paused_at IS NULL`,
+      [now, destinationId],
+    );
+  }
+  if (verdict.kind === 'again' || (isOver && found === 0)) return;
+  const kind = isOver ? 'notices_exhausted' : 'destination_gone';
+  const evidence = isOver
+    ? `given up after a day of tries, the last of them ${messageId}: ${error ?? ''}`
+    : `it answered 410 and was paused; its notices wait`;
+  await execute(
+    transaction,
+    `INSERT INTO notice_outage (destination_id, kind, evidence, opened_at) VALUES (?,?,?,?)
+     ON DUPLICATE KEY UPDATE evidence = VALUES(evidence)`,
+    [destinationId, kind, cut(`${destinationId}: ${evidence}`, 1_000), now],
+  );
+}
+
+const cut = (text: string | null, max: number): string | null => text?.slice(0, max) ?? null;
+
+const places = (values: readonly unknown[]): string => values.map(() => '?').join(',');
