@@ -39,6 +39,11 @@ const toNotice = ({ waiting, delivered, exhausted, dropped, ...row }: NoticeRow)
   },
 });
 
+/** Of a destination, `d`. */
+const countOf = (state: string): string =>
+  `(SELECT COUNT(*) FROM notice_delivery v
+    WHERE v.destination_id = d.id AND v.state = '${state}') AS ${state}`;
+
 export class SqlNoticeBook implements NoticeBook {
   constructor(private readonly database: Database) {}
 
@@ -79,14 +84,11 @@ export class SqlNoticeBook implements NoticeBook {
   }
 
   async destinations(nowMs: number): Promise<readonly DestinationRecord[]> {
-    const ofIt = (state: string): string =>
-      `(SELECT COUNT(*) FROM notice_delivery v
-        WHERE v.destination_id = d.id AND v.state = '${state}') AS ${state}`;
     const rows = await selectRows<
       DestinationRow & { waiting: string; exhausted: string; overdueSince: Date | null }
     >(
       this.database,
-      `SELECT ${destinationColumns}, ${ofIt('waiting')}, ${ofIt('exhausted')},
+      `SELECT ${destinationColumns}, ${countOf('waiting')}, ${countOf('exhausted')},
          (SELECT MIN(v.next_at) FROM notice_delivery v
           WHERE v.destination_id = d.id AND v.next_at <= ?) AS overdueSince
        FROM notice_destination d WHERE d.removed_at IS NULL ORDER BY d.id`,

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
+import { selectRows } from '../../src/store/database.js';
 import type { NoticeStory } from '../../src/notices/records.js';
 import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
@@ -171,7 +172,10 @@ describe('sending notices', function () {
     await send();
     expect((await storyOf(task)).deliveries[0]).to.include({ state: 'delivered' });
     expect(await openCases()).to.eql([]);
-    const [audit] = await environment.owner('audit').where({ action: 'notice_redeliver' });
+    const [audit] = await selectRows<object>(
+      environment.owner,
+      `SELECT * FROM audit WHERE action = 'notice_redeliver'`,
+    );
     expect(audit).to.include({ actor: 'Wang Fang', subject: notice.id });
   });
 
