@@ -4,7 +4,6 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { ChannelDirectory } from './channels/directory.js';
-import { natureOf } from './channels/profile.js';
 import { refundTermsOf } from './channels/refund-terms.js';
 import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
@@ -28,10 +27,8 @@ import { blockingOptions, connectRedis, failFastOptions, lockOptions } from './q
 import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
 import { Reconciler } from './reconciliation/reconciler.js';
 import type { StatementEvidence } from './reconciliation/ports.js';
-import { LiveHealth } from './routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from './routing/live-router.js';
-import { observationOf } from './routing/observation.js';
-import { termsOf, type ChannelTerms } from './routing/terms.js';
+import { RoutingHealth, termsFrom } from './composition-routing.js';
 import { AccessStore } from './store/access.js';
 import { BatchStore } from './store/batches.js';
 import { CallStore } from './store/calls.js';
@@ -425,49 +422,29 @@ function bindRouting(
   container: Container,
   { config, env, log, clock }: Basics & Pick<Surroundings, 'env'>,
 ): void {
-  container.bind(LiveHealth).toResolvedValue(() => new LiveHealth());
-  container.bind(ChannelDirectory).toResolvedValue(
-    (store: ChannelStore, health: LiveHealth, calls: CallStore) =>
-      new ChannelDirectory(
-        store,
-        env,
-        ({ channelId, bankCode, operation, answer }) => {
-          // Refunds and closes say nothing of how charges fare.
-          if (operation !== 'charge' && operation !== 'query') return;
-          const via = operation === 'charge' ? 'charge' : 'later';
-          const about = { channelId, bankCode, via, atMs: clock.nowMs() } as const;
-          // Only a close answers `closed` or `refused`.
-          if (answer.kind === 'closed' || answer.kind === 'refused') return;
-          health.observe(observationOf(answer, about));
-        },
-        clock,
-        log,
-        config.lockLeaseMs * 0.99 - leaseMarginMs,
-        (call) => calls.record(call),
-      ),
-    [ChannelStore, LiveHealth, CallStore],
-  );
+  container.bind(RoutingHealth).toResolvedValue(() => new RoutingHealth(clock));
+  container
+    .bind(ChannelDirectory)
+    .toResolvedValue(
+      (store: ChannelStore, health: RoutingHealth, calls: CallStore) =>
+        new ChannelDirectory(
+          store,
+          env,
+          health.observer,
+          clock,
+          log,
+          config.lockLeaseMs * 0.99 - leaseMarginMs,
+          (call) => calls.record(call),
+        ),
+      [ChannelStore, RoutingHealth, CallStore],
+    );
   container.bind(LiveRouter).toResolvedValue(
-    (directory: ChannelDirectory, health: LiveHealth, store: ChannelStore) =>
-      new LiveRouter(termsFrom(directory), health, store, clock, {
-        ...liveRouterDefaults,
-        zone: config.businessZone,
-      }),
-    [ChannelDirectory, LiveHealth, ChannelStore],
+    (directory: ChannelDirectory, { charges, payouts }: RoutingHealth, store: ChannelStore) => {
+      const settings = { ...liveRouterDefaults, zone: config.businessZone };
+      return new LiveRouter(termsFrom(directory), charges, store, clock, settings, payouts);
+    },
+    [ChannelDirectory, RoutingHealth, ChannelStore],
   );
-}
-
-/** The terms are made once a revision: plans are many, changes are few. */
-function termsFrom(directory: ChannelDirectory): () => readonly ChannelTerms[] {
-  let revision = -1;
-  let terms: readonly ChannelTerms[] = [];
-  return () => {
-    if (directory.revision !== revision) {
-      revision = directory.revision;
-      terms = directory.profiles().map((profile) => termsOf(profile, natureOf(profile)));
-    }
-    return terms;
-  };
 }
 
 function bindIntake(container: Container, { config, log, clock }: Basics, workerId: string): void {

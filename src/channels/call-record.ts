@@ -1,9 +1,10 @@
-import type { Order } from '../engine/order.js';
+import type { Operation, Order } from '../engine/order.js';
 import type { Answer } from '../engine/reply.js';
 import type { ChannelId } from '../ids.js';
 import type { ReplyFields } from './dialect.js';
 import type { Exchange } from './exchange.js';
 import { amountWords, words } from '../personal.js';
+import { operationOf } from './operations.js';
 import type { ChannelProfile } from './profile.js';
 
 /**
@@ -27,8 +28,12 @@ export interface CallRecord {
   readonly received: () => Shown | null;
 }
 
-export type CallOperation =
-  'charge' | 'refund' | 'query' | 'query_many' | 'query_refund' | 'close' | 'callback';
+export type CallOperation = Operation | Asking | 'query_many' | 'close' | 'callback';
+/** A question about a charge is a `query`; about another operation it says which. */
+export type Asking = 'query' | `query_${Exclude<Operation, 'charge'>}`;
+
+export const asking = ({ operation }: Order): Asking =>
+  operation === undefined ? 'query' : `query_${operation}`;
 
 export type Shown = Readonly<Record<string, string | number>>;
 /** Never throws, never waits. */
@@ -75,13 +80,15 @@ function detailOf(answer: Answer, exchange: Exchange): string {
 
 function shownOrder(profile: ChannelProfile, order: Order, operation: CallOperation): Shown {
   const named = { merchant: profile.merchant_id, order_no: order.orderNo };
-  if (operation !== 'charge' && operation !== 'refund') return named;
+  if (operation !== operationOf(order)) return named;
+  const original = order.refundOf ?? order.regarding;
   return {
     ...named,
     amount_minor: String(order.amountMinor),
     currency: order.currency,
-    ...(operation === 'charge' && { bank: order.account.bankCode, account: '[masked]' }),
-    ...(order.refundOf && { original_order_no: order.refundOf.orderNo }),
+    ...(operation !== 'refund' && { bank: order.account.bankCode, account: '[masked]' }),
+    ...(original && { original_order_no: original.orderNo }),
+    ...(order.topUp && { credit_minor: String(order.topUp.creditMinor), rule: order.topUp.rule }),
     created_at: new Date(order.createdAtMs).toISOString(),
     expires_at: new Date(order.expiresAtMs).toISOString(),
   };

@@ -1,4 +1,5 @@
 import type { Order } from '../engine/order.js';
+import type { Places } from '../engine/ports.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
 import type { OrderNo } from '../ids.js';
 import type { Shown } from './call-record.js';
@@ -9,20 +10,18 @@ import type { ChannelProfile } from './profile.js';
  * The one port to a payment channel. No method throws or rejects: whatever happens on the wire is an
  * answer, and what cannot be told is `unknown`. Every call ends within its profile's time-out.
  */
-export interface Channel {
+export interface Channel extends Places {
   readonly profile: ChannelProfile;
   /** The longest each call may take, waiting for a connection included. */
   readonly timeoutsMs: { readonly charge: number; readonly query: number; readonly close: number };
-  /** Places the order. Only ever called after the intent is committed (rule 1). */
+  /**
+   * Places the order. Only ever called after the intent is committed (rule 1), like every operation.
+   * What the profile does not offer is absent; a party that charges nobody sends nothing.
+   */
   readonly charge: (order: Order) => Promise<ChargeAnswer>;
   /** Asks about whichever operation the order is. */
   readonly query: (order: Order) => Promise<QueryAnswer>;
-  /**
-   * Pays back, under an order number of its own, money that `refundOf` captured. Absent where the
-   * channel cannot. Only ever called after the intent is committed, like a charge.
-   */
-  readonly refund?: (order: Order) => Promise<ChargeAnswer>;
-  /** Absent where the channel cannot close an order. */
+  /** Absent where the channel can close no order. Of a credit: voids what it is about. */
   readonly close?: (order: Order) => Promise<CloseAnswer>;
   /** Absent where the channel answers one order at a time. Answers every order asked about. */
   readonly queryMany?: (orders: readonly Order[]) => Promise<ReadonlyMap<OrderNo, QueryAnswer>>;

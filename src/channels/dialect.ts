@@ -2,8 +2,8 @@ import type { Order } from '../engine/order.js';
 
 /** How a family of channels writes orders down, signs them and reads answers. Pure: no wire here. */
 export interface Dialect {
-  readonly charge: (order: Order) => WireRequest;
-  readonly refund: (order: Order) => WireRequest;
+  /** @throws Error for an operation that the family has no words for: then it is not sent. */
+  readonly place: (order: Order) => WireRequest;
   /** About whichever operation the order is. */
   readonly query: (order: Order) => WireRequest;
   readonly close: (order: Order) => WireRequest;
@@ -65,6 +65,9 @@ export interface ReplyFields {
   readonly amountMinor: bigint | null;
   readonly currency: string | null;
   readonly channelRef: string | null;
+  /** Of a pre-recharge or a credit: what the card gets, as it stands in the answer. */
+  readonly creditText?: string | null;
+  readonly creditMinor?: bigint | null;
 }
 
 /** What a refund pays back. @throws Error when the order is no refund: then it is not sent. */
@@ -73,6 +76,12 @@ export function refundedOrder(order: Order): NonNullable<Order['refundOf']> {
     throw new Error(`${order.orderNo} is no refund`);
   }
   return order.refundOf;
+}
+
+/** What a credit, a void or a restore is about. @throws Error when it does not say. */
+export function regardedOrder(order: Order): NonNullable<Order['regarding']> {
+  if (order.regarding === undefined) throw new Error(`${order.orderNo} says not what it is about`);
+  return order.regarding;
 }
 
 /** The one value of a header; null where it is missing or repeated. */

@@ -1,6 +1,6 @@
 import { hash, sign, verify, type KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.js';
-import type { Order } from '../engine/order.js';
+import type { Operation, Order } from '../engine/order.js';
 import {
   compactTime,
   refundedOrder,
@@ -14,6 +14,7 @@ import {
 } from './dialect.js';
 import { isNonce, staleness, wireTimestamp } from './freshness.js';
 import type { ChannelKeys } from './keys.js';
+import { operationOf } from './operations.js';
 import type { ChannelProfile } from './profile.js';
 
 /**
@@ -36,11 +37,22 @@ export function formRsaDialect(
     body: signedForm({ merchantId, signType: 'RSA2', ...fields }, ourPrivateKey),
   });
   return {
-    charge: (order) => request('/gateway/charge', chargeFields(order)),
-    refund: (order) => request('/gateway/refund', refundFields(order)),
-    query: ({ orderNo, operation }) =>
-      request(operation === 'refund' ? '/gateway/refundQuery' : '/gateway/query', { orderNo }),
-    close: ({ orderNo }) => request('/gateway/close', { orderNo }),
+    place: (order) => {
+      switch (order.operation) {
+        case undefined:
+          return request('/gateway/charge', chargeFields(order));
+        case 'refund':
+          return request('/gateway/refund', refundFields(order));
+        case 'payout':
+          return request('/gateway/payout', chargeFields(order));
+        default:
+          throw new Error(`form_rsa has no ${order.operation}`);
+      }
+    },
+    query: (order) =>
+      request(queryPaths[operationOf(order)] ?? '/gateway/query', { orderNo: order.orderNo }),
+    close: ({ orderNo, operation }) =>
+      request(operation === 'payout' ? '/gateway/payoutClose' : '/gateway/close', { orderNo }),
     queryMany: (orders) =>
       request('/gateway/queryMany', { orderNos: orders.map(({ orderNo }) => orderNo).join(',') }),
     read: (_headers, body) => read(verifier, body),
@@ -49,6 +61,11 @@ export function formRsaDialect(
     acknowledgement: { contentType: 'text/plain; charset=utf-8', body: 'success' },
   };
 }
+
+const queryPaths: Partial<Record<Operation, string>> = {
+  refund: '/gateway/refundQuery',
+  payout: '/gateway/payoutQuery',
+};
 
 function chargeFields(order: Order): Record<string, string> {
   return {

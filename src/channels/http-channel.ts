@@ -1,12 +1,20 @@
 import { systemClock, type Clock } from '../clock.js';
-import type { Order } from '../engine/order.js';
+import type { Operation, Order } from '../engine/order.js';
+import type { Places } from '../engine/ports.js';
 import type { Answer, QueryAnswer } from '../engine/reply.js';
 import type { OrderNo } from '../ids.js';
-import { callRecord, shownFields, type CallOperation, type CallRecorder } from './call-record.js';
+import {
+  asking,
+  callRecord,
+  shownFields,
+  type CallOperation,
+  type CallRecorder,
+} from './call-record.js';
 import type { CallbackReading, Channel, RawCallback } from './channel.js';
 import type { Dialect, ReplyFields, WireRequest } from './dialect.js';
 import type { Exchange, HttpExchange, Lane } from './exchange.js';
-import type { ChannelProfile } from './profile.js';
+import { operationOf, operations } from './operations.js';
+import { natureOf, offers, type ChannelProfile } from './profile.js';
 import {
   chargeAnswer,
   closeAnswer,
@@ -36,17 +44,11 @@ export function httpChannel(parts: HttpChannelParts): Channel {
   return {
     profile,
     timeoutsMs: { charge: charge_ms, query: query_ms, close: close_ms },
-    charge: async (order) =>
-      called(parts, order, 'charge', charge_ms, () => dialect.charge(order), chargeAnswer),
-    ...(profile.can_refund && {
-      refund: async (order: Order) =>
-        called(parts, order, 'refund', charge_ms, () => dialect.refund(order), chargeAnswer),
-    }),
-    query: async (order) => {
-      const operation = order.operation === 'refund' ? 'query_refund' : 'query';
-      return called(parts, order, operation, queryMs, () => dialect.query(order), queryAnswer);
-    },
-    ...(profile.nature.close_proof !== 'none' && {
+    charge: notOffered,
+    ...placesOf(parts),
+    query: async (order) =>
+      called(parts, order, asking(order), queryMs, () => dialect.query(order), queryAnswer),
+    ...(closesAny(profile) && {
       close: async (order: Order) =>
         called(parts, order, 'close', close_ms, () => dialect.close(order), closeAnswer),
     }),
@@ -59,6 +61,29 @@ export function httpChannel(parts: HttpChannelParts): Channel {
   };
 }
 
+/** Nothing leaves this machine, which is proof. */
+const notOffered: Channel['charge'] = async () =>
+  await Promise.resolve({ kind: 'not_executed', proof: 'not_sent' });
+
+function placesOf(parts: HttpChannelParts): Places {
+  const { profile, dialect } = parts;
+  const { charge_ms } = profile.timeouts;
+  const place = (operation: Operation) => async (order: Order) =>
+    operationOf(order) === operation
+      ? called(parts, order, operation, charge_ms, () => dialect.place(order), chargeAnswer)
+      : notOffered(order);
+  return Object.fromEntries(
+    operations
+      .filter((operation) => offers(profile, operation))
+      .map((operation) => [operation, place(operation)]),
+  );
+}
+
+const closesAny = (profile: ChannelProfile): boolean =>
+  operations.some(
+    (operation) => offers(profile, operation) && natureOf(profile, operation).closeProof !== 'none',
+  );
+
 async function called<A extends Answer>(
   { profile, dialect, exchange: wire, recorder, clock = systemClock }: HttpChannelParts,
   order: Order,
@@ -68,7 +93,7 @@ async function called<A extends Answer>(
   judge: (profile: ChannelProfile, order: Order, heard: Heard) => A,
 ): Promise<A> {
   const [startedAtMs, beganMs] = [clock.nowMs(), clock.monotonicMs()];
-  const lane: Lane = operation === 'charge' || operation === 'refund' ? 'charge' : 'ask';
+  const lane: Lane = operation === operationOf(order) ? 'charge' : 'ask';
   const { sentBytes, exchange } = await sent(wire, lane, timeoutMs, write);
   const heard = hear(exchange, ({ headers, body }) => dialect.read(headers, body));
   const answer = judge(profile, order, heard);

@@ -6,6 +6,7 @@ import {
   compactTime,
   headerOf,
   refundedOrder,
+  regardedOrder,
   type CallbackMessage,
   type Dialect,
   type Reading,
@@ -16,6 +17,7 @@ import {
 } from './dialect.js';
 import { isNonce, staleness, windowMsDefault, wireTimestamp } from './freshness.js';
 import type { ChannelKeys } from './keys.js';
+import { operationOf } from './operations.js';
 import { jsonLayoutSchema, type ChannelProfile, type JsonLayout } from './profile.js';
 import { unseal } from './sealed.js';
 
@@ -51,10 +53,11 @@ export function jsonHmacDialect(
     };
   };
   const { paths } = layout;
-  const question = (path: string, order: Order): WireRequest =>
+  const question = (path: string, order: Order, about: readonly Pair[] = []): WireRequest =>
     request(path, clock.nowMs(), [
       [layout.fields.merchant, profile.merchant_id],
       [layout.fields.order_no, order.orderNo],
+      ...about,
     ]);
   const reader: Reader = {
     layout,
@@ -65,24 +68,68 @@ export function jsonHmacDialect(
   };
   const bearsNonce = profile.freshness?.nonce === true;
   return {
-    charge: (order) => {
-      const pairs = chargePairs(layout, profile.merchant_id, order);
-      return request(paths.charge, order.createdAtMs, pairs);
+    place: (order) => {
+      const path = paths[operationOf(order)];
+      return request(path, order.createdAtMs, orderPairs(layout, profile.merchant_id, order));
     },
-    refund: (order) => {
-      const pairs = refundPairs(layout, profile.merchant_id, order);
-      return request(paths.refund, order.createdAtMs, pairs);
+    query: (order) => question(queryPath(paths, order), order, namedIfParty(layout, order)),
+    close: (order) => {
+      const about = isParty(order) ? aboutPairs(layout, order) : [];
+      return question(closePath(paths, order), order, about);
     },
-    query: (order) =>
-      question(order.operation === 'refund' ? paths.refund_query : paths.query, order),
-    close: (order) => question(paths.close, order),
     read: (headers, body) => read(reader, headers, body),
     readCallback: (headers, body) => readCallback(reader, bearsNonce, headers, body),
     acknowledgement: { contentType: 'application/json', body: '{"code":"OK"}' },
   };
 }
 
+/** At a card system or an account service, where several operations are asked about at one place. */
+const isParty = ({ operation }: Order): boolean =>
+  operation !== undefined && operation !== 'refund' && operation !== 'payout';
+
+const namedIfParty = ({ fields }: JsonLayout, order: Order): readonly Pair[] =>
+  isParty(order) ? [[fields.operation, operationOf(order)]] : [];
+
+function queryPath(paths: JsonLayout['paths'], order: Order): string {
+  if (isParty(order)) return paths.order_query;
+  if (order.operation === 'refund') return paths.refund_query;
+  return order.operation === 'payout' ? paths.payout_query : paths.query;
+}
+
+function closePath(paths: JsonLayout['paths'], order: Order): string {
+  if (isParty(order)) return paths.order_close;
+  return order.operation === 'payout' ? paths.payout_close : paths.close;
+}
+
 type Pair = readonly [field: string, value: string | number];
+
+function orderPairs(layout: JsonLayout, merchant: string, order: Order): Pair[] {
+  if (order.operation === 'refund') return refundPairs(layout, merchant, order);
+  const pairs = chargePairs(layout, merchant, order);
+  if (!isParty(order)) return pairs;
+  return [...pairs, ...aboutPairs(layout, order), ...topUpPairs(layout, order)];
+}
+
+/** What an order at a card system or an account service is, and is about. */
+function aboutPairs({ fields }: JsonLayout, order: Order): Pair[] {
+  const operation = operationOf(order);
+  const named: Pair[] = [[fields.operation, operation]];
+  if (operation === 'debit' || operation === 'pre_recharge') return named;
+  const original = regardedOrder(order);
+  return [
+    ...named,
+    [fields.original_order_no, original.orderNo],
+    [fields.original_channel_ref, original.channelRef],
+  ];
+}
+
+function topUpPairs({ fields, amount }: JsonLayout, { topUp }: Order): Pair[] {
+  if (topUp === undefined) return [];
+  return [
+    [fields.credit_amount, wireAmount(amount, topUp.creditMinor)],
+    [fields.rule, topUp.rule],
+  ];
+}
 
 function chargePairs({ fields, ...layout }: JsonLayout, merchant: string, order: Order): Pair[] {
   return [
@@ -229,6 +276,7 @@ function replyFields({ fields, amount }: JsonLayout, json: object): ReplyFields 
   const code = textAt(json, fields.code);
   if (code === null) return null;
   const amountText = textAt(json, fields.amount);
+  const creditText = textAt(json, fields.credit_amount);
   return {
     code,
     message: textAt(json, fields.message) ?? '',
@@ -238,6 +286,7 @@ function replyFields({ fields, amount }: JsonLayout, json: object): ReplyFields 
     amountMinor: amountText === null ? null : minorOf(amount, amountText),
     currency: textAt(json, fields.currency),
     channelRef: textAt(json, fields.channel_ref),
+    ...(creditText !== null && { creditText, creditMinor: minorOf(amount, creditText) }),
   };
 }
 

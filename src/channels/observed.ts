@@ -1,9 +1,12 @@
-import type { Order } from '../engine/order.js';
+import type { Operation, Order } from '../engine/order.js';
+import type { Places } from '../engine/ports.js';
 import type { Answer } from '../engine/reply.js';
 import type { ChannelId } from '../ids.js';
+import { asking, type Asking } from './call-record.js';
 import type { Channel } from './channel.js';
+import { operations } from './operations.js';
 
-export type ChannelOperation = 'charge' | 'refund' | 'query' | 'query_refund' | 'close';
+export type ChannelOperation = Operation | Asking | 'close';
 
 /** One answer of a channel, for the metrics and for the health that routing goes by. */
 export interface ObservedAnswer {
@@ -38,15 +41,17 @@ export function observed(
     }
     return answer;
   };
-  const { close, refund } = channel;
+  const { close } = channel;
+  const placed = operations.flatMap((operation) => {
+    const place = channel[operation];
+    const watched = place && ((order: Order) => watch(operation, order, place));
+    return watched === undefined ? [] : [[operation, watched] as const];
+  });
   return {
     ...channel,
+    ...(Object.fromEntries(placed) as Places),
     charge: (order) => watch('charge', order, (one) => channel.charge(one)),
-    query: (order) =>
-      watch(order.operation === 'refund' ? 'query_refund' : 'query', order, (one) =>
-        channel.query(one),
-      ),
-    ...(refund && { refund: (order: Order) => watch('refund', order, (one) => refund(one)) }),
+    query: (order) => watch(asking(order), order, (one) => channel.query(one)),
     ...(close && { close: (order: Order) => watch('close', order, (one) => close(one)) }),
   };
 }

@@ -6,7 +6,7 @@ import type { ChannelId } from '../ids.js';
 import type { CallRecorder } from './call-record.js';
 import type { Channel } from './channel.js';
 import { coalescing, coalescingWindowMs } from './coalescing.js';
-import type { Dialect } from './dialect.js';
+import type { Dialect, WireRequest } from './dialect.js';
 import { HttpExchange } from './exchange.js';
 import { formRsaDialect } from './form-rsa.js';
 import { httpChannel } from './http-channel.js';
@@ -208,17 +208,16 @@ class Found {
 
 function underPath(dialect: Dialect, under: string): Dialect {
   if (under === '') return dialect;
-  const { charge, refund, query, close, queryMany } = dialect;
+  const { place, query, close, queryMany } = dialect;
   const moved =
-    <A extends unknown[]>(write: (...args: A) => ReturnType<Dialect['charge']>) =>
+    <A extends unknown[]>(write: (...args: A) => WireRequest) =>
     (...args: A) => {
       const request = write(...args);
       return { ...request, path: `${under}${request.path}` };
     };
   return {
     ...dialect,
-    charge: moved(charge),
-    refund: moved(refund),
+    place: moved(place),
     query: moved(query),
     close: moved(close),
     ...(queryMany && { queryMany: moved(queryMany) }),

@@ -1,4 +1,5 @@
-import type { ChannelProfile } from './profile.js';
+import { operationProblems, payoutNature } from './operation-problems.js';
+import { isRouted, payoutTermsOf, type ChannelProfile } from './profile.js';
 
 /**
  * What the schema cannot see: settings that contradict each other, or that would lose or double
@@ -15,6 +16,7 @@ export function profileProblems(profile: ChannelProfile): readonly ProfileProble
   return [
     ...codeProblems(profile),
     ...natureProblems(profile),
+    ...operationProblems(profile),
     ...secretProblems(profile),
     ...limitProblems(profile),
     ...maintenanceProblems(profile),
@@ -73,7 +75,8 @@ function* natureProblems(profile: ChannelProfile): Generator<ProfileProblem> {
   if (mode === 'async' && !replies.has('pending')) {
     yield { path, onKey: true, message: 'mode is async, but no code means pending' };
   }
-  if (nature.close_proof === 'refuses_unseen' && !replies.has('closed')) {
+  const proofs = [nature.close_proof, payoutNature(profile)?.closeProof];
+  if (proofs.includes('refuses_unseen') && !replies.has('closed')) {
     yield {
       path,
       onKey: true,
@@ -81,7 +84,7 @@ function* natureProblems(profile: ChannelProfile): Generator<ProfileProblem> {
         'close_proof is refuses_unseen, but no code means closed: no close could be confirmed',
     };
   }
-  if (nature.close_proof === 'none' && replies.has('closed')) {
+  if (!proofs.includes('refuses_unseen') && replies.has('closed')) {
     yield {
       path: ['nature', 'close_proof'],
       message: 'a code means closed, but close_proof is none: what does a closed order prove?',
@@ -144,25 +147,36 @@ function above(one: bigint | undefined, other: bigint | undefined): boolean {
   return one !== undefined && other !== undefined && one > other;
 }
 
-function* limitProblems({ limits, banks, fees }: ChannelProfile): Generator<ProfileProblem> {
+function* limitProblems(profile: ChannelProfile): Generator<ProfileProblem> {
+  yield* limitsProblems(profile, []);
+  if (profile.payouts !== undefined) yield* limitsProblems(payoutTermsOf(profile), ['payouts']);
+  if (isRouted(profile) && Object.keys(profile.banks).length === 0) {
+    yield { path: ['banks'], onKey: true, message: 'it supports no bank' };
+  }
+}
+
+type Limited = Pick<ChannelProfile, 'limits' | 'banks' | 'fees'>;
+
+function* limitsProblems(
+  { limits, banks, fees }: Limited,
+  under: ProfileProblem['path'],
+): Generator<ProfileProblem> {
   const { per_transaction_min_minor: min, per_transaction_max_minor: max } = limits;
   const daily = limits.daily_max_minor;
   if (above(min, max)) {
     const message = `above per_transaction_max_minor (${max})`;
-    yield { path: ['limits', 'per_transaction_min_minor'], message };
+    yield { path: [...under, 'limits', 'per_transaction_min_minor'], message };
   }
   if (above(max, daily)) {
     const message = `above daily_max_minor (${daily})`;
-    yield { path: ['limits', 'per_transaction_max_minor'], message };
+    yield { path: [...under, 'limits', 'per_transaction_max_minor'], message };
   }
   if (above(fees.flat_minor, fees.max_minor)) {
-    yield { path: ['fees', 'flat_minor'], message: `above max_minor (${fees.max_minor})` };
-  }
-  if (Object.keys(banks).length === 0) {
-    yield { path: ['banks'], onKey: true, message: 'it supports no bank' };
+    const message = `above max_minor (${fees.max_minor})`;
+    yield { path: [...under, 'fees', 'flat_minor'], message };
   }
   for (const [bank, own] of Object.entries(banks)) {
-    const path = ['banks', bank, 'per_transaction_max_minor'];
+    const path = [...under, 'banks', bank, 'per_transaction_max_minor'];
     const ownMax = own.per_transaction_max_minor;
     if (above(ownMax, max)) yield { path, message: `above the channel's own limit (${max})` };
     if (above(min, ownMax)) yield { path, message: `below the channel's minimum (${min})` };
@@ -171,7 +185,7 @@ function* limitProblems({ limits, banks, fees }: ChannelProfile): Generator<Prof
     }
     if (above(own.daily_max_minor, daily)) {
       const message = `above the channel's own limit (${daily})`;
-      yield { path: ['banks', bank, 'daily_max_minor'], message };
+      yield { path: [...under, 'banks', bank, 'daily_max_minor'], message };
     }
   }
 }

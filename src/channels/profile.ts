@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { ChannelNature } from '../engine/order.js';
+import type { ChannelNature, Operation } from '../engine/order.js';
 import { isChannelId } from '../ids.js';
 import { amountMinor, currencies } from '../money.js';
 import { windowMsDefault } from './freshness.js';
+import { offered } from './operations.js';
 
 /**
  * What a channel can do and how it must be treated, as data. Written by people in YAML or JSON
@@ -31,6 +32,15 @@ export const declineCodes = [
   'contract_missing',
   'order_expired',
   'refund_refused',
+  /** The account at the account service holds less than is to be taken. */
+  'insufficient_balance',
+  /** At a card system: the pre-recharge was voided, and is never credited. */
+  'voided',
+  /** At a card system: the pre-recharge was credited, and is never voided, nor credited again. */
+  'already_credited',
+  'already_restored',
+  /** What the order is about is not known there, or was something else. */
+  'original_unknown',
   'declined_other',
 ] as const;
 
@@ -77,6 +87,17 @@ export const jsonLayoutSchema = z.strictObject({
       close: path.default('/v1/charges/close'),
       refund: path.default('/v1/refunds'),
       refund_query: path.default('/v1/refunds/query'),
+      payout: path.default('/v1/payouts'),
+      payout_query: path.default('/v1/payouts/query'),
+      payout_close: path.default('/v1/payouts/close'),
+      debit: path.default('/v1/debits'),
+      restore: path.default('/v1/restores'),
+      pre_recharge: path.default('/v1/pre-recharges'),
+      credit: path.default('/v1/credits'),
+      void: path.default('/v1/voids'),
+      /** Of the five above: what is asked about names its operation. */
+      order_query: path.default('/v1/orders/query'),
+      order_close: path.default('/v1/orders/close'),
     })
     .prefault({}),
   signature: z
@@ -113,6 +134,9 @@ export const jsonLayoutSchema = z.strictObject({
       channel_ref: field.default('channel_ref'),
       original_order_no: field.default('original_order_no'),
       original_channel_ref: field.default('original_channel_ref'),
+      operation: field.default('operation'),
+      credit_amount: field.default('credit_amount'),
+      rule: field.default('rule'),
     })
     .prefault({}),
 });
@@ -138,6 +162,33 @@ const keySerial = z.string().regex(/^[\w.-]{1,64}$/, 'a serial is letters, digit
 const limits = z.strictObject({
   per_transaction_max_minor: minor.optional(),
   daily_max_minor: minor.optional(),
+});
+
+const transactionLimits = limits.extend({ per_transaction_min_minor: minor.optional() });
+
+const fees = z.strictObject({
+  flat_minor: minor,
+  basis_points: z.number().int().min(0).max(10_000),
+  max_minor: minor.optional(),
+});
+
+const closeProof = z.enum(['none', 'refuses_unseen']);
+
+/**
+ * What the channel promises of payouts and what they cost. It is never assumed to promise what it
+ * promises of charges: left out, it promises nothing. Times, limits, banks and fees that are left out
+ * are those of charges; what is used up of a daily limit is counted apart.
+ */
+const payouts = z.strictObject({
+  idempotent: z.boolean().default(false),
+  honours_expiry: z.boolean().default(false),
+  close_proof: closeProof.default('none'),
+  visibility_ms: ms.optional(),
+  order_ttl_ms: ms.optional(),
+  poll_schedule_ms: z.array(ms).min(1).max(60).optional(),
+  limits: transactionLimits.optional(),
+  banks: z.record(bankCode, limits).optional(),
+  fees: fees.optional(),
 });
 
 export const channelProfileSchema = z.strictObject({
@@ -186,7 +237,7 @@ export const channelProfileSchema = z.strictObject({
   nature: z.strictObject({
     idempotent: z.boolean(),
     honours_expiry: z.boolean(),
-    close_proof: z.enum(['none', 'refuses_unseen']),
+    close_proof: closeProof,
     visibility_ms: ms,
     /** How long after the intent the order expires. */
     order_ttl_ms: ms,
@@ -195,6 +246,12 @@ export const channelProfileSchema = z.strictObject({
   timeouts: z.strictObject({ charge_ms: ms, query_ms: ms, close_ms: ms }),
   /** Orders a single query may ask about; 1 where the channel answers one at a time. */
   query_many_max: z.number().int().min(1).max(500).default(1),
+  /**
+   * What it can be asked to do. A card system offers `pre_recharge`, `credit` and `void`, an account
+   * service `debit` and `restore`: `nature` is then that of these orders, and it is never routed.
+   */
+  operations: z.array(z.enum(offered)).min(1).default(['charge']),
+  payouts: payouts.optional(),
   /** Pays captured money back on request, under order numbers of the same nature. */
   can_refund: z.boolean().default(false),
   /** Its references are long numbers, and are kept even where one has the form of a card number. */
@@ -202,14 +259,10 @@ export const channelProfileSchema = z.strictObject({
   /** Calls under way at once from one process; more wait their turn. */
   concurrency_max: z.number().int().min(1).max(2000).default(64),
   currencies: z.array(z.enum(currencies)).min(1),
-  limits: limits.extend({ per_transaction_min_minor: minor.optional() }),
+  limits: transactionLimits,
   /** The banks it supports, each with its own limits at this channel. */
   banks: z.record(bankCode, limits),
-  fees: z.strictObject({
-    flat_minor: minor,
-    basis_points: z.number().int().min(0).max(10_000),
-    max_minor: minor.optional(),
-  }),
+  fees,
   /** Daily windows in the channel's zone; `to` before `from` crosses midnight. */
   maintenance: z
     .array(
@@ -224,12 +277,62 @@ export const channelProfileSchema = z.strictObject({
 export type ChannelProfile = z.output<typeof channelProfileSchema>;
 export type CodeMeaning = z.output<typeof codeMeaning>;
 
-export function natureOf(profile: ChannelProfile): ChannelNature {
+/** What an operation's orders may be judged by. */
+export function natureOf(profile: ChannelProfile, operation: Operation = 'charge'): ChannelNature {
+  const { nature } = profile;
+  const own = {
+    idempotent: nature.idempotent,
+    honoursExpiry: nature.honours_expiry,
+    closeProof: nature.close_proof,
+    visibilityMs: nature.visibility_ms,
+    pollScheduleMs: nature.poll_schedule_ms,
+  };
+  switch (operation) {
+    case 'refund':
+      // Channels promise neither to close refunds nor to honour an expiry for them.
+      return { ...own, honoursExpiry: false, closeProof: 'none' };
+    case 'payout': {
+      const payouts = payoutsOf(profile);
+      return {
+        idempotent: payouts.idempotent,
+        honoursExpiry: payouts.honours_expiry,
+        closeProof: payouts.close_proof,
+        visibilityMs: payouts.visibility_ms ?? own.visibilityMs,
+        pollScheduleMs: payouts.poll_schedule_ms ?? own.pollScheduleMs,
+      };
+    }
+    default:
+      return own;
+  }
+}
+
+const noPromises = payouts.parse({});
+
+const payoutsOf = ({ payouts: section }: ChannelProfile): z.output<typeof payouts> =>
+  section ?? noPromises;
+
+/** How long after the intent an order expires. */
+export const orderTtlMsOf = (profile: ChannelProfile, operation: Operation = 'charge'): number =>
+  (operation === 'payout' ? payoutsOf(profile).order_ttl_ms : undefined) ??
+  profile.nature.order_ttl_ms;
+
+/** Routes are planned over it; card systems and account services are named by whoever needs them. */
+export const isRouted = ({ operations }: ChannelProfile): boolean =>
+  operations.includes('charge') || operations.includes('payout');
+
+/** The terms of payouts: what their section leaves out is that of charges. */
+export function payoutTermsOf(
+  profile: ChannelProfile,
+): Pick<ChannelProfile, 'limits' | 'banks' | 'fees'> {
+  const { limits: theirLimits, banks: theirBanks, fees: theirFees } = profile.payouts ?? {};
   return {
-    idempotent: profile.nature.idempotent,
-    honoursExpiry: profile.nature.honours_expiry,
-    closeProof: profile.nature.close_proof,
-    visibilityMs: profile.nature.visibility_ms,
-    pollScheduleMs: profile.nature.poll_schedule_ms,
+    limits: theirLimits ?? profile.limits,
+    banks: theirBanks ?? profile.banks,
+    fees: theirFees ?? profile.fees,
   };
 }
+
+export const offers = (profile: ChannelProfile, operation: Operation): boolean =>
+  operation === 'refund'
+    ? profile.can_refund
+    : (profile.operations as readonly Operation[]).includes(operation);

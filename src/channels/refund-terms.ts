@@ -1,6 +1,6 @@
 import type { ChannelNature } from '../engine/order.js';
 import type { Channel } from './channel.js';
-import { natureOf } from './profile.js';
+import { natureOf, orderTtlMsOf } from './profile.js';
 
 /**
  * How refunds at a channel are to be judged; null where it offers none. A refund's order number is of
@@ -12,6 +12,5 @@ export function refundTermsOf(
 ): { readonly nature: ChannelNature; readonly orderTtlMs: number } | null {
   if (channel?.refund === undefined) return null;
   const { profile } = channel;
-  const nature = { ...natureOf(profile), honoursExpiry: false, closeProof: 'none' } as const;
-  return { nature, orderTtlMs: profile.nature.order_ttl_ms };
+  return { nature: natureOf(profile, 'refund'), orderTtlMs: orderTtlMsOf(profile, 'refund') };
 }

@@ -11,7 +11,7 @@ import type {
 import type { Reading, ReplyFields } from './dialect.js';
 import type { Exchange } from './exchange.js';
 import { amountWords, reference, words } from '../personal.js';
-import type { ChannelProfile, CodeMeaning } from './profile.js';
+import { natureOf, type ChannelProfile, type CodeMeaning } from './profile.js';
 
 /**
  * From what came over the wire to what it means (rules 2 and 9). Pure. In this order: was there an
@@ -118,7 +118,7 @@ export function orderAnswer(
   if (meaning === null || meaning.reply === 'unknown' || meaning.reply === 'close_refused') {
     return notUnderstood(heard, meaning);
   }
-  const missing = missingOf(fields, echoed[meaning.reply]);
+  const missing = missingOf(fields, echoed[meaning.reply]) ?? creditMissing(order, meaning, fields);
   if (missing !== null) return incomplete(fields, missing);
   const channelRef =
     fields.channelRef === null ? null : reference(fields.channelRef, profile.numeric_references);
@@ -130,7 +130,7 @@ export function orderAnswer(
     case 'not_found':
       return { kind: 'not_found' };
     case 'closed':
-      return profile.nature.close_proof === 'refuses_unseen'
+      return closeProofOf(profile, order) === 'refuses_unseen'
         ? { kind: 'not_executed', proof: 'closed' }
         : unknown('unlisted_code', `${fields.code}: closed, which proves nothing here`);
     case 'declined': {
@@ -142,6 +142,10 @@ export function orderAnswer(
       return assertNever(meaning);
   }
 }
+
+/** A refund's number is of the charges' kind, though nobody relies on it; a payout's is its own. */
+const closeProofOf = (profile: ChannelProfile, { operation }: Order) =>
+  natureOf(profile, operation === 'payout' ? 'payout' : 'charge').closeProof;
 
 /**
  * What an answer must repeat of the order to be believed. A refusal of the request alone (throttled,
@@ -160,6 +164,16 @@ function missingOf(
   names: readonly (keyof ReplyFields)[],
 ): keyof ReplyFields | null {
   return names.find((name) => fields[name] === null) ?? null;
+}
+
+/** What the card gets is as much part of a pre-recharge and of a credit as what was paid. */
+function creditMissing(
+  { operation, topUp }: Order,
+  { reply }: CodeMeaning,
+  { creditText = null }: ReplyFields,
+): 'creditText' | null {
+  const says = (operation === 'pre_recharge' || operation === 'credit') && topUp !== undefined;
+  return says && reply === 'succeeded' && creditText === null ? 'creditText' : null;
 }
 
 const incomplete = (fields: ReplyFields, missing: keyof ReplyFields): Unknown =>
@@ -193,6 +207,15 @@ function differs(
   };
 }
 
+function creditDiffers(
+  { topUp }: Order,
+  { creditText = null, creditMinor = null }: ReplyFields,
+): Mismatch | null {
+  if (topUp === undefined) return null;
+  const ours = topUp.creditMinor;
+  return differs('amount', String(ours), creditText, creditMinor === ours);
+}
+
 export function mismatchOf(
   profile: ChannelProfile,
   order: Order,
@@ -207,6 +230,7 @@ export function mismatchOf(
       amountMinor === null ? amountText : String(amountMinor),
       amountMinor === order.amountMinor,
     ) ??
+    creditDiffers(order, fields) ??
     differs('currency', order.currency, fields.currency) ??
     differs('merchant', profile.merchant_id, fields.merchant)
   );

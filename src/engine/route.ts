@@ -30,6 +30,9 @@ export interface RoutePlace {
 }
 
 export type RejectionCode =
+  | 'charge_unsupported'
+  | 'payout_unsupported'
+  | 'refund_unsupported'
   | 'bank_unsupported'
   | 'currency_unsupported'
   | 'below_minimum'

@@ -1,12 +1,16 @@
 import type { RejectionCode, RouteRejection, RouteRequest } from '../engine/route.js';
 import { maintenanceFor, type MaintenanceVerdict } from './maintenance.js';
 import { yuan } from './reason.js';
-import type { AmountLimits, ChannelTerms } from './terms.js';
+import { termsFor, type AmountLimits, type ChannelTerms, type OperationTerms } from './terms.js';
 import type { RoutingWorld } from './world.js';
 
-/** Either why the channel cannot take this deduction, or what the ranking wants to know of it. */
+/** Either why the channel cannot do this, or what the ranking wants to know of it. */
 export type Eligibility =
-  | { readonly kind: 'eligible'; readonly maintenance: MaintenanceVerdict }
+  | {
+      readonly kind: 'eligible';
+      readonly terms: OperationTerms;
+      readonly maintenance: MaintenanceVerdict;
+    }
   | { readonly kind: 'rejected'; readonly rejection: RouteRejection };
 
 /**
@@ -15,13 +19,23 @@ export type Eligibility =
  * The first that refuses gives the reason.
  */
 export function eligibilityOf(
-  terms: ChannelTerms,
+  channel: ChannelTerms,
   request: RouteRequest,
   world: RoutingWorld,
 ): Eligibility {
-  const { bankCode, currency } = request;
-  if (request.exclude.includes(terms.channelId)) {
-    return refuse(terms, 'already_tried', 'this deduction was already tried here');
+  const { bankCode, currency, operation = 'charge' } = request;
+  if (request.exclude.includes(channel.channelId)) {
+    const what = operation === 'charge' ? 'deduction' : operation;
+    return refuse(channel, 'already_tried', `this ${what} was already tried here`);
+  }
+  const terms = termsFor(channel, operation);
+  if (terms === undefined) {
+    return operation === 'payout'
+      ? refuse(channel, 'payout_unsupported', 'it pays nothing out')
+      : refuse(channel, 'charge_unsupported', 'it only pays out');
+  }
+  if (request.refundable === true && channel.refunds !== true) {
+    return refuse(channel, 'refund_unsupported', 'it does not give back what it takes');
   }
   if (terms.paused) return refuse(terms, 'paused', 'paused by an operator');
   const bankLimits = terms.banks.get(bankCode);
@@ -39,7 +53,7 @@ export function eligibilityOf(
 }
 
 function overAmountLimits(
-  terms: ChannelTerms,
+  terms: OperationTerms,
   bankLimits: AmountLimits,
   { amountMinor, bankCode }: RouteRequest,
 ): Eligibility | null {
@@ -59,7 +73,7 @@ function overAmountLimits(
 }
 
 function overDailyLimits(
-  terms: ChannelTerms,
+  terms: OperationTerms,
   bankLimits: AmountLimits,
   { amountMinor, bankCode }: RouteRequest,
   world: RoutingWorld,
@@ -80,7 +94,7 @@ function overDailyLimits(
   return refuse(terms, 'daily_limit', `${over} of ${limit.whose} daily limit`);
 }
 
-function byTheMinute(terms: ChannelTerms, world: RoutingWorld): Eligibility {
+function byTheMinute(terms: OperationTerms, world: RoutingWorld): Eligibility {
   const maintenance = maintenanceFor(terms, world.nowMs);
   if (maintenance.kind === 'closed') {
     const { window, began } = maintenance;
@@ -97,7 +111,7 @@ function byTheMinute(terms: ChannelTerms, world: RoutingWorld): Eligibility {
   if (breaker?.kind === 'half_open' && breaker.trialsLeft <= 0) {
     return refuse(terms, 'breaker_open', `${breaker.why}; its trials are under way`);
   }
-  return { kind: 'eligible', maintenance };
+  return { kind: 'eligible', terms, maintenance };
 }
 
 /** At equal figures the channel's own limit is named: it holds for more deductions. */
@@ -112,6 +126,6 @@ function tighter(
   return channel === null ? null : { minor: channel, whose: "the channel's" };
 }
 
-function refuse(terms: ChannelTerms, code: RejectionCode, reason: string): Eligibility {
+function refuse(terms: OperationTerms, code: RejectionCode, reason: string): Eligibility {
   return { kind: 'rejected', rejection: { channelId: terms.channelId, code, reason } };
 }

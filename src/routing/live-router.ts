@@ -3,15 +3,21 @@ import { businessDate } from '../business-date.js';
 import type { Router } from '../engine/ports.js';
 import type { Route, RouteRequest } from '../engine/route.js';
 import type { ChannelId } from '../ids.js';
-import type { LiveHealth } from './live-health.js';
+import { LiveHealth } from './live-health.js';
 import { planRoute } from './plan-route.js';
 import type { ChannelTerms } from './terms.js';
 
 /** Where the day's amounts come from: the attempts of all processes. */
 export interface UsageSource {
-  usage(
-    date: string,
-  ): Promise<readonly { channelId: ChannelId; bankCode: string; amountMinor: bigint }[]>;
+  usage(date: string): Promise<
+    readonly {
+      channelId: ChannelId;
+      bankCode: string;
+      amountMinor: bigint;
+      /** Absent: charges. */
+      operation?: 'charge' | 'payout';
+    }[]
+  >;
 }
 
 export interface LiveRouterSettings {
@@ -32,8 +38,8 @@ export const liveRouterDefaults: Omit<LiveRouterSettings, 'zone'> = {
 
 /** The router of a running process: the pure plan over what is known now. */
 export class LiveRouter implements Router {
-  #usage: Usage = new Map();
-  #meanwhile: Usage = new Map();
+  #usage = noUsage();
+  #meanwhile = noUsage();
   #usageDate = '';
   #usageAtMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | null = null;
@@ -44,6 +50,8 @@ export class LiveRouter implements Router {
     private readonly source: UsageSource,
     private readonly clock: Clock,
     private readonly settings: LiveRouterSettings,
+    /** Payouts have a health of their own: a channel may pay out well and charge badly. */
+    private readonly payoutHealth: LiveHealth = new LiveHealth(),
   ) {}
 
   /** A plan that will be followed: counted in the usage, and in a half-open breaker's trials. */
@@ -54,8 +62,9 @@ export class LiveRouter implements Router {
       const [first] = route.places;
       if (first === undefined) return route;
       // No await since the plan was made, so a "no" means that the trials just ran out.
-      if (!this.health.admit(first.channelId, this.clock.nowMs())) continue;
-      this.#count(first.channelId, request.bankCode, request.amountMinor);
+      const health = this.#healthOf(request);
+      if (!health.admit(first.channelId, this.clock.nowMs())) continue;
+      this.#count(request, first.channelId);
       return route;
     }
   }
@@ -68,15 +77,20 @@ export class LiveRouter implements Router {
 
   #planNow(request: RouteRequest): Route {
     const nowMs = this.clock.nowMs();
+    const health = this.#healthOf(request);
     return planRoute(request, {
       nowMs,
       channels: this.terms(),
-      usage: this.#usage,
-      health: this.health.healthView(nowMs),
-      breakers: this.health.breakerView(nowMs),
+      usage: this.#usage[request.operation ?? 'charge'],
+      health: health.healthView(nowMs),
+      breakers: health.breakerView(nowMs),
       penaltyMinor: this.settings.penaltyMinor,
       probeShare: this.settings.probeShare,
     });
+  }
+
+  #healthOf({ operation }: RouteRequest): LiveHealth {
+    return operation === 'payout' ? this.payoutHealth : this.health;
   }
 
   async #refreshUsage(): Promise<void> {
@@ -101,27 +115,37 @@ export class LiveRouter implements Router {
     // What is planned while the tables are read may or may not be in the answer: counted again, a
     // limit is reached a little early for one refresh, never passed.
     const readAtMs = this.clock.monotonicMs();
-    const meanwhile: Usage = new Map();
+    const meanwhile = noUsage();
     this.#meanwhile = meanwhile;
-    const usage: Usage = new Map();
-    for (const row of await this.source.usage(date)) {
-      add(usage, row.channelId, row.bankCode, row.amountMinor);
+    const usage = noUsage();
+    for (const { operation = 'charge', ...row } of await this.source.usage(date)) {
+      add(usage[operation], row.channelId, row.bankCode, row.amountMinor);
     }
-    for (const [channelId, { byBank }] of meanwhile) {
-      for (const [bankCode, amount] of byBank) add(usage, channelId, bankCode, amount);
+    for (const operation of ['charge', 'payout'] as const) {
+      for (const [channelId, { byBank }] of meanwhile[operation]) {
+        for (const [bankCode, amount] of byBank) add(usage[operation], channelId, bankCode, amount);
+      }
     }
     this.#usage = usage;
     this.#usageDate = date;
     this.#usageAtMs = readAtMs;
   }
 
-  #count(channelId: ChannelId, bankCode: string, amountMinor: bigint): void {
-    add(this.#usage, channelId, bankCode, amountMinor);
-    if (this.#refreshing !== null) add(this.#meanwhile, channelId, bankCode, amountMinor);
+  #count(request: RouteRequest, channelId: ChannelId): void {
+    const { operation = 'charge', bankCode, amountMinor } = request;
+    add(this.#usage[operation], channelId, bankCode, amountMinor);
+    if (this.#refreshing === null) return;
+    add(this.#meanwhile[operation], channelId, bankCode, amountMinor);
   }
 }
 
 type Usage = Map<ChannelId, { totalMinor: bigint; byBank: Map<string, bigint> }>;
+
+/** What is paid out does not use up what may be charged. */
+const noUsage = (): Record<'charge' | 'payout', Usage> => ({
+  charge: new Map(),
+  payout: new Map(),
+});
 
 function add(usage: Usage, channelId: ChannelId, bankCode: string, amountMinor: bigint): void {
   const channel = usage.get(channelId) ?? { totalMinor: 0n, byBank: new Map<string, bigint>() };

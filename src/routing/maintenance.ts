@@ -1,5 +1,5 @@
 import { timeOfDayMs } from '../business-date.js';
-import type { ChannelTerms, MaintenanceWindow } from './terms.js';
+import type { OperationTerms, MaintenanceWindow } from './terms.js';
 
 const dayMs = 86_400_000;
 
@@ -27,7 +27,7 @@ export type MaintenanceVerdict =
 
 const clear: MaintenanceVerdict = { kind: 'clear' };
 
-export function maintenanceFor(terms: ChannelTerms, nowMs: number): MaintenanceVerdict {
+export function maintenanceFor(terms: OperationTerms, nowMs: number): MaintenanceVerdict {
   let verdict = clear;
   for (const window of terms.maintenance) {
     const timeMs = timeOfDayMs(nowMs, window.zone);

@@ -4,7 +4,7 @@ import { candidateOf, compareCandidates, placeOf, probeIndex, type Candidate } f
 import type { RoutingWorld } from './world.js';
 
 /**
- * Ranks every channel for one deduction, or says why not. Pure: the same request in the same world
+ * Ranks every channel for one deduction or payout, or says why not. Pure: the same request in the same world
  * gives the same plan, and neither planning nor previewing changes anything. Each channel of the
  * world appears exactly once, in `places` (best first) or in `rejected` (by channel id).
  *
@@ -17,10 +17,10 @@ import type { RoutingWorld } from './world.js';
 export function planRoute(request: RouteRequest, world: RoutingWorld): Route {
   const rejected: RouteRejection[] = [];
   const ranked: Candidate[] = [];
-  for (const terms of world.channels) {
-    const eligibility = eligibilityOf(terms, request, world);
+  for (const channel of world.channels) {
+    const eligibility = eligibilityOf(channel, request, world);
     if (eligibility.kind === 'rejected') rejected.push(eligibility.rejection);
-    else insert(ranked, candidateOf(terms, request, world, eligibility.maintenance));
+    else insert(ranked, candidateOf(eligibility.terms, request, world, eligibility.maintenance));
   }
   rejected.sort((a, b) => (a.channelId < b.channelId ? -1 : 1));
   return { places: placesOf(ranked, request, world), rejected };

@@ -2,7 +2,7 @@ import type { RoutePlace, RouteRequest } from '../engine/route.js';
 import type { Tally } from './health.js';
 import type { MaintenanceVerdict } from './maintenance.js';
 import { perCent, yuan } from './reason.js';
-import type { ChannelTerms, FeeTerms } from './terms.js';
+import type { FeeTerms, OperationTerms } from './terms.js';
 import type { RoutingWorld } from './world.js';
 
 /**
@@ -14,7 +14,7 @@ export const successPrior = { successes: 19, outcomes: 20 } as const;
 
 /** A channel that may take the deduction, with what decides its place. */
 export interface Candidate {
-  readonly terms: ChannelTerms;
+  readonly terms: OperationTerms;
   readonly feeMinor: bigint;
   readonly tally: Tally;
   readonly expectedCostMinor: number;
@@ -24,7 +24,7 @@ export interface Candidate {
 const unseen: Tally = { successes: 0, outcomes: 0 };
 
 export function candidateOf(
-  terms: ChannelTerms,
+  terms: OperationTerms,
   request: RouteRequest,
   world: RoutingWorld,
   maintenance: MaintenanceVerdict,

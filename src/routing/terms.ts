@@ -6,7 +6,17 @@ import type { ChannelId } from '../ids.js';
  * What the router must know of a channel, in the shape it computes with. Made once, when a profile is
  * loaded, so that nothing is parsed for each of ten thousand plans a second.
  */
-export interface ChannelTerms {
+export interface ChannelTerms extends OperationTerms {
+  /** It only pays out. */
+  readonly chargesNobody?: true;
+  /** What differs for payouts; absent: it pays nothing out. */
+  readonly payouts?: OperationTerms;
+  /** It gives back what it took, on request. */
+  readonly refunds?: true;
+}
+
+/** The same for charges and for payouts, each with its own figures. */
+export interface OperationTerms {
   readonly channelId: ChannelId;
   /** 1 is tried first. */
   readonly tier: number;
@@ -45,17 +55,21 @@ export interface MaintenanceWindow {
   readonly text: string;
 }
 
+/** What holds for what is asked; undefined where the channel does not do that. */
+export const termsFor = (
+  terms: ChannelTerms,
+  operation: 'charge' | 'payout',
+): OperationTerms | undefined => {
+  if (operation === 'payout') return terms.payouts;
+  return terms.chargesNobody === true ? undefined : terms;
+};
+
 interface ProfileLimits {
   readonly per_transaction_max_minor?: bigint | undefined;
   readonly daily_max_minor?: bigint | undefined;
 }
 
-/** The part of a channel's profile that routing reads; a `ChannelProfile` is one. */
-export interface RoutedProfile {
-  readonly id: ChannelId;
-  readonly tier: number;
-  readonly paused: boolean;
-  readonly currencies: readonly string[];
+interface ProfileTerms {
   readonly limits: ProfileLimits & { readonly per_transaction_min_minor?: bigint | undefined };
   readonly banks: Readonly<Record<string, ProfileLimits>>;
   readonly fees: {
@@ -63,6 +77,16 @@ export interface RoutedProfile {
     readonly basis_points: number;
     readonly max_minor?: bigint | undefined;
   };
+}
+
+/** The part of a channel's profile that routing reads; a `ChannelProfile` is one. */
+export interface RoutedProfile extends ProfileTerms {
+  readonly id: ChannelId;
+  readonly tier: number;
+  readonly paused: boolean;
+  readonly currencies: readonly string[];
+  readonly operations?: readonly string[];
+  readonly can_refund?: boolean;
   readonly maintenance: readonly {
     readonly from: string;
     readonly to: string;
@@ -72,31 +96,60 @@ export interface RoutedProfile {
   readonly nature: { readonly order_ttl_ms: number };
 }
 
+/** What the channels know of payouts at a channel. */
+export interface PayoutTerms extends ProfileTerms {
+  readonly nature: ChannelNature;
+  readonly orderTtlMs: number;
+}
+
 /**
  * @param nature what the order's intent will carry; `natureOf(profile)` of the channels.
+ * @param payouts null where the channel pays nothing out.
  * @throws RangeError when a maintenance window names a zone that is not known: better when the
  *   profile is loaded than when a deduction is routed.
  */
-export function termsOf(profile: RoutedProfile, nature: ChannelNature): ChannelTerms {
-  return {
+export function termsOf(
+  profile: RoutedProfile,
+  nature: ChannelNature,
+  payouts: PayoutTerms | null = null,
+): ChannelTerms {
+  const shared = {
     channelId: profile.id,
     tier: profile.tier,
     paused: profile.paused,
     currencies: new Set(profile.currencies),
-    perTransactionMinMinor: profile.limits.per_transaction_min_minor ?? null,
-    limits: limitsOf(profile.limits),
-    banks: new Map(Object.entries(profile.banks).map(([code, own]) => [code, limitsOf(own)])),
-    fees: {
-      flatMinor: profile.fees.flat_minor,
-      basisPoints: BigInt(profile.fees.basis_points),
-      maxMinor: profile.fees.max_minor ?? null,
-    },
     maintenance: profile.maintenance.map(windowOf),
     chargeMs: profile.timeouts.charge_ms,
-    orderTtlMs: profile.nature.order_ttl_ms,
-    nature,
+  };
+  const charges = { ...shared, ...figuresOf(profile), nature };
+  const orderTtlMs = profile.nature.order_ttl_ms;
+  const chargesNobody = profile.operations?.includes('charge') === false;
+  return {
+    ...charges,
+    orderTtlMs,
+    ...(chargesNobody && { chargesNobody }),
+    ...(profile.can_refund === true && { refunds: true }),
+    ...(payouts && {
+      payouts: {
+        ...shared,
+        ...figuresOf(payouts),
+        nature: payouts.nature,
+        orderTtlMs: payouts.orderTtlMs,
+      },
+    }),
   };
 }
+
+const figuresOf = ({ limits, banks, fees }: ProfileTerms) => ({
+  perTransactionMinMinor: limits.per_transaction_min_minor ?? null,
+  limits: limitsOf(limits),
+  banks: new Map(Object.entries(banks).map(([code, own]) => [code, limitsOf(own)])),
+  fees: {
+    flatMinor: fees.flat_minor,
+    basisPoints: BigInt(fees.basis_points),
+    maxMinor: fees.max_minor ?? null,
+  },
+});
 
 function limitsOf(limits: ProfileLimits): AmountLimits {
   return {

@@ -9,8 +9,10 @@ export interface StoredProfile {
   readonly paused: boolean;
 }
 
-/** Amounts of today that may have been or may yet be taken. */
+/** Amounts of today that may have been or may yet be taken, or paid out. */
 export interface UsageRow {
+  /** Absent: charges. */
+  readonly operation?: 'payout';
   readonly channelId: ChannelId;
   readonly bankCode: string;
   readonly amountMinor: bigint;
@@ -57,15 +59,21 @@ export class ChannelStore {
 
   /** Everything but what is known not to have been taken: a limit also holds for what is under way. */
   async usage(businessDate: string): Promise<readonly UsageRow[]> {
-    const rows = await selectRows<{ channel_id: string; bank_code: string; amount: string }>(
+    const rows = await selectRows<{
+      operation: string;
+      channel_id: string;
+      bank_code: string;
+      amount: string;
+    }>(
       this.database,
-      `SELECT channel_id, bank_code, SUM(amount_minor) AS amount FROM attempt
-       WHERE business_date = ? AND operation = 'charge'
+      `SELECT operation, channel_id, bank_code, SUM(amount_minor) AS amount FROM attempt
+       WHERE business_date = ? AND operation IN ('charge', 'payout')
          AND status IN ('sending', 'pending', 'unknown', 'succeeded')
-       GROUP BY channel_id, bank_code`,
+       GROUP BY operation, channel_id, bank_code`,
       [businessDate],
     );
     return rows.map((row) => ({
+      ...(row.operation === 'payout' && { operation: 'payout' as const }),
       channelId: channelId(row.channel_id),
       bankCode: row.bank_code,
       amountMinor: BigInt(row.amount),
