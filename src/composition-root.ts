@@ -7,13 +7,13 @@ import { ChannelDirectory } from './channels/directory.js';
 import { refundTermsOf } from './channels/refund-terms.js';
 import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
-import { poller } from './compensation/poller.js';
+import { openWorkQueues, type WorkQueues } from './composition-queues.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
 import { openNotices, type NoticeServices, type NoticeWrappers } from './composition-notices.js';
 import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
-import { taskFlow, type Task } from './engine/tasks.js';
+import { taskFlow, taskKinds, type Task } from './engine/tasks.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
 import type { Journal } from './engine/journal.js';
 import type { Channels, Locks, Log, WakeUps } from './engine/ports.js';
@@ -23,8 +23,8 @@ import { BatchRunner } from './intake/batch-runner.js';
 import { DeductionDesk } from './intake/deduction-desk.js';
 import { RefundDesk } from './intake/refund-desk.js';
 import { RedisLocks } from './queue/locks.js';
-import { blockingOptions, connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
-import { QueuedWakeUps, WakeUpWorker } from './queue/wake-ups.js';
+import { connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
+import { QueuedWakeUps } from './queue/wake-ups.js';
 import { Reconciler } from './reconciliation/reconciler.js';
 import type { StatementEvidence } from './reconciliation/ports.js';
 import { LiveRouter, liveRouterDefaults } from './routing/live-router.js';
@@ -105,6 +105,7 @@ export interface Services {
   readonly batchDesk: BatchDesk;
   readonly batchRunner: BatchRunner;
   readonly compensator: Compensator;
+  readonly workQueues: WorkQueues;
   readonly ledger: LedgerServices;
   readonly cases: CaseServices;
   readonly notices: NoticeServices;
@@ -155,7 +156,7 @@ export function compose(around: Surroundings): Services {
   const cases = casesOf(container, { config, log, clock }, ledger);
   const refresh = refreshing(directory, log);
 
-  const pool = openPool({ config, log, clock }, get(ids.wakeUps), resume);
+  const pool = openWorkQueues({ config, log, clock }, get(QueuedWakeUps), resume);
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
@@ -197,6 +198,7 @@ export function compose(around: Surroundings): Services {
     batches: get(BatchStore),
     channelStore: get(ChannelStore),
     access: get(AccessStore),
+    workQueues: pool,
     reconciler: get(Reconciler),
     breaks: get(BreakStore),
     pendingMigrations: async () => await pendingMigrations(get(ids.database)),
@@ -221,26 +223,6 @@ function casesOf(container: Container, basics: Basics, ledger: LedgerServices): 
     ledger: ledger.reads,
     notices: container.get(ids.notices).items,
   });
-}
-
-/** The pool that carries wake-ups out, with a connection of its own; nothing until it is started. */
-function openPool(
-  { config, log, clock }: Basics,
-  wakeUps: WakeUps,
-  resume: (task: TaskId) => Promise<RunOutcome>,
-) {
-  let worker: WakeUpWorker | null = null;
-  let redis: Redis | null = null;
-  return {
-    start: (): void => {
-      if (worker !== null) return;
-      redis = connectRedis(config.redisUrl, blockingOptions, log, 'wake-up worker');
-      const wake = poller(resume, wakeUps, clock, log);
-      worker = new WakeUpWorker(redis, config.pollConcurrency, wake, log);
-    },
-    close: async (): Promise<void> => await worker?.close(),
-    disconnect: (): void => redis?.disconnect(),
-  };
 }
 
 function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: string): Container {
@@ -282,7 +264,7 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
     [ids.lockRedis],
   );
   bind(QueuedWakeUps).toResolvedValue(
-    (redis: Redis) => new QueuedWakeUps(redis, clock, log),
+    (redis: Redis) => new QueuedWakeUps(redis, taskKinds, clock, log),
     [ids.callRedis],
   );
   bind(ids.wakeUps).toService(QueuedWakeUps);
@@ -354,6 +336,7 @@ function bindCompensator(
         async (task) => (await executor.run(task)).outcome,
         {
           instanceId,
+          kinds: taskKinds,
           intervalMs: config.compensatorIntervalMs,
           ageMs: config.compensatorAgeMs,
           concurrency: config.compensatorConcurrency,

@@ -41,12 +41,17 @@ const schema = z.object({
   RECOUP_BUSINESS_ZONE: z.string().default('Asia/Shanghai'),
   RECOUP_DATABASE_POOL: whole(1, 200).default(10),
   RECOUP_LOCK_LEASE_MS: whole(1_000, 600_000).default(60_000),
-  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(64),
+  /** Consumers of wake-ups, for each kind of task (docs/work-queues.md). */
+  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(32),
+  /** Wake-ups of one kind that are due and wait for its own consumers; the rest goes to the global queue. */
+  RECOUP_QUEUE_WAITING: whole(1, 100_000).default(100),
+  /** Idle consumers of other kinds that may work for one kind from the global queue, at most. */
+  RECOUP_QUEUE_HELPERS: whole(0, 1_000).default(32),
   /** Below what the channels allow at once (`concurrency_max`): more would only wait for a connection. */
   RECOUP_BATCH_IN_FLIGHT: whole(1, 5_000).default(128),
   /** A worker that dies keeps the rows it had claimed from the others for so long. */
   RECOUP_BATCH_CLAIM_MS: whole(1_000, 3_600_000).default(30_000),
-  /** The compensator's sweep: how often, and how old an unfinished task must be. */
+  /** The compensator's sweep: how often, how old an unfinished task must be, how many of a kind at once. */
   RECOUP_COMPENSATOR_INTERVAL_MS: whole(100, 86_400_000).default(180_000),
   RECOUP_COMPENSATOR_AGE_MS: whole(100, 86_400_000).default(180_000),
   RECOUP_COMPENSATOR_CONCURRENCY: whole(1, 1_000).default(32),
@@ -109,6 +114,8 @@ export interface Config {
   readonly databasePool: number;
   readonly lockLeaseMs: number;
   readonly pollConcurrency: number;
+  readonly queueWaiting: number;
+  readonly queueHelpers: number;
   readonly batchInFlight: number;
   readonly batchClaimMs: number;
   readonly compensatorIntervalMs: number;
@@ -176,6 +183,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     databasePool: data.RECOUP_DATABASE_POOL,
     lockLeaseMs: data.RECOUP_LOCK_LEASE_MS,
     pollConcurrency: data.RECOUP_POLL_CONCURRENCY,
+    queueWaiting: data.RECOUP_QUEUE_WAITING,
+    queueHelpers: data.RECOUP_QUEUE_HELPERS,
     batchInFlight: data.RECOUP_BATCH_IN_FLIGHT,
     batchClaimMs: data.RECOUP_BATCH_CLAIM_MS,
     compensatorIntervalMs: data.RECOUP_COMPENSATOR_INTERVAL_MS,

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   show: async () => (await import('./show.js')).showCommand(),
   list: async () => (await import('./list.js')).listCommand(),
   ledger: async () => (await import('./ledger.js')).ledgerCommand(),
+  queues: async () => (await import('./queues.js')).queuesCommand(),
   cases: async () => (await import('./cases.js')).casesCommand(),
   refunds: async () => (await import('./refunds.js')).refundsCommand(),
   ask: async () => (await import('./ask.js')).askCommand(),

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import type { TaskKind } from '../engine/entries.js';
 import type { RunOutcome } from '../engine/executor.js';
 import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
@@ -6,9 +7,11 @@ import type { InFlightLog } from './sweep.js';
 
 export interface CompensatorSettings {
   readonly instanceId: string;
+  readonly kinds: readonly TaskKind[];
   readonly intervalMs: number;
   /** How long overdue a task must be: younger ones may still be in good hands. */
   readonly ageMs: number;
+  /** Of each kind. */
   readonly concurrency: number;
   readonly keepEndedMs: number;
 }
@@ -28,14 +31,18 @@ export interface SweepReport {
   readonly purged: number;
 }
 
+type Outcomes = Partial<Record<RunOutcome | 'threw', number>>;
+
 /**
  * The sweep: finds unfinished tasks that nobody moves and resumes them from their last logged entry,
  * by the same `run` as every other wake-up. It decides nothing. `runOnce` is the sweep; `start` is
- * the plain interval around it, since what repairs must not depend on what broke.
+ * the plain intervals around it, since what repairs must not depend on what broke. Each kind of task is
+ * swept by itself: one whose third party hangs must not fill the pages, the lanes or the time of the
+ * others.
  */
 export class Compensator {
   readonly #stop = new AbortController();
-  #loop: Promise<void> | null = null;
+  #loops: Promise<unknown> | null = null;
 
   constructor(
     private readonly inFlight: InFlightLog,
@@ -46,24 +53,31 @@ export class Compensator {
   ) {}
 
   start(): void {
-    this.#loop ??= this.#run();
+    this.#loops ??= Promise.all([
+      ...this.settings.kinds.map((kind) =>
+        this.#every(async () => {
+          const report = await this.#sweep(kind);
+          if (report.claimed > 0) this.log.info('sweep', { kind, ...report });
+        }),
+      ),
+      this.#every(async () => void (await this.#purge())),
+    ]);
   }
 
-  /** Ends after the sweep under way. */
+  /** Ends after the sweeps under way. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#loop;
+    await this.#loops;
   }
 
-  async #run(): Promise<void> {
+  async #every(work: () => Promise<void>): Promise<void> {
     while (!this.#stop.signal.aborted) {
       // Instances started together by one deploy shall not sweep in step.
       const jitter = 0.9 + 0.2 * Math.random();
       await this.clock.sleep(this.settings.intervalMs * jitter, this.#stop.signal);
       if (this.#stop.signal.aborted) return;
       try {
-        const report = await this.runOnce();
-        if (report.claimed > 0) this.log.info('sweep', { ...report });
+        await work();
       } catch (error) {
         this.log.warn('sweep did not finish', { why: String(error) });
       }
@@ -71,20 +85,32 @@ export class Compensator {
   }
 
   async runOnce(): Promise<SweepReport> {
-    const outcomes: Partial<Record<RunOutcome | 'threw', number>> = {};
+    const sweeps = await Promise.all(this.settings.kinds.map((kind) => this.#sweep(kind)));
+    const outcomes: Outcomes = {};
+    for (const [outcome, count] of sweeps.flatMap((sweep) => Object.entries(sweep.outcomes))) {
+      const known = outcome as keyof Outcomes;
+      outcomes[known] = (outcomes[known] ?? 0) + count;
+    }
+    const claimed = sweeps.reduce((sum, sweep) => sum + sweep.claimed, 0);
+    return { claimed, outcomes, purged: await this.#purge() };
+  }
+
+  async #sweep(kind: TaskKind): Promise<Omit<SweepReport, 'purged'>> {
+    const outcomes: Outcomes = {};
     let claimed = 0;
     // One moment for the whole sweep: what it has claimed is not claimed by it again, so it ends.
     const nowMs = this.clock.nowMs();
     for (;;) {
-      const page = await this.#claim(nowMs);
+      const page = await this.#claim(kind, nowMs);
       claimed += page.length;
       await this.#resumeAll(page, outcomes);
       if (page.length < pageSize || this.#stop.signal.aborted) break;
     }
-    return { claimed, outcomes, purged: await this.#purge(nowMs - this.settings.keepEndedMs) };
+    return { claimed, outcomes };
   }
 
-  async #purge(endedBeforeMs: number): Promise<number> {
+  async #purge(): Promise<number> {
+    const endedBeforeMs = this.clock.nowMs() - this.settings.keepEndedMs;
     let purged = 0;
     for (;;) {
       const page = await this.inFlight.purgeEnded(endedBeforeMs, purgePage);
@@ -93,8 +119,9 @@ export class Compensator {
     }
   }
 
-  async #claim(nowMs: number): Promise<readonly TaskId[]> {
+  async #claim(kind: TaskKind, nowMs: number): Promise<readonly TaskId[]> {
     return await this.inFlight.claimOverdue({
+      kind,
       overdueAtMs: nowMs - this.settings.ageMs,
       nowMs,
       claimUntilMs: nowMs + Math.min(claimMaxMs, this.settings.ageMs),
@@ -103,10 +130,7 @@ export class Compensator {
     });
   }
 
-  async #resumeAll(
-    page: readonly TaskId[],
-    outcomes: Partial<Record<RunOutcome | 'threw', number>>,
-  ): Promise<void> {
+  async #resumeAll(page: readonly TaskId[], outcomes: Outcomes): Promise<void> {
     const left = [...page];
     const lane = async (): Promise<void> => {
       for (let task = left.shift(); task !== undefined; task = left.shift()) {

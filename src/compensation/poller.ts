@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { RunOutcome } from '../engine/executor.js';
+import type { TaskKind } from '../engine/entries.js';
 import type { Log, WakeUps } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
 
@@ -16,11 +17,13 @@ export function poller(
   wakeUps: WakeUps,
   clock: Clock,
   log: Log,
-): (taskId: TaskId) => Promise<void> {
-  return async (taskId) => {
+): (taskId: TaskId, kind: TaskKind) => Promise<void> {
+  return async (taskId, kind) => {
     try {
       const outcome = await resume(taskId);
-      if (unfinished.includes(outcome)) await wakeUps.schedule(taskId, clock.nowMs() + againMs);
+      if (unfinished.includes(outcome)) {
+        await wakeUps.schedule(taskId, clock.nowMs() + againMs, kind);
+      }
     } catch (error) {
       // The compensator finds it: the in-flight row is as overdue as before.
       log.warn('wake-up came to nothing', { task_id: taskId, why: String(error) });

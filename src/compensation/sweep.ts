@@ -1,12 +1,14 @@
+import type { TaskKind } from '../engine/entries.js';
 import type { TaskId } from '../ids.js';
 
 /** What the compensator needs of the in-flight log. `store/` provides it. */
 export interface InFlightLog {
   /**
-   * Claims unfinished tasks that should have moved on before `overdueAtMs`, oldest first, so that
-   * several instances share a sweep without meeting. A claim ends by itself at `claimUntilMs`.
+   * Claims unfinished tasks of a kind that should have moved on before `overdueAtMs`, oldest first, so
+   * that several instances share a sweep without meeting. A claim ends by itself at `claimUntilMs`.
    */
   claimOverdue(claim: {
+    readonly kind: TaskKind;
     readonly overdueAtMs: number;
     readonly nowMs: number;
     readonly claimUntilMs: number;

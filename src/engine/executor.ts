@@ -170,7 +170,7 @@ export class Executor<S extends TaskState> {
         return await this.#call(run, step, 'query', (channel) => channel.query(step.order));
       case 'wait':
         if (!(await this.#commit(run, step.untilMs))) return 'overtaken';
-        await wakeUps.schedule(run.state.taskId, step.untilMs);
+        await wakeUps.schedule(run.state.taskId, step.untilMs, run.state.kind);
         return 'waiting';
       case 'stop':
         if (!(await this.#commit(run, null))) return 'overtaken';

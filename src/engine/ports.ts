@@ -1,4 +1,5 @@
 import type { ChannelId, TaskId } from '../ids.js';
+import type { TaskKind } from './entries.js';
 import type { Operation, Order } from './order.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from './reply.js';
 import type { Route, RouteRequest } from './route.js';
@@ -41,7 +42,7 @@ export interface Lease {
 
 /** Losing or doubling a wake-up costs time, never money. */
 export interface WakeUps {
-  schedule(taskId: TaskId, atMs: number): Promise<void>;
+  schedule(taskId: TaskId, atMs: number, kind: TaskKind): Promise<void>;
 }
 
 export type { Log } from '../log.js';

@@ -18,6 +18,8 @@ const flows: { readonly [K in TaskKind]: Flow<TaskOf<K>> } = {
   top_up: topUpFlow,
 };
 
+export const taskKinds = Object.keys(flows) as readonly TaskKind[];
+
 /** The entry that a log of each kind starts with. */
 const kindOfFirst: Partial<Record<EntryKind, TaskKind>> = {
   accepted: 'deduction',

@@ -32,6 +32,7 @@ export const permissions = {
   'POST /v1/cases/:id/proposals/:no/approve': ['operator'],
   'POST /v1/cases/:id/proposals/:no/reject': ['operator'],
   'GET /v1/channels': ['operator'],
+  'GET /v1/work-queues': ['operator'],
   'GET /v1/ledger/balances': ['operator'],
   'GET /v1/ledger/dead-letters': ['operator'],
   'POST /v1/ledger/dead-letters/:id/replay': ['operator'],

@@ -11,7 +11,7 @@ import type { App } from './zod-fastify.js';
 const previewTask = taskId('00000000-0000-7000-8000-000000000000');
 
 export function operationRoutes(app: App, { services }: HttpContext): void {
-  const { router, directory } = services;
+  const { router, directory, workQueues } = services;
 
   app.route({
     method: 'POST',
@@ -52,5 +52,27 @@ export function operationRoutes(app: App, { services }: HttpContext): void {
     },
     config: { docs: { problems: [] } },
     handler: async () => ({ channels: directory.profiles().map(channelView) }),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/work-queues',
+    schema: {
+      summary: 'Show what waits to be woken up, by kind of task',
+      response: { 200: replies.workQueues },
+    },
+    config: {
+      docs: {
+        description:
+          '`due`: its time has come and nobody has taken it; `overflow`: what of that is beyond the bound of ' +
+          'its kind, for any idle consumer; `later`: its time is yet to come. `queues` is null while ' +
+          'Redis does not answer.',
+        problems: [],
+      },
+    },
+    handler: async () => {
+      const queues = await workQueues.look();
+      return { queues: queues?.map((one) => ({ ...one })) ?? null };
+    },
   });
 }

@@ -128,6 +128,13 @@ export interface Ledger {
   replay(id: string, actor: string, nowMs: number): Promise<void>;
 }
 
+export interface WorkQueueDepth {
+  readonly kind: string;
+  readonly due: number;
+  readonly overflow: number;
+  readonly later: number;
+}
+
 export interface HttpServices {
   readonly ledger: Ledger;
   readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;
@@ -158,4 +165,8 @@ export interface HttpServices {
   /** The migrations that the database still lacks. Rejects when the database does not answer. */
   readonly pendingMigrations: () => Promise<readonly string[]>;
   readonly redis: { ping(): Promise<unknown> };
+  readonly workQueues: {
+    /** Null when Redis does not say. */
+    readonly look: () => Promise<readonly WorkQueueDepth[] | null>;
+  };
 }

@@ -288,6 +288,17 @@ export const routePlan = z
     ],
   });
 
+export const workQueues = z
+  .object({
+    queues: z
+      .array(z.object({ kind: z.string(), due: z.int(), overflow: z.int(), later: z.int() }))
+      .nullable(),
+  })
+  .meta({
+    id: 'WorkQueues',
+    examples: [{ queues: [{ kind: 'deduction', due: 12, overflow: 0, later: 4_310 }] }],
+  });
+
 export const channelList = z
   .object({
     channels: z.array(

@@ -4,9 +4,9 @@ import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
 import type { MessageQueue } from '../ledger/ports.js';
 import { closeWorker } from './close-worker.js';
+import { soon } from './soon.js';
 
 const queueName = 'recoup-ledger';
-const answerMs = 2_000;
 /** Jobs waiting, at most: while consumers are away the relay must not fill Redis with repetitions. */
 const waitingMax = 200;
 
@@ -30,27 +30,21 @@ export class LedgerQueue implements MessageQueue {
   }
 
   async hasRoom(): Promise<boolean> {
-    return await this.#soon(async () => (await this.#queue.getWaitingCount()) < waitingMax);
+    const waiting = await soon(this.clock, async () => await this.#queue.getWaitingCount());
+    return waiting !== null && waiting < waitingMax;
   }
 
   async add(batches: readonly (readonly string[])[]): Promise<boolean> {
-    return await this.#soon(async () => {
-      await this.#queue.addBulk(batches.map((ids) => ({ name: 'post', data: { ids } })));
-      return true;
-    });
+    const added = await soon(
+      this.clock,
+      async () =>
+        await this.#queue.addBulk(batches.map((ids) => ({ name: 'post', data: { ids } }))),
+    );
+    return added !== null;
   }
 
   async close(): Promise<void> {
     await this.#queue.close().catch(() => undefined);
-  }
-
-  /** False when it fails or takes too long: a Redis that is frozen must not hold the relay. */
-  async #soon(ask: () => Promise<boolean>): Promise<boolean> {
-    const timer = new AbortController();
-    const late = this.clock.sleep(answerMs, timer.signal).then(() => false);
-    const answer = await Promise.race([ask().catch(() => false), late]);
-    timer.abort();
-    return answer;
   }
 }
 

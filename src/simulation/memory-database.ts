@@ -307,6 +307,7 @@ export class MemoryInFlightLog {
       .filter(
         (row) =>
           row['ended_at'] === null &&
+          row['kind'] === claim.kind &&
           isAtMost(row['wake_at'], overdueAt) &&
           (row['claimed_until'] === null || isAtMost(row['claimed_until'], now)),
       )

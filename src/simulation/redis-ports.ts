@@ -147,7 +147,7 @@ export class SimWakeUps {
     const { world } = this;
     const { faults } = world;
     return {
-      schedule: async (taskId, atMs) => {
+      schedule: async (taskId, atMs, kind) => {
         const task = world.ordinalOf(taskId);
         await process.io(1, () => undefined);
         if (faults.strikes('wake_dropped', task)) return;
@@ -159,7 +159,7 @@ export class SimWakeUps {
         for (let n = 0; n < times; n += 1) {
           const delayMs = Math.max(0, atMs - process.clock.nowMs()) + lateMs + n * 7;
           world.time.after(delayMs, () => {
-            if (!job.flushed()) world.wake(taskId, job.carriedOut);
+            if (!job.flushed()) world.wake(taskId, kind, job.carriedOut);
           });
         }
       },

@@ -1,6 +1,7 @@
 import { Compensator } from '../compensation/compensator.js';
 import { poller } from '../compensation/poller.js';
-import type { Task } from '../engine/tasks.js';
+import type { TaskKind } from '../engine/entries.js';
+import { taskKinds, type Task } from '../engine/tasks.js';
 import { Executor, type RunOutcome } from '../engine/executor.js';
 import type { Evidence } from '../engine/flow.js';
 import type { Log } from '../engine/ports.js';
@@ -26,7 +27,7 @@ export class SimProcess {
   readonly executor: Executor<Task>;
   readonly desk: DeductionDesk;
   readonly refundDesk: RefundDesk;
-  readonly wake: (taskId: TaskId) => Promise<void>;
+  readonly wake: (taskId: TaskId, kind: TaskKind) => Promise<void>;
   readonly compensator: Compensator;
   readonly ledger: ReturnType<typeof ledgerOf>;
   alive = true;
@@ -79,7 +80,14 @@ export class SimProcess {
     this.compensator = new Compensator(
       inFlightOf(this),
       resume,
-      { instanceId: name, intervalMs: 0, ageMs: 180_000, concurrency: 4, keepEndedMs: 1e12 },
+      {
+        instanceId: name,
+        kinds: taskKinds,
+        intervalMs: 0,
+        ageMs: 180_000,
+        concurrency: 4,
+        keepEndedMs: 1e12,
+      },
       clock,
       log,
     );

@@ -1,4 +1,5 @@
 import type { InFlightLog } from '../compensation/sweep.js';
+import type { TaskKind } from '../engine/entries.js';
 import type { Task } from '../engine/tasks.js';
 import type { Append } from '../engine/journal.js';
 import type { Order } from '../engine/order.js';
@@ -175,11 +176,11 @@ export class World {
   }
 
   /** @param carriedOut called when a process has done it; never, when it is killed meanwhile. */
-  wake(taskId: TaskId, carriedOut: () => void): void {
+  wake(taskId: TaskId, kind: TaskKind, carriedOut: () => void): void {
     const task = this.ordinalOf(taskId);
     const process = this.someProcess(task);
-    if (process === null) return this.time.after(1_000, () => this.wake(taskId, carriedOut));
-    void process.wake(taskId).then(carriedOut);
+    if (process === null) return this.time.after(1_000, () => this.wake(taskId, kind, carriedOut));
+    void process.wake(taskId, kind).then(carriedOut);
   }
 
   #relay(process: SimProcess): void {

@@ -7,8 +7,9 @@ export class SqlInFlightLog implements InFlightLog {
   constructor(private readonly database: Database) {}
 
   /**
-   * SKIP LOCKED: sweeps of several instances step around each other's rows. The index (ended_at,
-   * wake_at) makes this a short range however many rows have ended.
+   * SKIP LOCKED: sweeps of several instances step around each other's rows. The index (ended_at, kind,
+   * wake_at) makes this a short range however many rows have ended, and however many of another kind
+   * are overdue.
    */
   async claimOverdue(
     claim: Parameters<InFlightLog['claimOverdue']>[0],
@@ -18,10 +19,10 @@ export class SqlInFlightLog implements InFlightLog {
       const rows = await selectRows<{ task_id: string }>(
         transaction,
         `SELECT task_id FROM in_flight
-         WHERE ended_at IS NULL AND wake_at <= ?
+         WHERE ended_at IS NULL AND kind = ? AND wake_at <= ?
            AND (claimed_until IS NULL OR claimed_until <= ?)
          ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED`,
-        [sqlTime(claim.overdueAtMs), now, claim.limit],
+        [claim.kind, sqlTime(claim.overdueAtMs), now, claim.limit],
       );
       const ids = rows.map((row) => taskId(row.task_id));
       if (ids.length > 0) {

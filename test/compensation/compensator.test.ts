@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { Compensator } from '../../src/compensation/compensator.js';
 import type { Services } from '../../src/composition-root.js';
-import type { TaskId } from '../../src/ids.js';
+import { taskKinds } from '../../src/engine/tasks.js';
+import { newTaskId, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { selectRows } from '../../src/store/database.js';
 import { SqlInFlightLog } from '../../src/store/in-flight.js';
@@ -47,7 +48,14 @@ describe('the compensator', () => {
         resumed.push(task);
         return (await services.executor.run(task)).outcome;
       },
-      { instanceId, intervalMs: 60_000, ageMs: 180_000, concurrency: 4, keepEndedMs: 3_600_000 },
+      {
+        instanceId,
+        kinds: taskKinds,
+        intervalMs: 60_000,
+        ageMs: 180_000,
+        concurrency: 4,
+        keepEndedMs: 3_600_000,
+      },
       { ...services.clock, nowMs: () => Date.now() + nowOffsetMs },
       silentLog,
     );
@@ -87,7 +95,14 @@ describe('the compensator', () => {
           resume(task);
           return (await services.executor.run(task)).outcome;
         },
-        { instanceId: 'any', intervalMs: 1_000, ageMs, concurrency: 4, keepEndedMs: 3_600_000 },
+        {
+          instanceId: 'any',
+          kinds: taskKinds,
+          intervalMs: 1_000,
+          ageMs,
+          concurrency: 4,
+          keepEndedMs: 3_600_000,
+        },
         { ...services.clock, nowMs: () => nowMs },
         silentLog,
       );
@@ -115,6 +130,50 @@ describe('the compensator', () => {
     expect(new Set(resumed).size).to.equal(tasks.length);
   });
 
+  it('is not kept from one kind of task by another that hangs, however much of it is overdue', async function () {
+    this.timeout(20_000);
+    const tasks = await abandoned(3);
+    await services.clock.sleep(400);
+    // As many withdrawals as a page of the sweep holds, all of them overdue for longer.
+    const stuck = Array.from({ length: 250 }, () => newTaskId());
+    const values = stuck.map((id) => `('${id}', 'withdrawal', 1, NOW(3), '2020-01-01 00:00:00')`);
+    await environment.owner.raw(
+      `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at) VALUES ${values.join()}`,
+    );
+    const resumed: TaskId[] = [];
+    let letGo!: () => void;
+    const hangs = new Promise<void>((resolve) => (letGo = resolve));
+    const compensator = new Compensator(
+      new SqlInFlightLog(services.database),
+      async (task) => {
+        if (stuck.includes(task)) await hangs;
+        else resumed.push(task);
+        return stuck.includes(task) ? 'waiting' : (await services.executor.run(task)).outcome;
+      },
+      {
+        instanceId: 'fair',
+        kinds: taskKinds,
+        intervalMs: 100,
+        ageMs: 1,
+        concurrency: 2,
+        keepEndedMs: 3_600_000,
+      },
+      services.clock,
+      silentLog,
+    );
+    compensator.start();
+    try {
+      await until('the others', async () => resumed.length >= 3);
+      const [later] = await abandoned(1);
+      await until('the next sweep', async () => resumed.includes(later as TaskId));
+      expect(resumed).to.include.members(tasks);
+    } finally {
+      letGo();
+      await compensator.close();
+      await environment.owner.raw(`DELETE FROM in_flight WHERE kind = 'withdrawal'`);
+    }
+  });
+
   it('is not kept from the others by one task that cannot be resumed', async () => {
     const tasks = await abandoned(3);
     await services.clock.sleep(400);
@@ -127,7 +186,14 @@ describe('the compensator', () => {
         resumed.push(task);
         return (await services.executor.run(task)).outcome;
       },
-      { instanceId: 'x', intervalMs: 60_000, ageMs: 1, concurrency: 2, keepEndedMs: 3_600_000 },
+      {
+        instanceId: 'x',
+        kinds: taskKinds,
+        intervalMs: 60_000,
+        ageMs: 1,
+        concurrency: 2,
+        keepEndedMs: 3_600_000,
+      },
       services.clock,
       silentLog,
     );

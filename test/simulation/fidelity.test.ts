@@ -13,7 +13,8 @@ import {
   failFastOptions,
   lockOptions,
 } from '../../src/queue/redis.js';
-import { QueuedWakeUps, WakeUpWorker } from '../../src/queue/wake-ups.js';
+import { Consumers } from '../../src/queue/consumers.js';
+import { QueuedWakeUps } from '../../src/queue/wake-ups.js';
 import { Chance } from '../../src/simulation/chance.js';
 import type { Stored } from '../../src/simulation/memory-database.js';
 import { LockTable, WakeTable } from '../../src/simulation/redis-ports.js';
@@ -205,7 +206,7 @@ describe('the stores in memory and the real ones', () => {
         const atMs = deed === 'later' ? nowMs + 3_600_000 : nowMs - chance.between(1, 2);
         const name = `${taskId}-${atMs}`;
         const queued = table.add(taskId, atMs);
-        await queue.wakeUps.schedule(taskId, atMs);
+        await queue.wakeUps.schedule(taskId, atMs, 'deduction');
         trail.push(
           `${deed} ${tasks.indexOf(taskId)} ${nowMs - atMs} ${queued === null ? 'taken' : 'queued'}`,
         );
@@ -220,7 +221,7 @@ describe('the stores in memory and the real ones', () => {
     // What was swallowed would have come by now, before the last one.
     for (const { job } of underWay) await job.end();
     const last = newTaskId();
-    await queue.wakeUps.schedule(last, nowMs);
+    await queue.wakeUps.schedule(last, nowMs, 'deduction');
     await (await queue.begun(expected.length + 1, `${last}-${nowMs}`)).end();
     expect(queue.delivered).to.deep.equal([...expected, last]);
     expect(trail.filter((one) => one.endsWith('taken')).length).to.be.above(10);
@@ -240,7 +241,7 @@ async function openQueue(redisUrl: string) {
   const admin = new Redis(redisUrl);
   await until('redis', async () => client.status === 'ready' && blocking.status === 'ready');
   await admin.flushdb();
-  const wakeUps = new QueuedWakeUps(client, systemClock, silentLog);
+  const wakeUps = new QueuedWakeUps(client, ['deduction'], systemClock, silentLog);
   const delivered: TaskId[] = [];
   const ends: (() => void)[] = [];
   let flushes = 0;
@@ -249,7 +250,16 @@ async function openQueue(redisUrl: string) {
     delivered.push(taskId);
     await ended;
   };
-  const worker = new WakeUpWorker(blocking, 8, wake, silentLog);
+  const settings = { consumers: 8, waitingMax: 100, helpersMax: 0 };
+  const worker = new Consumers(
+    blocking,
+    ['deduction'],
+    settings,
+    wakeUps,
+    wake,
+    systemClock,
+    silentLog,
+  );
   return {
     wakeUps,
     delivered,
@@ -265,7 +275,7 @@ async function openQueue(redisUrl: string) {
         if (flushes > flushesBefore) return;
         await until(
           'forgotten',
-          async () => (await admin.exists(`bull:recoup-wake:${name}`)) === 0,
+          async () => (await admin.exists(`bull:recoup-wake-deduction:${name}`)) === 0,
         );
       };
       return { end };
