@@ -80,8 +80,12 @@ export class Executor<S extends TaskState> {
   } {
     let accept!: () => void;
     let refuse!: (reason: unknown) => void;
+    let isAccepted = false;
     const accepted = new Promise<void>((resolve, reject) => {
-      accept = resolve;
+      accept = () => {
+        isAccepted = true;
+        resolve();
+      };
       refuse = reject;
     });
     const state = fold(this.parts.flow, entries);
@@ -93,7 +97,7 @@ export class Executor<S extends TaskState> {
     });
     // Whoever awaits only one of the two must not make the other an unhandled rejection.
     // A run that ends before its first commit (the lock was held, the lease ran out) wrote nothing.
-    finished.then(() => refuse(new LockBusy()), refuse);
+    finished.then(() => (isAccepted ? undefined : refuse(new LockBusy())), refuse);
     accepted.catch(() => undefined);
     finished.catch(() => undefined);
     return { accepted, finished };

@@ -18,8 +18,15 @@ export const failFastOptions: ConnectOptions = {
   retryStrategy,
 };
 
-/** For the locks: a failed try is followed by redlock's clean-up, so it costs this twice. */
-export const lockOptions: ConnectOptions = { ...failFastOptions, commandTimeout: 1_000 };
+/**
+ * For the locks: a failed try is followed by redlock's clean-up, so it costs this twice. What many
+ * tasks ask for in one turn of the loop goes in one write: a write a command was a tenth of Node's time.
+ */
+export const lockOptions: ConnectOptions = {
+  ...failFastOptions,
+  commandTimeout: 1_000,
+  enableAutoPipelining: true,
+};
 
 export function connectRedis(url: string, options: ConnectOptions, log: Log, what: string): Redis {
   const redis = new Redis(url, options);

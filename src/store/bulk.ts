@@ -34,11 +34,38 @@ export async function insertRows(
 
 /** @param onDuplicate What to change of a row that is there already. Without it, that is an error. */
 export function insertOf(table: string, rows: readonly Row[], onDuplicate?: string): BulkStatement {
+  return insertColumns(table, Object.keys(rows[0] ?? {}), rows, onDuplicate);
+}
+
+/** For tables whose columns are null by default: one that is null in every row is left out. */
+export function insertSparse(
+  table: string,
+  rows: readonly Row[],
+  onDuplicate?: string,
+): BulkStatement {
   const columns = Object.keys(rows[0] ?? {});
-  const values = rows.map((row) => `(${columns.map((column) => literal(row[column])).join()})`);
+  const given = columns.filter((column) => rows.some((row) => row[column] !== null));
+  return insertColumns(table, given, rows, onDuplicate);
+}
+
+function insertColumns(
+  table: string,
+  columns: readonly string[],
+  rows: readonly Row[],
+  onDuplicate?: string,
+): BulkStatement {
   const duplicate = onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`;
   const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ?${duplicate}`;
-  return { sql, values: [verbatim(values.join())] };
+  let values = '';
+  for (const row of rows) {
+    let before = values === '' ? '(' : '),(';
+    for (const column of columns) {
+      values += before + literal(row[column]);
+      before = ',';
+    }
+  }
+  values += ')';
+  return { sql, values: [verbatim(values)] };
 }
 
 /**
@@ -94,35 +121,71 @@ export async function updateRows(
   return await execute(transaction, sql, values);
 }
 
+/**
+ * What is the same in all rows is said once, in SET: most of what a group changes is (a status, a code
+ * that is null), and a value in a derived table costs several times one that is a constant.
+ */
 export function updateOf(update: BulkUpdate, rows: readonly Row[]): BulkStatement {
   const { table, key, values, deltas = {} } = update;
+  const [first = {}] = rows;
+  const alone = rows.length === 1;
+  const types: Record<string, string> = { ...key, ...values };
+  for (const field of Object.values(deltas)) types[field] = 'BIGINT';
+  const shared = Object.keys(types).filter(
+    (name) => alone || (!(name in key) && rows.every((row) => row[name] === first[name])),
+  );
+  const given = (name: string): string =>
+    shared.includes(name) ? writerOf(types[name])(first[name]) : `j.${name}`;
   const on = Object.keys(key)
-    .map((name) => `t.${name} = j.${name}`)
+    .map((name) => `t.${name} = ${given(name)}`)
     .join(' AND ');
   const assign = [
-    ...Object.keys(values).map((name) => `t.${name} = j.${name}`),
-    ...Object.entries(deltas).map(([name, field]) => `t.${name} = t.${name} + j.${field}`),
+    ...Object.keys(values).map((name) => `t.${name} = ${given(name)}`),
+    ...Object.entries(deltas).map(([name, field]) => `t.${name} = t.${name} + ${given(field)}`),
   ].join(', ');
+  const where = update.where ?? 'TRUE';
+  // The caller's `where` may hold placeholders; all else goes as it is.
+  const { whereValues = [] } = update;
+  if (alone) {
+    const sql = `UPDATE ${table} AS t SET ? WHERE ? AND ${where}`;
+    return { sql, values: [verbatim(assign), verbatim(on), ...whereValues] };
+  }
+  const varying = Object.keys(types).filter((name) => !shared.includes(name));
+  const driving = selectOf(varying, types, key, rows);
   const sql =
-    `UPDATE (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${assign}` +
-    (update.where === undefined ? '' : ` WHERE ${update.where}`);
-  return { sql, values: [verbatim(selectOf(update, rows)), ...(update.whereValues ?? [])] };
+    `UPDATE (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} ` +
+    `SET ? WHERE ${where}`;
+  return { sql, values: [verbatim(driving), verbatim(assign), ...whereValues] };
 }
 
 /** The first SELECT names the columns, and gives the keys the target's collation: else no index. */
-function selectOf({ key, values, deltas = {} }: BulkUpdate, rows: readonly Row[]): string {
-  const added = Object.fromEntries(Object.values(deltas).map((field) => [field, 'BIGINT']));
-  const columns = Object.entries({ ...key, ...values, ...added });
-  const selects = rows.map((row, index) => {
-    const fields = columns.map(([name, type]) => {
-      const value = type.includes('INT') ? whole(row[name]) : literal(row[name]);
-      if (index > 0) return value;
-      return name in key ? `CAST(${value} AS ${castOf(type)}) AS ${name}` : `${value} AS ${name}`;
-    });
-    return `SELECT ${fields.join()}`;
+function selectOf(
+  names: readonly string[],
+  types: Readonly<Record<string, string>>,
+  key: Readonly<Record<string, string>>,
+  rows: readonly Row[],
+): string {
+  const [first = {}, ...others] = rows;
+  const writers = names.map((name) => [name, writerOf(types[name])] as const);
+  const head = writers.map(([name, write]) => {
+    const value = write(first[name]);
+    return name in key
+      ? `CAST(${value} AS ${castOf(key[name] ?? '')}) AS ${name}`
+      : `${value} AS ${name}`;
   });
-  return selects.join(' UNION ALL ');
+  let text = `SELECT ${head.join()}`;
+  for (const row of others) {
+    let before = ' UNION ALL SELECT ';
+    for (const [name, write] of writers) {
+      text += before + write(row[name]);
+      before = ',';
+    }
+  }
+  return text;
 }
+
+const writerOf = (type = ''): ((value: Value) => string) =>
+  type.includes('INT') ? whole : literal;
 
 const castOf = (type: string): string =>
   type.includes('INT') ? 'SIGNED' : type.replace('VARCHAR', 'CHAR').replace(/ COLLATE \w+$/, '');
@@ -138,12 +201,15 @@ const special = /['\\]/g;
 function literal(value: Value): string {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'number') return whole(value);
-  return `'${value.replace(special, '\\$&')}'`;
+  // Few hold either, and looking for one character is far cheaper than replacing by a pattern.
+  const plain = !value.includes("'") && !value.includes('\\');
+  return plain ? `'${value}'` : `'${value.replace(special, '\\$&')}'`;
 }
 
 /** BIGINTs come as text: never through a float. */
 function whole(value: Value): string {
   if (value === null || value === undefined) return 'NULL';
+  if (Number.isSafeInteger(value)) return String(value);
   const digits = String(value);
   invariant(/^-?\d+$/.test(digits), 'a whole number');
   return digits;

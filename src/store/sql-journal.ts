@@ -6,7 +6,7 @@ import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
 import {
   ascii,
-  insertOf,
+  insertSparse,
   runAll,
   text,
   updateOf,
@@ -24,15 +24,9 @@ export const defaultGroupCommit: GroupCommitSettings = {
   patienceMs: 15_000,
 };
 
-interface Write {
-  readonly append: Append<Task>;
-  readonly log: readonly Row[];
-  readonly projected: Projected;
-}
-
 /** The journal on MariaDB: the log and its projections, in one transaction for many tasks. */
 export class SqlJournal implements Journal<Task> {
-  readonly #commits: GroupCommit<Write>;
+  readonly #commits: GroupCommit<Append<Task>>;
   readonly #writes: Database;
 
   constructor(
@@ -49,11 +43,11 @@ export class SqlJournal implements Journal<Task> {
   ) {
     this.#writes = options.writes ?? database;
     const writer = {
-      write: (writes: readonly Write[]) => this.#write(writes),
-      findCommitted: (writes: readonly Write[]) => this.#findCommitted(writes),
+      write: (appends: readonly Append<Task>[]) => this.#write(appends),
+      findCommitted: (appends: readonly Append<Task>[]) => this.#findCommitted(appends),
       // An id is taken at (task, seq) alone: the projections' own keys have names.
-      collision: ({ append }: Write, constraint: string) =>
-        constraint === 'PRIMARY' ? new StaleWriter(append.taskId, append.afterSeq) : null,
+      collision: ({ taskId, afterSeq }: Append<Task>, constraint: string) =>
+        constraint === 'PRIMARY' ? new StaleWriter(taskId, afterSeq) : null,
     };
     this.#commits = new GroupCommit(writer, { ...defaultGroupCommit, ...options }, clock, log);
   }
@@ -72,17 +66,7 @@ export class SqlJournal implements Journal<Task> {
   }
 
   async append(append: Append<Task>): Promise<void> {
-    const log = append.entries.map((entry, index) => ({
-      task_id: append.taskId,
-      seq: append.afterSeq + index + 1,
-      kind: entry.kind,
-      at: sqlTime(entry.atMs),
-      writer: append.writer,
-      body: encodeEntry(entry),
-    }));
-    const wanted = this.options.notices?.();
-    const wants = wanted instanceof Promise ? await wanted : wanted;
-    await this.#commits.add({ append, log, projected: project(append, this.zone, wants) });
+    await this.#commits.add(append);
     for (const { order, nextAskMs } of schedulesEnding(append)) {
       const about = {
         task_id: append.taskId,
@@ -96,8 +80,17 @@ export class SqlJournal implements Journal<Task> {
     }
   }
 
-  async #write(writes: readonly Write[]): Promise<void> {
-    const changes = changesOf(writes);
+  /**
+   * The rows are made here and not when an append comes in: it waits for a transaction or two, and
+   * what hundreds of waiting appends hold is copied by every garbage collection meanwhile.
+   */
+  async #write(appends: readonly Append<Task>[]): Promise<void> {
+    const wanted = this.options.notices?.();
+    const wants = wanted instanceof Promise ? await wanted : wanted;
+    const changes = changesOf(
+      appends.flatMap(logRows),
+      appends.map((append) => project(append, this.zone, wants)),
+    );
     await this.#writes.transaction(async (trx) => {
       const found = await runAll(trx, changes, takesBundles(this.#writes));
       changes.forEach(({ table, rowsAtLeast }, index) => {
@@ -108,17 +101,27 @@ export class SqlJournal implements Journal<Task> {
     });
   }
 
-  async #findCommitted(writes: readonly Write[]): Promise<ReadonlySet<Write>> {
-    const places = writes.map(() => '(?,?)').join(',');
+  async #findCommitted(appends: readonly Append<Task>[]): Promise<ReadonlySet<Append<Task>>> {
+    const places = appends.map(() => '(?,?)').join(',');
     const rows = await selectRows<{ task_id: string; writer: string }>(
       this.database,
       `SELECT task_id, writer FROM execution_log WHERE (task_id, seq) IN (${places})`,
-      writes.flatMap(({ append }) => [append.taskId, append.afterSeq + 1]),
+      appends.flatMap((append) => [append.taskId, append.afterSeq + 1]),
     );
     const writers = new Map(rows.map((row) => [row.task_id, row.writer]));
-    return new Set(writes.filter(({ append }) => writers.get(append.taskId) === append.writer));
+    return new Set(appends.filter((append) => writers.get(append.taskId) === append.writer));
   }
 }
+
+const logRows = ({ taskId, afterSeq, entries, writer }: Append<Task>): Row[] =>
+  entries.map((entry, index) => ({
+    task_id: taskId,
+    seq: afterSeq + index + 1,
+    kind: entry.kind,
+    at: sqlTime(entry.atMs),
+    writer,
+    body: encodeEntry(entry),
+  }));
 
 const deductionUpdate: BulkUpdate = {
   table: 'deduction',
@@ -244,9 +247,7 @@ type FieldOf<T> = {
 }[keyof Projected];
 
 /** Rows in key order, and the log first: a stale writer is found out before it touches more. */
-function changesOf(writes: readonly Write[]): readonly Change[] {
-  const log = writes.flatMap((write) => write.log);
-  const all = writes.map((write) => write.projected);
+function changesOf(log: readonly Row[], all: readonly Projected[]): readonly Change[] {
   const one = (name: FieldOf<Row | null>): Row[] => present(all.map((p) => p[name]));
   const many = (name: FieldOf<readonly Row[]>): Row[] => all.flatMap((p) => p[name]);
   return [
@@ -288,7 +289,7 @@ function insert(
 ): Change | null {
   if (rows.length === 0) return null;
   const rowsAtLeast = onDuplicate === undefined ? rows.length : 0;
-  return { ...insertOf(table, byKey(rows, key), onDuplicate), table, rowsAtLeast };
+  return { ...insertSparse(table, byKey(rows, key), onDuplicate), table, rowsAtLeast };
 }
 
 function update(how: BulkUpdate, rows: readonly Row[]): Change | null {

@@ -18,11 +18,16 @@ const awkward = [
   '',
 ];
 
-describe('rows written many at a time', () => {
+for (const bundles of [false, true]) {
+  describe(`rows written many at a time${bundles ? ", over the journal's connections" : ''}`, () =>
+    manyAtATime(bundles));
+}
+
+function manyAtATime(bundles: boolean): void {
   const name = `bulk_rows_${process.pid}`;
   let database: Database;
   before(async () => {
-    database = openDatabase(loadConfig(process.env).migrationUrl, 2, silentLog);
+    database = openDatabase(loadConfig(process.env).migrationUrl, 2, silentLog, { bundles });
     await database.raw(`CREATE TABLE ${name} (id ${ascii(20)} NOT NULL PRIMARY KEY, note ${text(60)},
       other ${text(20)}, amount BIGINT, at DATETIME(3)) CHARACTER SET utf8mb4`);
   });
@@ -94,4 +99,38 @@ describe('rows written many at a time', () => {
     expect(message).not.to.include('tok_planted');
     expect(await read()).to.deep.equal([]);
   });
-});
+
+  it('are changed one alone as many are', async () => {
+    const rows = awkward.map((note, index) => ({
+      id: `row${index}?`,
+      note,
+      amount: '1',
+      at: null,
+    }));
+    await database.transaction(async (trx) => await insertRows(trx, name, rows));
+    for (const row of rows) {
+      const change = { ...row, note: `${row.note}?`, plus: '41' };
+      const how = { ...update, values: { note: text(60) }, deltas: { amount: 'plus' } };
+      const write = database.transaction(async (trx) => await updateRows(trx, how, [change]));
+      expect(await write).to.equal(1);
+    }
+    const missing = database.transaction(
+      async (trx) => await updateRows(trx, update, [{ ...rows[0], id: 'nobody' }]),
+    );
+    expect(await missing).to.equal(0);
+    expect((await read()).map(({ note, amount }) => `${note} ${amount}`)).to.have.members(
+      awkward.map((note) => `${note}? 42`),
+    );
+  });
+
+  it('are refused where a column takes ASCII alone', async () => {
+    const row = { id: 'é', note: 'n', other: '', amount: 1, at: null };
+    const refusal = await database
+      .transaction(async (trx) => await insertRows(trx, name, [row]))
+      .then(
+        () => 'written',
+        (error: unknown) => String(error),
+      );
+    expect(refusal).to.match(/Incorrect string value/);
+  });
+}
