@@ -1,8 +1,9 @@
 /**
  * Withdrawals: a member's balance is taken in the transaction that accepts one, and given back in the
  * one that ends it without a payout. The balance is never below zero, whoever comes at the same moment: a
- * CHECK. `member_entry` is the money log: what moved a balance, append-only, each cause once (its key),
- * so that nothing can be given back twice.
+ * CHECK. `member_entry` is the money log: what moved a balance, append-only, each cause once
+ * (`member_entry_cause`), so that nothing can be given back twice. That key is no primary key, since the
+ * journal takes a primary key that is taken for somebody else's place in the execution log.
  */
 const id = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin';
 const code = 'VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin';
@@ -28,14 +29,15 @@ export const up: readonly string[] = [
   ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
 
   `CREATE TABLE IF NOT EXISTS member_entry (
+    id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     cause_id ${id} NOT NULL,
     kind ${code} NOT NULL,
     member_id ${id} NOT NULL,
     currency ${currency} NOT NULL,
     amount_minor BIGINT NOT NULL,
     at DATETIME(3) NOT NULL,
-    PRIMARY KEY (cause_id, kind),
-    KEY member_entry_member (member_id, currency, at),
+    UNIQUE KEY member_entry_cause (cause_id, kind),
+    KEY member_entry_member (member_id, currency, id),
     CONSTRAINT member_entry_account FOREIGN KEY (member_id, currency)
       REFERENCES member_account (id, currency),
     CONSTRAINT member_entry_kinds CHECK (

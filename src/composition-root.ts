@@ -10,6 +10,7 @@ import { Compensator } from './compensation/compensator.js';
 import { openWorkQueues, type WorkQueues } from './composition-queues.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
+import { openFlows, type FlowServices } from './composition-flows.js';
 import { openNotices, type NoticeServices, type NoticeWrappers } from './composition-notices.js';
 import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
@@ -109,6 +110,8 @@ export interface Services {
   readonly ledger: LedgerServices;
   readonly cases: CaseServices;
   readonly notices: NoticeServices;
+  /** Withdrawals and top-ups. */
+  readonly flows: FlowServices;
   readonly deductions: DeductionStore;
   readonly callbacks: CallbackStore;
   readonly refunds: RefundStore;
@@ -190,6 +193,7 @@ export function compose(around: Surroundings): Services {
     ledger,
     cases,
     notices: get(ids.notices),
+    flows: flowsOf(container, { config, log, clock }),
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     refunds: get(RefundStore),
@@ -222,6 +226,16 @@ function casesOf(container: Container, basics: Basics, ledger: LedgerServices): 
     breaks: container.get(BreakStore),
     ledger: ledger.reads,
     notices: container.get(ids.notices).items,
+  });
+}
+
+function flowsOf(container: Container, basics: Basics): FlowServices {
+  return openFlows({
+    ...basics,
+    database: container.get(ids.database),
+    executor: container.get<Executor<Task>>(Executor),
+    router: container.get(LiveRouter),
+    directory: container.get(ChannelDirectory),
   });
 }
 

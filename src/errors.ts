@@ -65,7 +65,7 @@ export const errorTable = {
   idempotency_in_progress: [
     409,
     'The first request with this key is still in progress.',
-    'Read the deduction named in `deduction_id`, or repeat later.',
+    'Read the deduction, or whatever else is named in the details, or repeat later.',
   ],
   // Deductions
   repayment_unknown: [
@@ -92,7 +92,7 @@ export const errorTable = {
   request_repeated: [
     409,
     'This request was already accepted.',
-    'Read the deduction named in `deduction_id`.',
+    'Read the deduction, or whatever else is named in the details.',
   ],
   live_deduction_exists: [
     409,
@@ -137,6 +137,18 @@ export const errorTable = {
     'The balance does not cover this withdrawal.',
     'Ask for no more than the balance, which withdrawals under way have been taken from.',
   ],
+  deposit_differs: [
+    409,
+    'Another deposit was made under this id.',
+    'Use a new id for a new deposit.',
+  ],
+  account_service_unknown: [
+    404,
+    'There is no such account service.',
+    'Name a channel whose profile offers debits and restoring them.',
+  ],
+  withdrawal_unknown: [404, 'There is no such withdrawal.', 'Check the id.'],
+  withdrawal_ended: [409, 'The withdrawal has ended.', 'Nothing: its outcome is final.'],
   refund_not_offered: [
     409,
     'The channel that captured the money offers no refunds.',

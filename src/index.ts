@@ -10,8 +10,8 @@ import { basename } from 'node:path';
 import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition-root.js';
 import { loadConfig, type Config } from './config.js';
-import type { Task } from './engine/tasks.js';
-import type { RunResult } from './engine/executor.js';
+import { outcomeOf, waitOf, type Wait } from './embedded-await.js';
+import { MemberAccounts, Withdrawals } from './embedded-withdrawals.js';
 import type { Log } from './engine/ports.js';
 import { RecoupError } from './errors.js';
 import { AgentDesk } from './http/agent-desk.js';
@@ -36,6 +36,9 @@ export type { Batch, BatchProgress } from './intake/batch.js';
 export type { LoadedBatch } from './intake/batch-desk.js';
 export type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
 export type { NewRepayment } from './intake/repayment.js';
+export type { Member, MemberEntry } from './intake/member.js';
+export type { WithdrawalRecord } from './intake/withdrawal.js';
+export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded-withdrawals.js';
 export type { AccountBalance, TrialBalance } from './ledger/records.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -96,6 +99,9 @@ export interface Recoup {
    *   nothing was charged. `journal_unavailable`: repeat with the same key.
    */
   deduct(request: DeductRequest, options?: DeductOptions): Promise<DeductionRecord>;
+  /** Balances that are paid out, and the accounts they are taken from. */
+  readonly withdrawals: Withdrawals;
+  readonly members: MemberAccounts;
   /** Null when there is no such deduction. */
   show(id: string): Promise<DeductionStory | null>;
   /** Registers repayments; one that is registered already is left as it is. */
@@ -162,11 +168,12 @@ export function embed(services: Services, scope = 'embedded'): Recoup {
   return new EmbeddedRecoup(services, scope);
 }
 
-const lookMs = 250;
 const rowsPerStatement = 500;
 
 class EmbeddedRecoup implements Recoup {
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly withdrawals: Withdrawals;
+  readonly members: MemberAccounts;
   readonly #agentDesk: AgentDesk;
   #channelsRead: Promise<void> | null = null;
 
@@ -179,6 +186,13 @@ class EmbeddedRecoup implements Recoup {
         { actor: `${by.name} (${scope})`, action, subject, detail: JSON.stringify(detail) },
         services.clock.nowMs(),
       );
+    this.withdrawals = new Withdrawals({
+      services,
+      scope,
+      openChannels: async () => await this.#openChannels(),
+      track: (finished) => this.#track(finished),
+    });
+    this.members = new MemberAccounts({ services });
     this.#agentDesk = new AgentDesk({ ...services, audit }, services.config.agentPerBorrowerHour);
   }
 
@@ -198,7 +212,7 @@ class EmbeddedRecoup implements Recoup {
     const requestKey = `${this.scope}:${keptKey(request.key)}`;
     const requestDigest = digestOf(request);
     await this.#openChannels();
-    const wait = waitOf(options, clock.monotonicMs());
+    const wait = waitOf(options.waitMs, clock.monotonicMs());
     const known = await this.#known(requestKey, requestDigest);
     if (known !== null) return await this.#await(known, null, wait);
     try {
@@ -331,45 +345,26 @@ class EmbeddedRecoup implements Recoup {
     return known.id;
   }
 
-  #track(finished: Promise<RunResult<Task>>): Promise<unknown> {
+  #track(finished: Promise<unknown>): Promise<unknown> {
     const settled = finished.catch((error: unknown) => {
       // It is accepted and in the in-flight log: the compensator goes on with it.
-      this.services.log.warn('deduction interrupted', { why: String(error) });
+      this.services.log.warn('run interrupted', { why: String(error) });
     });
     this.#underWay.add(settled);
     void settled.finally(() => this.#underWay.delete(settled));
     return settled;
   }
 
-  /** The deduction when its outcome is known, or as it stands when the time is over. */
   async #await(
     id: TaskId,
     firstRun: Promise<unknown> | null,
     wait: Wait,
   ): Promise<DeductionRecord> {
-    const { clock, deductions, resume } = this.services;
-    const over = new AbortController();
-    const late = wait === null ? [] : [clock.sleep(wait.forMs, over.signal)];
-    await Promise.race([firstRun, ...late]);
-    // A timer left behind would keep the host's process alive.
-    over.abort();
-    for (;;) {
-      const found = await deductions.find(id);
-      if (found === null) throw new Error(`deduction ${id} disappeared`);
-      const leftMs = wait === null ? 0 : wait.untilMs - clock.monotonicMs();
-      if (found.status !== 'processing' || leftMs <= 0) return found;
-      await clock.sleep(Math.min(lookMs, leftMs));
-      const due = (await deductions.attempts(id)).at(-1)?.nextAskAt?.getTime();
-      if (due !== undefined && due <= clock.nowMs()) await resume(id);
-    }
+    const { deductions } = this.services;
+    const find = deductions.find.bind(deductions);
+    return await outcomeOf(this.services, { id, firstRun, wait, find });
   }
 }
-
-/** Null: until the first run has ended. */
-type Wait = { readonly forMs: number; readonly untilMs: number } | null;
-
-const waitOf = ({ waitMs }: DeductOptions, nowMs: number): Wait =>
-  waitMs === undefined ? null : { forMs: waitMs, untilMs: nowMs + waitMs };
 
 function checkedAgent({ name, reason }: NonNullable<DeductRequest['agent']>) {
   const [who, why] = [name.trim(), reason.trim()];

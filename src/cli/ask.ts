@@ -4,6 +4,7 @@ import { RecoupError } from '../errors.js';
 import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeOf } from './deduct.js';
 import { withServices } from './session.js';
+import { withdrawalOutcome } from './withdraw.js';
 import type { Services } from '../composition-root.js';
 import type { TaskId } from '../ids.js';
 
@@ -12,8 +13,8 @@ interface AskOptions extends CommonOptions {
 }
 
 export function askCommand(): Command {
-  return command('ask', 'ask the channel about a deduction now; its poll schedule starts anew')
-    .argument('<id>', 'the deduction', asDeductionId)
+  return command('ask', 'ask the channel about a task now; its poll schedule starts anew')
+    .argument('<id>', 'the deduction, or the withdrawal', asDeductionId)
     .option('--by <name>', 'who wants to know; kept for the audit', userInfo().username)
     .action(
       run<AskOptions>((options, [id = '']) =>
@@ -23,12 +24,19 @@ export function askCommand(): Command {
 }
 
 async function ask(services: Services, id: TaskId, by: string): Promise<Result> {
-  const { access, clock, deductions, executor } = services;
-  if ((await deductions.find(id)) === null) throw new RecoupError('deduction_unknown');
+  const { access, clock, executor } = services;
+  await resultOf(services, id);
   await access.audit({ actor: by, action: 'ask', subject: id, detail: '' }, clock.nowMs());
   const { outcome } = await executor.run(id, { kind: 'ask', by });
-  if (outcome === 'busy') throw new RecoupError('busy', { deduction_id: id });
+  if (outcome === 'busy') throw new RecoupError('busy', { task_id: id });
+  return await resultOf(services, id);
+}
+
+/** @throws RecoupError `deduction_unknown` where no task has this id. */
+async function resultOf({ deductions, flows }: Services, id: TaskId): Promise<Result> {
   const deduction = await deductions.find(id);
-  if (deduction === null) throw new RecoupError('deduction_unknown');
-  return outcomeOf(deduction);
+  if (deduction !== null) return outcomeOf(deduction);
+  const withdrawal = await flows.withdrawals.find(id);
+  if (withdrawal !== null) return withdrawalOutcome(withdrawal);
+  throw new RecoupError('deduction_unknown');
 }

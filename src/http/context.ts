@@ -44,7 +44,7 @@ export class HttpContext {
   constructor(
     readonly services: HttpServices,
     readonly gate: RunGate,
-    readonly watch: OutcomeWatch,
+    readonly watch: OutcomeWatch<DeductionRecord>,
     /** Aborts when the server begins to close: nobody waits any longer. */
     readonly closing: AbortSignal,
   ) {}

@@ -29,6 +29,7 @@ export const openapiInfo = {
   },
   tags: [
     { name: 'deductions' },
+    { name: 'withdrawals', description: 'Balances that are paid out' },
     { name: 'repayments' },
     { name: 'batches' },
     { name: 'reconciliation' },
@@ -175,6 +176,8 @@ function problemExample(code: ErrorCode): Json {
 
 const tags: readonly (readonly [prefix: string, tag: string])[] = [
   ['/v1/deductions', 'deductions'],
+  ['/v1/withdrawals', 'withdrawals'],
+  ['/v1/members', 'withdrawals'],
   ['/v1/repayments', 'repayments'],
   ['/v1/batches', 'batches'],
   ['/v1/reconciliations', 'reconciliation'],

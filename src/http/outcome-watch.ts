@@ -1,26 +1,29 @@
 import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
+import type { TaskStatus } from '../engine/orders-state.js';
 import type { TaskId } from '../ids.js';
-import type { DeductionRecord } from '../intake/records.js';
-import type { DeductionReads } from './ports.js';
 
 /** How late a result may be seen that another process found. */
 const pollMs = 100;
 const idsPerQuery = 500;
 
-type Waiter = (record: DeductionRecord) => void;
+/** The row of a task, whatever its kind. */
+export interface Watched {
+  readonly id: TaskId;
+  readonly status: TaskStatus;
+}
 
 /**
- * Tells those who wait for a deduction when it is no longer `processing`, whichever process ended
+ * Tells those who wait for a task of one kind when it is no longer `processing`, whichever process ended
  * it. One query a round for all of them, and none while nobody waits.
  */
-export class OutcomeWatch {
-  readonly #waiters = new Map<TaskId, Set<Waiter>>();
+export class OutcomeWatch<R extends Watched> {
+  readonly #waiters = new Map<TaskId, Set<(record: R) => void>>();
   #polling = false;
   #failing = false;
 
   constructor(
-    private readonly deductions: Pick<DeductionReads, 'findMany'>,
+    private readonly reads: { findMany(ids: readonly TaskId[]): Promise<readonly R[]> },
     private readonly clock: Clock,
     private readonly log: Log,
   ) {}
@@ -30,10 +33,10 @@ export class OutcomeWatch {
   }
 
   /** Null when the signal aborted first. Never rejects. */
-  async until(id: TaskId, signal: AbortSignal): Promise<DeductionRecord | null> {
+  async until(id: TaskId, signal: AbortSignal): Promise<R | null> {
     if (signal.aborted) return null;
     return await new Promise((resolve) => {
-      const waiter: Waiter = (record) => {
+      const waiter = (record: R): void => {
         signal.removeEventListener('abort', leave);
         resolve(record);
       };
@@ -47,7 +50,7 @@ export class OutcomeWatch {
     });
   }
 
-  #forget(id: TaskId, waiter: Waiter): void {
+  #forget(id: TaskId, waiter: (record: R) => void): void {
     const others = this.#waiters.get(id);
     others?.delete(waiter);
     if (others?.size === 0) this.#waiters.delete(id);
@@ -66,7 +69,7 @@ export class OutcomeWatch {
     const ids = [...this.#waiters.keys()];
     try {
       for (let from = 0; from < ids.length; from += idsPerQuery) {
-        const records = await this.deductions.findMany(ids.slice(from, from + idsPerQuery));
+        const records = await this.reads.findMany(ids.slice(from, from + idsPerQuery));
         for (const record of records) if (record.status !== 'processing') this.#tell(record);
       }
       this.#failing = false;
@@ -77,7 +80,7 @@ export class OutcomeWatch {
     }
   }
 
-  #tell(record: DeductionRecord): void {
+  #tell(record: R): void {
     const waiters = this.#waiters.get(record.id);
     this.#waiters.delete(record.id);
     for (const waiter of waiters ?? []) waiter(record);

@@ -20,6 +20,9 @@ import type {
   DeductionRecord,
   LoggedEntry,
 } from '../intake/records.js';
+import type { Members } from '../intake/member.js';
+import type { WithdrawalDesk } from '../intake/withdrawal-desk.js';
+import type { WithdrawalReads } from '../intake/withdrawal.js';
 import type { LedgerReads } from '../ledger/records.js';
 import type { Repayments } from '../intake/repayment.js';
 import type { Breaks } from '../reconciliation/ports.js';
@@ -135,7 +138,15 @@ export interface WorkQueueDepth {
   readonly later: number;
 }
 
+/** Withdrawals and top-ups. */
+export interface Flows {
+  readonly members: Members;
+  readonly withdrawals: WithdrawalReads;
+  readonly withdrawalDesk: Pick<WithdrawalDesk, 'start'>;
+}
+
 export interface HttpServices {
+  readonly flows: Flows;
   readonly ledger: Ledger;
   readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;
   readonly clock: Clock;

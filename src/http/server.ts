@@ -21,7 +21,9 @@ import { codedError, problemHeaders, problemOf, rawProblem, traceOf } from './pr
 import { reconciliationRoutes } from './reconciliation-routes.js';
 import { repaymentRoutes } from './repayment-routes.js';
 import { RunGate } from './run-gate.js';
+import { memberRoutes } from './member-routes.js';
 import { startDeduction } from './start-deduction.js';
+import { withdrawalRoutes } from './withdrawal-routes.js';
 import { serializerCompiler, validatorCompiler, type App } from './zod-fastify.js';
 
 export interface HttpOptions {
@@ -111,6 +113,8 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     listDeductions(v1, context);
     readDeduction(v1, context);
     askAgain(v1, context);
+    withdrawalRoutes(v1, context);
+    memberRoutes(v1, context);
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);
     ledgerRoutes(v1, context);

@@ -10,6 +10,7 @@ import { callerOf, findDeduction, type HttpContext } from './context.js';
 import type { ApiKey } from './ports.js';
 import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
 import { deductionView } from './views.js';
+import { waited } from './waiting.js';
 import * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
@@ -42,8 +43,10 @@ export function startDeduction(app: App, context: HttpContext): void {
         return replay(await find(String(error.details['deduction_id'])), asked, reply);
       }
       if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
-      const result = await waited(started, (waitS ?? 0) * 1_000, reply, context);
-      return answer(result ?? (await find(started.deductionId)), reply);
+      const { deductionId: id, finished } = started;
+      const waitMs = (waitS ?? 0) * 1_000;
+      const result = await waited({ id, finished, waitMs }, reply, context.watch, context);
+      return answer(result ?? (await find(id)), reply);
     },
   });
 }
@@ -112,36 +115,6 @@ function starter(context: HttpContext) {
       throw error;
     }
   };
-}
-
-/** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
-async function waited(
-  { deductionId, finished }: Started,
-  waitMs: number,
-  reply: FastifyReply,
-  { services, watch, closing }: HttpContext,
-): Promise<DeductionRecord | null> {
-  if (waitMs === 0) return null;
-  const over = new AbortController();
-  const end = (): void => over.abort();
-  reply.raw.once('close', end);
-  closing.addEventListener('abort', end, { once: true });
-  if (reply.raw.destroyed || closing.aborted) end();
-  const timer = services.clock.sleep(waitMs, over.signal).then(end);
-  try {
-    // While this process works on it nobody else has news; afterwards the row tells.
-    const firstRun = finished.then(
-      ({ outcome }) => outcome,
-      () => null,
-    );
-    const outcome = await Promise.race([firstRun, timer]);
-    if (outcome === 'ended' || outcome === 'review') return null;
-    return await watch.until(deductionId, over.signal);
-  } finally {
-    end();
-    reply.raw.off('close', end);
-    closing.removeEventListener('abort', end);
-  }
 }
 
 function replay(first: DeductionRecord, asked: DeductionRequest, reply: FastifyReply) {

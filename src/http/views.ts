@@ -49,6 +49,7 @@ export function attemptView(
 ): Wire<typeof wire.deductionDetail>['attempts'][number] {
   return {
     attempt_no: record.attemptNo,
+    operation: record.operation,
     order_no: record.orderNo,
     channel_id: record.channelId,
     status: record.status,

@@ -8,8 +8,8 @@ const ids = {
 };
 const at = '2026-11-22T01:00:00.000Z';
 
-const time = z.iso.datetime().describe('UTC, ISO 8601');
-const amount = z.int().min(0).describe('Minor units (fen), a whole number');
+export const time = z.iso.datetime().describe('UTC, ISO 8601');
+export const amount = z.int().min(0).describe('Minor units (fen), a whole number');
 const currency = z.enum(currencies);
 const repaymentExample = {
   id: 'rp_20261122_0001',
@@ -65,8 +65,9 @@ export const deduction = z
   .object(deductionFields)
   .meta({ id: 'Deduction', examples: [deductionExample] });
 
-const attempt = z.object({
+export const attempt = z.object({
   attempt_no: z.int(),
+  operation: z.string().describe('What the order asks for: `charge`, `refund`, `payout`, …'),
   order_no: z.string(),
   channel_id: z.string(),
   status: z.string(),
@@ -82,7 +83,7 @@ const attempt = z.object({
   ended_at: time.nullable(),
 });
 
-const logEntry = z.looseObject({
+export const logEntry = z.looseObject({
   seq: z.int(),
   kind: z.string(),
   at: time,
@@ -119,6 +120,7 @@ export const deductionDetail = z
         attempts: [
           {
             attempt_no: 1,
+            operation: 'charge',
             order_no: deductionExample.order_no,
             channel_id: 'swiftpay',
             status: 'succeeded',

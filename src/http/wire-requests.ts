@@ -8,13 +8,13 @@ import { isBareNumber, namesSomebody } from '../personal.js';
 /** 15 digits: far below where JSON numbers lose units. */
 const amountMax = 999_999_999_999_999;
 
-const currency = z.enum(currencies);
-const bankCode = z.string().regex(/^[A-Z]{2,12}$/, '2 to 12 capital letters');
-const ownId = z
+export const currency = z.enum(currencies);
+export const bankCode = z.string().regex(/^[A-Z]{2,12}$/, '2 to 12 capital letters');
+export const ownId = z
   .string()
   .refine((text): text is RepaymentId => isRepaymentId(text), '1 to 64 letters, digits, . _ -');
 /** Its sign is judged by what it is for, with a code of its own. */
-const askedAmount = z
+export const askedAmount = z
   .int()
   .max(amountMax)
   .min(-amountMax)
@@ -49,10 +49,15 @@ export const createHeaders = z.object({
 export const repaymentsMax = 200;
 
 /** Where an id is first brought: not a number that may be somebody's card, id or telephone. */
-const newOwnId = ownId.refine(
+export const newOwnId = ownId.refine(
   (text) => !isBareNumber(text),
   'not a bare number of eleven digits or more: put a letter before it',
 );
+
+export const accountToken = z
+  .string()
+  .refine(isAccountToken, 'a token of 8 to 128 characters, not an account number');
+export const last4 = z.string().regex(/^\d{4}$/, 'four digits');
 
 const newRepayment = z.strictObject({
   id: newOwnId,
@@ -61,10 +66,8 @@ const newRepayment = z.strictObject({
   due_minor: askedAmount,
   due_date: z.string().refine(isDate, 'a date such as 2026-11-22'),
   bank_code: bankCode,
-  account_token: z
-    .string()
-    .refine(isAccountToken, 'a token of 8 to 128 characters, not an account number'),
-  account_last4: z.string().regex(/^\d{4}$/, 'four digits'),
+  account_token: accountToken,
+  account_last4: last4,
 });
 
 const repaymentExample = {
@@ -121,7 +124,7 @@ export const previewBody = z
   .strictObject({ bank_code: bankCode, amount_minor: askedAmount, currency })
   .meta({ examples: [{ bank_code: 'ICBC', amount_minor: 128_050, currency: 'CNY' }] });
 
-const limitUpTo = (max: number, usual: number) =>
+export const limitUpTo = (max: number, usual: number) =>
   z.coerce.number().int().min(1).max(max).default(usual);
 
 export const deductionsQuery = z.strictObject({

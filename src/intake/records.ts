@@ -1,6 +1,7 @@
 /** Deductions as callers read them: the projected rows. Nothing here decides anything. */
 import type { TaskStatus } from '../engine/orders-state.js';
 import type { CaseReason, Entry, Refund, Source } from '../engine/entries.js';
+import type { Operation } from '../engine/order.js';
 import type { ChannelId, OrderNo, RepaymentId, TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 
@@ -29,6 +30,7 @@ export interface DeductionRecord {
 
 export interface AttemptRecord {
   readonly attemptNo: number;
+  readonly operation: Operation;
   readonly orderNo: string;
   readonly channelId: string;
   readonly status: string;

@@ -88,7 +88,7 @@ export class DeductionStore {
   async attempts(id: TaskId): Promise<readonly AttemptRecord[]> {
     return await selectRows<AttemptRecord>(
       this.database,
-      `SELECT attempt_no AS attemptNo, order_no AS orderNo, channel_id AS channelId, status,
+      `SELECT attempt_no AS attemptNo, operation, order_no AS orderNo, channel_id AS channelId, status,
          channel_ref AS channelRef, decline_code AS declineCode, channel_code AS channelCode, proof,
          unknown_why AS unknownWhy, asks, next_ask_at AS nextAskAt, created_at AS createdAt,
          expires_at AS expiresAt, ended_at AS endedAt

@@ -12,9 +12,9 @@ export interface KindRows {
   readonly refundUpdate: Row | null;
   readonly withdrawalInsert: Row | null;
   readonly withdrawalUpdate: Row | null;
-  /** What moves a member's balance, and the line of the money log that says why. */
+  /** What moves a member's balance, and the lines of the money log that say why. */
   readonly memberDelta: Row | null;
-  readonly memberEntry: Row | null;
+  readonly memberEntries: readonly Row[];
   readonly topUpInsert: Row | null;
   readonly topUpUpdate: Row | null;
   /** Money on a repayment moves by differences, each in the transaction of the entry that causes it. */
@@ -43,7 +43,7 @@ export const nothing: KindRows = {
   withdrawalInsert: null,
   withdrawalUpdate: null,
   memberDelta: null,
-  memberEntry: null,
+  memberEntries: [],
   topUpInsert: null,
   topUpUpdate: null,
   repaymentDelta: null,

@@ -62,6 +62,7 @@ const domainErrors: Readonly<Record<string, ErrorCode>> = {
   attempt_given_back: 'capture_not_available',
   withdrawal_request: 'request_repeated',
   withdrawal_balance_exists: 'member_unknown',
+  member_entry_account: 'member_unknown',
   member_balance: 'balance_too_low',
   top_up_request: 'request_repeated',
 };

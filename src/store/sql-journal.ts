@@ -252,6 +252,10 @@ function changesOf(log: readonly Row[], all: readonly Projected[]): readonly Cha
   const many = (name: FieldOf<readonly Row[]>): Row[] => all.flatMap((p) => p[name]);
   return [
     insert('execution_log', 'task_id', log),
+    // Before the rows whose foreign keys would hold the account shared: two that then want it alone
+    // would wait for each other.
+    update(memberUpdate, summed(one('memberDelta'), memberSums)),
+    insert('member_entry', 'cause_id', many('memberEntries')),
     insert('deduction', 'id', one('deductionInsert')),
     update(deductionUpdate, one('deductionUpdate')),
     insert('refund', 'id', one('refundInsert')),
@@ -271,8 +275,6 @@ function changesOf(log: readonly Row[], all: readonly Projected[]): readonly Cha
     // An event is told once: a poll schedule that started anew may end again.
     insert('notice', 'message_id', many('notices'), 'message_id = message_id'),
     update(repaymentUpdate, summed(one('repaymentDelta'), repaymentSums)),
-    insert('member_entry', 'cause_id', one('memberEntry')),
-    update(memberUpdate, summed(one('memberDelta'), memberSums)),
   ].filter((change) => change !== null);
 }
 
@@ -295,10 +297,12 @@ function insert(
 function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
   if (rows.length === 0) return null;
   const [key = ''] = Object.keys(how.key);
-  // Whether a repayment is there is for the deduction's foreign key to say.
-  const rowsAtLeast = how.table === 'repayment' ? 0 : rows.length;
+  // Whether a repayment or a member is there is for the foreign keys to say.
+  const rowsAtLeast = foreign.includes(how.table) ? 0 : rows.length;
   return { ...updateOf(how, byKey(rows, key)), table: how.table, rowsAtLeast };
 }
+
+const foreign: readonly string[] = ['repayment', 'member_account'];
 
 const present = (rows: readonly (Row | null)[]): Row[] => rows.filter((row) => row !== null);
 

@@ -10,17 +10,13 @@ export function withdrawalRows(
   before: WithdrawalState | null,
   entries: readonly Entry[],
 ): KindRows {
-  const moved = entryOf(state, before, entries);
+  const memberEntries = entriesOf(state, entries);
   return {
     ...nothing,
     withdrawalInsert: before === null ? { ...facts(state), ...withdrawalRow(state) } : null,
     withdrawalUpdate: before === null ? null : withdrawalRow(state),
-    memberEntry: moved,
-    memberDelta: moved && {
-      id: moved['member_id'] ?? null,
-      currency: moved['currency'] ?? null,
-      balance: moved['amount_minor'] ?? null,
-    },
+    memberEntries,
+    memberDelta: deltaOf(state, memberEntries),
   };
 }
 
@@ -55,25 +51,29 @@ export function withdrawalRow(state: WithdrawalState): Row {
   };
 }
 
-/** Taken of the member's balance, minor units: from acceptance on, and no more once it has failed. */
-const takenBy = (state: WithdrawalState | null): bigint =>
-  state === null || state.withdrawal.funding !== null || state.end?.kind === 'failed'
-    ? 0n
-    : state.withdrawal.amountMinor;
+/** Of a balance of ours: taken by acceptance, given back by failure, each once in a log. */
+function entriesOf({ taskId, withdrawal }: WithdrawalState, entries: readonly Entry[]): Row[] {
+  if (withdrawal.funding !== null) return [];
+  const { memberId, currency, amountMinor } = withdrawal;
+  return entries.flatMap(({ kind, atMs }) => {
+    if (kind !== 'withdrawal_accepted' && kind !== 'failed') return [];
+    const taken = kind === 'withdrawal_accepted';
+    return [
+      {
+        cause_id: taskId,
+        kind: taken ? 'withdrawn' : 'given_back',
+        member_id: memberId,
+        currency,
+        amount_minor: `${taken ? '-' : ''}${amountMinor}`,
+        at: sqlTime(atMs),
+      },
+    ];
+  });
+}
 
-function entryOf(
-  state: WithdrawalState,
-  before: WithdrawalState | null,
-  entries: readonly Entry[],
-): Row | null {
-  const amount = takenBy(before) - takenBy(state);
-  if (amount === 0n) return null;
-  return {
-    cause_id: state.taskId,
-    kind: amount < 0n ? 'withdrawn' : 'given_back',
-    member_id: state.withdrawal.memberId,
-    currency: state.withdrawal.currency,
-    amount_minor: amount.toString(),
-    at: sqlTime(entries.at(-1)?.atMs ?? state.acceptedAtMs),
-  };
+function deltaOf({ withdrawal }: WithdrawalState, moved: readonly Row[]): Row | null {
+  if (moved.length === 0) return null;
+  const balance = moved.reduce((sum, row) => sum + BigInt(row['amount_minor'] ?? 0), 0n);
+  const { memberId: id, currency } = withdrawal;
+  return { id, currency, balance: balance.toString() };
 }

@@ -1,0 +1,43 @@
+/** `Prefer: wait=N`: an answer when the outcome is known, or when the time is over. */
+import type { FastifyReply } from 'fastify';
+import type { RunOutcome } from '../engine/executor.js';
+import type { TaskId } from '../ids.js';
+import type { HttpContext } from './context.js';
+import type { OutcomeWatch, Watched } from './outcome-watch.js';
+
+export interface Waiting {
+  readonly id: TaskId;
+  /** The first run of it, in this process. */
+  readonly finished: Promise<{ readonly outcome: RunOutcome }>;
+  readonly waitMs: number;
+}
+
+/** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
+export async function waited<R extends Watched>(
+  { id, finished, waitMs }: Waiting,
+  reply: FastifyReply,
+  watch: OutcomeWatch<R>,
+  { services, closing }: Pick<HttpContext, 'services' | 'closing'>,
+): Promise<R | null> {
+  if (waitMs === 0) return null;
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  reply.raw.once('close', end);
+  closing.addEventListener('abort', end, { once: true });
+  if (reply.raw.destroyed || closing.aborted) end();
+  const timer = services.clock.sleep(waitMs, over.signal).then(end);
+  try {
+    // While this process works on it nobody else has news; afterwards the row tells.
+    const firstRun = finished.then(
+      ({ outcome }) => outcome,
+      () => null,
+    );
+    const outcome = await Promise.race([firstRun, timer]);
+    if (outcome === 'ended' || outcome === 'review') return null;
+    return await watch.until(id, over.signal);
+  } finally {
+    end();
+    reply.raw.off('close', end);
+    closing.removeEventListener('abort', end);
+  }
+}

@@ -1,0 +1,150 @@
+import type { Clock } from '../clock.js';
+import type { BankAccount } from '../engine/order.js';
+import { LockBusy, type Executor, type RunResult } from '../engine/executor.js';
+import type { Router } from '../engine/ports.js';
+import type { Party, Withdrawal } from '../engine/requests.js';
+import type { Task } from '../engine/tasks.js';
+import { RecoupError } from '../errors.js';
+import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
+import type { AmountMinor, Currency } from '../money.js';
+import { noChannel } from './deduction-desk.js';
+import type { Member } from './member.js';
+import type { WithdrawalRecord } from './withdrawal.js';
+
+/** What the desk reads. `store/` and `channels/` provide it. */
+export interface WithdrawalDeskReads {
+  member(id: string, currency: Currency): Promise<Member | null>;
+  byRequest(requestKey: string): Promise<WithdrawalRecord | null>;
+  /** How debits and their restoring at a service are to be judged; null where it offers none. */
+  accountService(id: ChannelId): Party | null;
+}
+
+export interface WithdrawalRequest {
+  readonly memberId: string;
+  readonly amountMinor: AmountMinor;
+  readonly currency: Currency;
+  /** Where the money goes. */
+  readonly account: BankAccount;
+  /** Null: the member's balance in our tables; else an account at a remote service. */
+  readonly accountService: { readonly id: ChannelId; readonly account: BankAccount } | null;
+  readonly requestKey: string;
+  readonly requestDigest: string;
+}
+
+export interface WithdrawalStarted {
+  readonly withdrawalId: TaskId;
+  /** When the first run has ended; null for a request that had been accepted before. */
+  readonly finished: Promise<RunResult<Task>> | null;
+}
+
+/**
+ * Checks a request and starts the withdrawal. What is checked of the balance here is checked again by a
+ * CHECK in the transaction that accepts the withdrawal and takes it; reading first serves the clear
+ * answer, not the safety.
+ */
+export class WithdrawalDesk {
+  constructor(
+    private readonly reads: WithdrawalDeskReads,
+    private readonly router: Router,
+    private readonly executor: Pick<Executor<Task>, 'start'>,
+    private readonly clock: Clock,
+    private readonly settings: {
+      readonly attemptWindowMs: number;
+      /** For the simulator, where the same seed must give the same ids. */
+      readonly newTaskId?: () => TaskId;
+    },
+  ) {}
+
+  /**
+   * Resolves once the withdrawal is accepted, durably, and the balance taken. The same request again is
+   * the same withdrawal.
+   *
+   * @throws RecoupError `amount_not_positive`, `member_unknown`, `balance_too_low`,
+   *   `account_service_unknown`, `bank_unknown`, `no_eligible_channel`, `idempotency_key_reused`,
+   *   `busy` or `journal_unavailable`. Nothing was written, but for the last.
+   */
+  async start(request: WithdrawalRequest): Promise<WithdrawalStarted> {
+    const before = await this.#known(request);
+    if (before !== null) return before;
+    try {
+      return await this.#start(request);
+    } catch (error) {
+      const refused = error instanceof LockBusy || error instanceof RecoupError;
+      if (!refused || isCode(error, 'journal_unavailable')) throw error;
+      // A repeated request is told so whatever else is in its way: that may well be itself.
+      const same = await this.#known(request);
+      if (same !== null) return same;
+      throw error instanceof LockBusy ? new RecoupError('busy') : error;
+    }
+  }
+
+  /** @throws RecoupError `idempotency_key_reused` */
+  async #known({
+    requestKey,
+    requestDigest,
+  }: WithdrawalRequest): Promise<WithdrawalStarted | null> {
+    const known = await this.reads.byRequest(requestKey);
+    if (known === null) return null;
+    if (known.requestDigest !== requestDigest) {
+      throw new RecoupError('idempotency_key_reused', { withdrawal_id: known.id });
+    }
+    return { withdrawalId: known.id, finished: null };
+  }
+
+  async #start(request: WithdrawalRequest): Promise<WithdrawalStarted> {
+    const { amountMinor, currency, account } = request;
+    if (amountMinor <= 0n) throw new RecoupError('amount_not_positive');
+    const funding = this.#funding(request);
+    if (funding === null) await this.#checkBalance(request);
+    const withdrawal = this.#withdrawal(request, funding);
+    const route = await this.router.plan({
+      operation: 'payout',
+      taskId: withdrawal.id,
+      bankCode: account.bankCode,
+      amountMinor,
+      currency,
+      exclude: [],
+    });
+    if (route.places.length === 0) throw noChannel(route, account.bankCode);
+
+    const atMs = this.clock.nowMs();
+    const { accepted, finished } = this.executor.start([
+      { kind: 'withdrawal_accepted', atMs, withdrawal },
+      { kind: 'routed', atMs, route },
+    ]);
+    await accepted;
+    return { withdrawalId: withdrawal.id, finished };
+  }
+
+  #funding({ accountService }: WithdrawalRequest): Withdrawal['funding'] {
+    if (accountService === null) return null;
+    const party = this.reads.accountService(accountService.id);
+    if (party === null) {
+      throw new RecoupError('account_service_unknown', { account_service: accountService.id });
+    }
+    return { party, account: accountService.account };
+  }
+
+  async #checkBalance({ memberId, currency, amountMinor }: WithdrawalRequest): Promise<void> {
+    const member = await this.reads.member(memberId, currency);
+    if (member === null) throw new RecoupError('member_unknown', { member_id: memberId });
+    if (member.balanceMinor < amountMinor) throw new RecoupError('balance_too_low');
+  }
+
+  #withdrawal(request: WithdrawalRequest, funding: Withdrawal['funding']): Withdrawal {
+    return {
+      id: (this.settings.newTaskId ?? newTaskId)(),
+      memberId: request.memberId,
+      amountMinor: request.amountMinor,
+      currency: request.currency,
+      account: request.account,
+      funding,
+      requestKey: request.requestKey,
+      requestDigest: request.requestDigest,
+      attemptUntilMs: this.clock.nowMs() + this.settings.attemptWindowMs,
+    };
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof RecoupError && error.code === code;

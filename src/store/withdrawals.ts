@@ -1,0 +1,61 @@
+import { taskId, type TaskId } from '../ids.js';
+import type { WithdrawalFilter, WithdrawalReads, WithdrawalRecord } from '../intake/withdrawal.js';
+import { amountMinor } from '../money.js';
+import { selectRows, type Database } from './database.js';
+
+type WithdrawalRow = Omit<WithdrawalRecord, 'id' | 'amountMinor'> & {
+  id: string;
+  amountMinor: string;
+};
+
+const columns = `id, member_id AS memberId, amount_minor AS amountMinor, currency,
+  bank_code AS bankCode, account_last4 AS accountLast4, account_service AS accountService, status,
+  failure_code AS failureCode, failure_detail AS failureDetail, channel_id AS channelId,
+  order_no AS orderNo, request_digest AS requestDigest, created_at AS createdAt,
+  ended_at AS endedAt`;
+
+/** Reads for callers. Nothing here decides anything about money. */
+export class WithdrawalStore implements WithdrawalReads {
+  constructor(private readonly database: Database) {}
+
+  async find(id: TaskId): Promise<WithdrawalRecord | null> {
+    const [found] = await this.#select('WHERE id = ?', [id]);
+    return found ?? null;
+  }
+
+  async findByRequest(requestKey: string): Promise<WithdrawalRecord | null> {
+    const [found] = await this.#select('WHERE request_key = ?', [requestKey]);
+    return found ?? null;
+  }
+
+  async findMany(ids: readonly TaskId[]): Promise<readonly WithdrawalRecord[]> {
+    if (ids.length === 0) return [];
+    return await this.#select(`WHERE id IN (${ids.map(() => '?').join(',')})`, ids);
+  }
+
+  async list(filter: WithdrawalFilter): Promise<readonly WithdrawalRecord[]> {
+    const conditions = [
+      ['status = ?', filter.status],
+      ['member_id = ?', filter.memberId],
+      ['id < ?', filter.before],
+    ].filter(([, value]) => value !== undefined);
+    const where = conditions.map(([condition]) => condition).join(' AND ');
+    return await this.#select(`${where === '' ? '' : `WHERE ${where}`} ORDER BY id DESC LIMIT ?`, [
+      ...conditions.map(([, value]) => value),
+      filter.limit,
+    ]);
+  }
+
+  async #select(rest: string, values: readonly unknown[]): Promise<readonly WithdrawalRecord[]> {
+    const rows = await selectRows<WithdrawalRow>(
+      this.database,
+      `SELECT ${columns} FROM withdrawal ${rest}`,
+      values,
+    );
+    return rows.map((row) => ({
+      ...row,
+      id: taskId(row.id),
+      amountMinor: amountMinor(row.amountMinor),
+    }));
+  }
+}
