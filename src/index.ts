@@ -39,6 +39,12 @@ export type { NewRepayment } from './intake/repayment.js';
 export type { Member, MemberEntry } from './intake/member.js';
 export type { WithdrawalRecord } from './intake/withdrawal.js';
 export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded-withdrawals.js';
+export {
+  type ReceivedHeaders,
+  type Verified,
+  verifyNotice,
+  type VerifyOptions,
+} from './notices/signature.js';
 export type { AccountBalance, TrialBalance } from './ledger/records.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   reconcile: async () => (await import('./reconcile.js')).reconcileCommand(),
   book: async () => (await import('./reconcile.js')).bookCommand(),
   keys: async () => (await import('./keys.js')).keysCommand(),
+  notices: async () => (await import('./notices.js')).noticesCommand(),
   sandbox: async () => (await import('./sandbox.js')).sandboxCommand(),
 };
 

@@ -50,6 +50,15 @@ export const permissions = {
   'GET /v1/reconciliations/:id': ['operator'],
   'GET /v1/breaks': ['operator'],
   'GET /v1/deductions/:id/calls': ['operator'],
+  'GET /v1/notices': ['operator'],
+  'GET /v1/notices/:id': ['operator'],
+  'POST /v1/notices/:id/redeliver': ['operator'],
+  'GET /v1/notice-destinations': ['operator'],
+  'POST /v1/notice-destinations': ['operator'],
+  'POST /v1/notice-destinations/:id/pause': ['operator'],
+  'POST /v1/notice-destinations/:id/resume': ['operator'],
+  'POST /v1/notice-destinations/:id/secrets': ['operator'],
+  'DELETE /v1/notice-destinations/:id': ['operator'],
 } as const satisfies Record<string, readonly Role[]>;
 
 /** The roles that may use a route; undefined for a route that is not in the table. */

@@ -25,6 +25,7 @@ import type { WithdrawalDesk } from '../intake/withdrawal-desk.js';
 import type { WithdrawalReads } from '../intake/withdrawal.js';
 import type { LedgerReads } from '../ledger/records.js';
 import type { Repayments } from '../intake/repayment.js';
+import type { NoticeDesk } from '../notices/desk.js';
 import type { Breaks } from '../reconciliation/ports.js';
 import type { Reconciler } from '../reconciliation/reconciler.js';
 
@@ -167,6 +168,12 @@ export interface HttpServices {
     readonly desk: Pick<
       CaseDesk,
       'list' | 'show' | 'assign' | 'note' | 'propose' | 'approve' | 'reject'
+    >;
+  };
+  readonly notices: {
+    readonly desk: Pick<
+      NoticeDesk,
+      'list' | 'show' | 'redeliver' | 'destinations' | 'add' | 'change' | 'remove'
     >;
   };
   readonly batches: Pick<Batches, 'progress' | 'rejected'>;

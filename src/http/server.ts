@@ -15,6 +15,7 @@ import { healthRoutes } from './health-routes.js';
 import { openapiInfo, openapiTransforms } from './openapi.js';
 import { operationRoutes } from './operation-routes.js';
 import { ledgerRoutes } from './ledger-routes.js';
+import { noticeRoutes } from './notice-routes.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import type { HttpServices } from './ports.js';
 import { codedError, problemHeaders, problemOf, rawProblem, traceOf } from './problems.js';
@@ -121,6 +122,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     channelRoutes(v1, context);
     scope.register(async (inner) => reconciliationRoutes(inner as unknown as App, context));
     caseRoutes(v1, context);
+    noticeRoutes(v1, context);
     // In a scope of its own: only there is a CSV a body.
     scope.register(async (inner) => batchRoutes(inner as unknown as App, context));
   });

@@ -64,6 +64,7 @@ export class Api {
       readonly config?: Partial<Config>;
       readonly environment?: EnvironmentOptions;
       readonly wrappers?: Wrappers;
+      readonly env?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<Api> {
     const api = new Api(await startEnvironment(options.environment));
@@ -71,6 +72,7 @@ export class Api {
       log: api.log,
       ...(options.config === undefined ? {} : { config: options.config }),
       ...(options.wrappers === undefined ? {} : { wrappers: options.wrappers }),
+      ...(options.env === undefined ? {} : { env: options.env }),
     });
     const server = createHttpServer(services, options);
     await server.listen({ port: 0, host: '127.0.0.1' });
