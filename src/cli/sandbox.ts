@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { sandboxRoles, type SandboxRole } from '../sandbox/channel-spec.js';
 import { realisticFaults } from '../sandbox/realistic-faults.js';
 import { startSandbox } from '../sandbox/sandbox.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
@@ -7,6 +8,7 @@ import { stopSignal } from './shutdown.js';
 
 interface SandboxCommandOptions extends CommonOptions {
   readonly book: string;
+  readonly role: SandboxRole;
   readonly port: number;
   readonly host: string;
   readonly seed: string;
@@ -21,6 +23,11 @@ export function sandboxCommand(): Command {
     'sandbox',
     'channels to practise on, with faults on demand and a book of their own',
   )
+    .addOption(
+      new Option('--role <what>', 'the channels, a card system or an account service')
+        .choices(sandboxRoles)
+        .default('channels'),
+    )
     .option('--book <folder>', 'where the book and the keys are kept', '.recoup/sandbox')
     .option(
       '--port <port>',
@@ -36,9 +43,10 @@ export function sandboxCommand(): Command {
     .option('--write-env <file>', 'write the environment for recoup there, readable by you alone')
     .action(
       run<SandboxCommandOptions>(async (options) => {
-        const { book, port, host, seed, latencyScale, callbackUrl } = options;
+        const { book, role, port, host, seed, latencyScale, callbackUrl } = options;
         const { close, ...ready } = await startSandbox({
           bookDir: book,
+          role,
           port,
           host,
           seed,

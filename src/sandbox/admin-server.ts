@@ -3,8 +3,10 @@ import { createReadStream } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { Readable } from 'node:stream';
-import type { Book, BookOrder } from './book.js';
-import { channelIds, channelSpecs, type SandboxChannelId } from './channel-spec.js';
+import type { Book } from './book.js';
+import { placementOf, type BookOrder } from './book-order.js';
+import { sandboxIds, type SandboxChannelId } from './channel-spec.js';
+import { channelSpecs } from './specs.js';
 import { isKeySerial, type Credentials } from './credentials.js';
 import { isStatementDate, statementOf } from './statement.js';
 import { FaultError, type FaultBoard } from './faults.js';
@@ -86,6 +88,7 @@ export class AdminServer {
       case 'PUT /_keys':
         return json(response, 200, setSerials(asSerials(await readJson(request))));
     }
+    if (url.pathname === '/_balances') return this.#balances(request, url, response);
     if (url.pathname === '/_faults') return this.#faults(request, response);
     const orderNo = /^\/_book\/orders\/([A-Za-z0-9]{1,64})$/.exec(url.pathname)?.[1];
     if (request.method === 'GET' && orderNo !== undefined) {
@@ -94,6 +97,22 @@ export class AdminServer {
       return json(response, found.length > 0 ? 200 : 404, { orders: found.map(orderView) });
     }
     return json(response, 404, { error: `nothing at ${request.method} ${url.pathname}` });
+  }
+
+  /** What is on accounts and cards; PUT brings one to the amount that is said. */
+  async #balances(request: IncomingMessage, url: URL, response: ServerResponse): Promise<void> {
+    const { book } = this.#parts;
+    const channel = channelOf(url);
+    if (channel === undefined) throw new BadRequest('of which channel?');
+    if (request.method === 'PUT') {
+      for (const [token, minor] of Object.entries(asBalances(await readJson(request)))) {
+        await book.deposit(channel, token, minor - book.balance(channel, token));
+      }
+    }
+    await book.flushed();
+    const token = url.searchParams.get('token');
+    if (token === null) return json(response, 200, book.balances(channel));
+    return json(response, 200, { [token]: book.balance(channel, token) });
   }
 
   async #statement(url: URL, response: ServerResponse): Promise<void> {
@@ -141,7 +160,7 @@ class BadRequest extends Error {}
 function channelOf(url: URL): SandboxChannelId | undefined {
   const id = url.searchParams.get('channel');
   if (id === null) return undefined;
-  if (!(channelIds as readonly string[]).includes(id))
+  if (!(sandboxIds as readonly string[]).includes(id))
     throw new BadRequest(`unknown channel ${id}`);
   return id as SandboxChannelId;
 }
@@ -149,10 +168,12 @@ function channelOf(url: URL): SandboxChannelId | undefined {
 /** What the witness says of an order. */
 export function orderView(order: BookOrder): object {
   const { channel, orderNo, state, fields, declineCode, captures, refunds, refusals } = order;
+  const { executions, creditedBy, voided, restoredMinor } = order;
   return {
     channel,
     orderNo,
-    operation: fields?.refundOf === undefined ? 'charge' : 'refund',
+    operation: fields === null ? 'charge' : placementOf(fields),
+    regarding: fields?.regarding ?? null,
     refundOf: fields?.refundOf ?? null,
     state,
     declineCode,
@@ -163,8 +184,16 @@ export function orderView(order: BookOrder): object {
     bank: fields?.bank ?? null,
     createdAtMs: fields?.createdAtMs ?? null,
     expiresAtMs: fields?.expiresAtMs ?? null,
+    ...(fields?.creditMinor !== undefined && {
+      creditMinor: fields.creditMinor,
+      rule: fields.rule ?? null,
+    }),
     captures,
     refunds,
+    executions,
+    creditedBy,
+    voided,
+    restoredMinor,
     refusals,
     callbackAcknowledged: order.callbackAcknowledged,
     firstAt: order.firstAt,
@@ -174,7 +203,7 @@ export function orderView(order: BookOrder): object {
 
 function wireCode({ channel, declineCode }: BookOrder): string | null {
   const codes: Readonly<Record<string, string>> = channelSpecs[channel].codes;
-  return declineCode === null ? null : (codes[declineCode] ?? null);
+  return declineCode === null ? null : (codes[declineCode] ?? declineCode.toUpperCase());
 }
 
 async function lines(response: ServerResponse, orders: Iterable<BookOrder>): Promise<void> {
@@ -216,7 +245,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
 function asUrls(value: unknown): Record<string, string | null> {
   if (typeof value !== 'object' || value === null) throw new BadRequest('not an object');
   for (const [id, url] of Object.entries(value)) {
-    if (!(channelIds as readonly string[]).includes(id))
+    if (!(sandboxIds as readonly string[]).includes(id))
       throw new BadRequest(`unknown channel ${id}`);
     if (url !== null && !URL.canParse(String(url)))
       throw new BadRequest(`not a URL: ${String(url)}`);
@@ -227,10 +256,18 @@ function asUrls(value: unknown): Record<string, string | null> {
 function asSerials(value: unknown): Credentials['serials'] {
   if (typeof value !== 'object' || value === null) throw new BadRequest('not an object');
   for (const [id, serial] of Object.entries(value)) {
-    if (!(channelIds as readonly string[]).includes(id)) {
+    if (!(sandboxIds as readonly string[]).includes(id)) {
       throw new BadRequest(`unknown channel ${id}`);
     }
     if (!isKeySerial(serial)) throw new BadRequest(`no key of serial ${String(serial)}`);
   }
   return value;
+}
+
+function asBalances(value: unknown): Record<string, number> {
+  if (typeof value !== 'object' || value === null) throw new BadRequest('not an object');
+  for (const minor of Object.values(value)) {
+    if (!Number.isSafeInteger(minor)) throw new BadRequest('a balance is a whole number');
+  }
+  return value as Record<string, number>;
 }

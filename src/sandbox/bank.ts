@@ -9,6 +9,8 @@ export interface Fate {
   readonly answerAfterMs: number;
   /** From acceptance to the decision, where the channel decides later. */
   readonly settleAfterMs: number;
+  /** Whether the payer pays at once, has to be waited for, or never does. */
+  readonly payer: 'pays' | 'pays_later' | 'never_pays';
 }
 
 export interface Asked {
@@ -21,6 +23,9 @@ export interface Asked {
 /** `tok_<word>_…` fixes what happens to every order on that account, at every channel. */
 const tokenFates: Readonly<Record<string, DeclineOutcome | 'succeeds'>> = {
   ok: 'succeeds',
+  later: 'succeeds',
+  unpaid: 'succeeds',
+  empty: 'succeeds',
   slow: 'succeeds',
   insufficient: 'insufficient_funds',
   closed: 'account_closed',
@@ -33,6 +38,7 @@ const tokenFates: Readonly<Record<string, DeclineOutcome | 'succeeds'>> = {
 };
 
 const slowFactor = 10;
+const payerThinksMs = 2_000;
 
 export function fateOf(
   seed: string,
@@ -47,11 +53,20 @@ export function fateOf(
   return {
     decline: ruleDecline(spec, book, asked) ?? accountDecline(word, spec, key),
     answerAfterMs: scale * chanceBetween(spec.answerMs, ...key, 'answer'),
-    settleAfterMs: scale * chanceBetween(spec.settleMs, ...key, 'settle'),
+    settleAfterMs:
+      scale * chanceBetween(spec.settleMs, ...key, 'settle') +
+      (word === 'later' ? latencyScale * payerThinksMs : 0),
+    payer: payers.get(word) ?? 'pays',
   };
 }
 
+const payers: ReadonlyMap<string, Fate['payer']> = new Map([
+  ['later', 'pays_later'],
+  ['unpaid', 'never_pays'],
+]);
+
 function ruleDecline(spec: ChannelSpec, book: Book, asked: Asked): DeclineOutcome | null {
+  if (spec.anyBank === true) return null;
   const bankMax = Object.hasOwn(spec.banks, asked.bank) ? spec.banks[asked.bank] : undefined;
   if (bankMax === undefined) return 'bank_unsupported';
   const most = Math.min(spec.amountMax, bankMax);

@@ -2,7 +2,16 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { createReadStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import {
+  evolve,
+  foldDone,
+  newOrder,
+  type BookEntry,
+  type BookOrder,
+  type Happening,
+} from './book-order.js';
 import type { SandboxChannelId } from './channel-spec.js';
+import { channelSpecs } from './specs.js';
 
 /**
  * The witness. An append-only file of JSON lines, forced to the disk before any answer that depends
@@ -13,89 +22,6 @@ import type { SandboxChannelId } from './channel-spec.js';
  * once (so that two requests of one order cannot both be first) and `durable` says when the answer
  * may leave.
  */
-
-interface EntryBase {
-  readonly seq: number;
-  readonly at: number;
-  readonly channel: SandboxChannelId;
-  readonly orderNo: string;
-}
-
-export interface OrderFields {
-  readonly merchant: string;
-  readonly amountMinor: number;
-  readonly currency: string;
-  readonly accountToken: string;
-  readonly bank: string;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-  /** Of the request's bytes: the same number with other bytes is another order. */
-  readonly digest: string;
-  /** A refund: which order's money it pays back. Absent: a charge. */
-  readonly refundOf?: RefundOf;
-}
-
-export interface RefundOf {
-  readonly orderNo: string;
-  readonly channelRef: string;
-}
-
-export type Happening =
-  | ({ readonly what: 'order'; readonly visibleAtMs: number } & OrderFields)
-  | {
-      readonly what: 'captured';
-      readonly captureId: string;
-      readonly amountMinor: number;
-      readonly feeMinor: number;
-      /** Set where the channel broke its own promises, on request. */
-      readonly violation?: boolean;
-    }
-  /** The entry of a refund's own order; the order it pays back knows of it too. */
-  | { readonly what: 'refunded'; readonly refundId: string; readonly amountMinor: number }
-  | { readonly what: 'declined'; readonly code: string }
-  | { readonly what: 'closed'; readonly merchant: string }
-  | ({ readonly what: 'expired' } & OrderFields)
-  | { readonly what: 'refused'; readonly why: 'duplicate' | 'conflict' | 'closed' | 'close' }
-  | { readonly what: 'callback_acknowledged' };
-
-export type BookEntry = EntryBase & Happening;
-
-export interface Capture {
-  readonly captureId: string;
-  readonly amountMinor: number;
-  readonly feeMinor: number;
-  readonly at: number;
-  readonly violation?: boolean;
-}
-
-export interface Refund {
-  readonly refundId: string;
-  /** The refund's own order number. */
-  readonly orderNo: string;
-  readonly amountMinor: number;
-  readonly at: number;
-}
-
-export type OrderState = 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
-
-/** The fold of an order's entries. */
-export interface BookOrder {
-  readonly channel: SandboxChannelId;
-  readonly orderNo: string;
-  state: OrderState;
-  /** Null for a number that was closed before any order came under it. */
-  fields: OrderFields | null;
-  declineCode: string | null;
-  readonly captures: Capture[];
-  /** What was paid back of this order's captures. */
-  readonly refunds: Refund[];
-  refusals: number;
-  callbackAcknowledged: boolean;
-  visibleAtMs: number;
-  firstAt: number;
-  lastAt: number;
-  lastSeq: number;
-}
 
 interface Waiter {
   readonly seq: number;
@@ -108,6 +34,8 @@ export class Book {
   readonly #file: FileHandle;
   readonly #orders = new Map<SandboxChannelId, Map<string, BookOrder>>();
   readonly #dailyTaken = new Map<string, number>();
+  /** What moved a balance, since the book was begun. */
+  readonly #moved = new Map<SandboxChannelId, Map<string, number>>();
   #pending: string[] = [];
   #waiters: Waiter[] = [];
   #seq = 0;
@@ -176,6 +104,26 @@ export class Book {
     return this.#dailyTaken.get(dayKey(channel, accountToken, at)) ?? 0;
   }
 
+  /** What is on an account or a card. */
+  balance(channel: SandboxChannelId, accountToken: string): number {
+    const opening = accountToken.startsWith('tok_empty_')
+      ? 0
+      : channelSpecs[channel].openingBalance;
+    return (opening ?? 0) + (this.#moved.get(channel)?.get(accountToken) ?? 0);
+  }
+
+  /** Of every account or card that something has happened to. */
+  balances(channel: SandboxChannelId): Record<string, number> {
+    const tokens = [...(this.#moved.get(channel)?.keys() ?? [])];
+    return Object.fromEntries(tokens.map((token) => [token, this.balance(channel, token)]));
+  }
+
+  /** Somebody put money there, or took it, that no order knows of. */
+  async deposit(channel: SandboxChannelId, accountToken: string, amountMinor: number) {
+    this.append(channel, '', { what: 'deposited', accountToken, amountMinor });
+    await this.flushed();
+  }
+
   /** In the index at once; on the disk when `durable(order.lastSeq)` resolves. */
   append(channel: SandboxChannelId, orderNo: string, happening: Happening): BookOrder {
     if (this.#broken !== null) throw this.#broken;
@@ -230,6 +178,10 @@ export class Book {
   }
 
   #fold(entry: BookEntry): BookOrder {
+    if (entry.what === 'deposited') {
+      this.#move(entry.channel, entry.accountToken, entry.amountMinor);
+      return newOrder(entry);
+    }
     let orders = this.#orders.get(entry.channel);
     if (orders === undefined)
       this.#orders.set(entry.channel, (orders = new Map<string, BookOrder>()));
@@ -243,93 +195,34 @@ export class Book {
       this.#dailyTaken.set(key, (this.#dailyTaken.get(key) ?? 0) + entry.amountMinor);
     }
     if (entry.what === 'refunded') this.#foldRefund(order, entry);
+    if (entry.what === 'done' && order.fields !== null) {
+      const { moves } = foldDone(order, this.#regarded(order));
+      this.#move(entry.channel, order.fields.accountToken, moves);
+    }
+    if (entry.what === 'closed') {
+      // Closing a credit ends what it is about, unless another credit was there first.
+      const regarded = this.find(entry.channel, entry.regarding?.orderNo ?? '');
+      if (regarded?.creditedBy.length === 0) regarded.voided = true;
+    }
     return order;
   }
 
-  #foldRefund(order: BookOrder, entry: EntryBase & { refundId: string; amountMinor: number }) {
+  #regarded({ channel, fields }: BookOrder): BookOrder | undefined {
+    return this.find(channel, fields?.regarding?.orderNo ?? '');
+  }
+
+  #move(channel: SandboxChannelId, accountToken: string, minor: number): void {
+    if (minor === 0) return;
+    const moved = this.#moved.get(channel) ?? new Map<string, number>();
+    moved.set(accountToken, (moved.get(accountToken) ?? 0) + minor);
+    this.#moved.set(channel, moved);
+  }
+
+  #foldRefund(order: BookOrder, entry: Extract<BookEntry, { what: 'refunded' }>) {
     const paidBack = this.find(entry.channel, order.fields?.refundOf?.orderNo ?? '');
     const { refundId, amountMinor, at } = entry;
     paidBack?.refunds.push({ refundId, orderNo: order.orderNo, amountMinor, at });
   }
-}
-
-/** What may still be paid back of an order. */
-export function refundable({ captures, refunds }: BookOrder): number {
-  return sumOf(captures) - sumOf(refunds);
-}
-
-const sumOf = (parts: readonly { readonly amountMinor: number }[]): number =>
-  parts.reduce((total, { amountMinor }) => total + amountMinor, 0);
-
-function newOrder(entry: BookEntry): BookOrder {
-  return {
-    channel: entry.channel,
-    orderNo: entry.orderNo,
-    state: 'executing',
-    fields: null,
-    declineCode: null,
-    captures: [],
-    refunds: [],
-    refusals: 0,
-    callbackAcknowledged: false,
-    visibleAtMs: entry.at,
-    firstAt: entry.at,
-    lastAt: entry.at,
-    lastSeq: entry.seq,
-  };
-}
-
-function evolve(order: BookOrder, entry: BookEntry): void {
-  switch (entry.what) {
-    case 'order':
-      order.fields = fieldsOf(entry);
-      order.visibleAtMs = entry.visibleAtMs;
-      order.state = order.captures.length > 0 ? 'captured' : 'executing';
-      return;
-    case 'captured': {
-      const { captureId, amountMinor, feeMinor, at } = entry;
-      const violation = entry.violation === true ? { violation: true } : {};
-      order.captures.push({ captureId, amountMinor, feeMinor, at, ...violation });
-      order.state = 'captured';
-      return;
-    }
-    case 'refunded':
-      order.state = 'refunded';
-      return;
-    case 'declined':
-      order.declineCode = entry.code;
-      if (order.captures.length === 0 && order.state !== 'refunded') order.state = 'declined';
-      return;
-    case 'closed':
-      order.state = 'closed';
-      return;
-    case 'expired':
-      order.fields = fieldsOf(entry);
-      order.state = 'expired';
-      return;
-    case 'refused':
-      order.refusals += 1;
-      return;
-    case 'callback_acknowledged':
-      order.callbackAcknowledged = true;
-      return;
-  }
-}
-
-function fieldsOf(entry: OrderFields): OrderFields {
-  const { merchant, amountMinor, currency, accountToken, bank } = entry;
-  const { createdAtMs, expiresAtMs, digest, refundOf } = entry;
-  return {
-    merchant,
-    amountMinor,
-    currency,
-    accountToken,
-    bank,
-    createdAtMs,
-    expiresAtMs,
-    digest,
-    ...(refundOf && { refundOf }),
-  };
 }
 
 function parseEntry(line: string): BookEntry | null {

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
-import type { Book, BookOrder } from './book.js';
+import type { Book } from './book.js';
+import type { BookOrder } from './book-order.js';
 import { writtenAnswer } from './channel-server.js';
 import { noMishap, type FaultBoard, type Mishap } from './faults.js';
 import { outcomeOf } from './order-desk.js';
@@ -139,7 +140,7 @@ export class CallbackSender {
 }
 
 function isEnded(order: BookOrder): boolean {
-  return ['captured', 'refunded', 'declined'].includes(order.state);
+  return ['captured', 'refunded', 'done', 'declined'].includes(order.state);
 }
 
 /** Whether the merchant said the word. Never rejects. */

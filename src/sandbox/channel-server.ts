@@ -1,9 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ChannelSpec } from './channel-spec.js';
+import { channelRefOf } from './channel-ref.js';
+import { does, type ChannelSpec, type Placement } from './channel-spec.js';
 import { deliver } from './delivery.js';
-import { noMishap, type FaultBoard, type Mishap } from './faults.js';
-import { channelRefOf, type DeskAnswer, type OrderDesk } from './order-desk.js';
+import {
+  noMishap,
+  type FaultBoard,
+  type FaultParams,
+  type Mishap,
+  type Operation,
+} from './faults.js';
+import type { DeskAnswer, OrderDesk } from './order-desk.js';
 import type { Book } from './book.js';
 import type { Wire, WireAnswer, WireMessage, WireRequest } from './wire.js';
 
@@ -96,8 +103,11 @@ export class ChannelServer {
     if (read.operation === 'query_many') return this.#answerMany(read.orderNos);
     const { orderNo, merchant: theirMerchant } = subjectOf(read);
     if (theirMerchant !== merchant) return this.#refuse('bad_request', orderNo);
-    const operation = read.operation === 'query_refund' ? 'query' : read.operation;
-    const mishap = this.#strike(operation, orderNo, this.#accountOf(read));
+    const asked = struckAs(read);
+    if (asked === null || !does(this.#parts.spec, asked.as)) {
+      return this.#refuse('bad_request', orderNo);
+    }
+    const mishap = this.#strike(asked.operation, orderNo, this.#accountOf(read));
     if (mishap.delivery === 'throttle') {
       const throttled = this.#plain('throttled', orderNo);
       return { message: wire.write(throttled, false), mishap, status: 429 };
@@ -112,9 +122,11 @@ export class ChannelServer {
     const { desk } = this.#parts;
     if (read.operation === 'charge') return desk.charge(read.charge, mishap);
     if (read.operation === 'refund') return desk.refund(read.refund, mishap);
+    if (read.operation === 'place') return desk.charge(read.order, mishap);
     if (mishap.effect === 'none') return null;
-    if (read.operation === 'close') return desk.close(read.orderNo, read.merchant);
-    return desk.query(read.orderNo, read.operation === 'query_refund' ? 'refund' : 'charge');
+    const { orderNo, as } = read;
+    if (read.operation === 'query') return desk.query(orderNo, as);
+    return desk.close(orderNo, read.merchant, as, read.regarding);
   }
 
   async #answerMany(
@@ -123,7 +135,11 @@ export class ChannelServer {
     const { wire, desk, merchant } = this.#parts;
     if (wire.writeMany === undefined) return this.#refuse('bad_request', '');
     const mishaps = orderNos.map((orderNo) =>
-      this.#strike('query', orderNo, this.#accountOf({ operation: 'query', orderNo, merchant })),
+      this.#strike(
+        'query',
+        orderNo,
+        this.#accountOf({ operation: 'query', as: 'charge', orderNo, merchant }),
+      ),
     );
     // What happens to the whole message happens if it would have happened to any one of them.
     const whole = mishaps.find(({ delivery }) => !itemDeliveries.has(delivery)) ?? noMishap;
@@ -141,11 +157,7 @@ export class ChannelServer {
     return { message, mishap: whole, status: 200 };
   }
 
-  #strike(
-    operation: 'charge' | 'refund' | 'query' | 'close',
-    orderNo: string,
-    account: string | null,
-  ): Mishap {
+  #strike(operation: Operation, orderNo: string, account: string | null): Mishap {
     const { spec, faults } = this.#parts;
     return faults.strike(spec.id, operation, orderNo, account);
   }
@@ -153,6 +165,7 @@ export class ChannelServer {
   /** The account is known from the book where the request does not name it. */
   #accountOf(read: OneOrderRequest): string | null {
     if (read.operation === 'charge') return read.charge.accountToken;
+    if (read.operation === 'place') return read.order.accountToken;
     const about = read.operation === 'refund' ? read.refund.refundOf.orderNo : read.orderNo;
     return this.#parts.book.find(this.#parts.spec.id, about)?.fields?.accountToken ?? null;
   }
@@ -175,7 +188,23 @@ type OneOrderRequest = Exclude<WireRequest, { operation: 'refused' | 'query_many
 
 function subjectOf(read: OneOrderRequest): { orderNo: string; merchant: string } {
   if (read.operation === 'charge') return read.charge;
+  if (read.operation === 'place') return read.order;
   return read.operation === 'refund' ? read.refund : read;
+}
+
+/** What a fault can befall, and what the channel must do at all. */
+function struckAs(read: OneOrderRequest): { operation: Operation; as: Placement } | null {
+  switch (read.operation) {
+    case 'charge':
+    case 'refund':
+      return { operation: read.operation, as: read.operation };
+    case 'place': {
+      const { operation } = read.order;
+      return operation === undefined ? null : { operation, as: operation };
+    }
+    default:
+      return { operation: read.operation, as: read.as };
+  }
 }
 
 /** What the desk said, as the channel puts it; also where answers are made to lie. */
@@ -196,6 +225,9 @@ export function writtenAnswer(answer: DeskAnswer, mishap: Mishap, merchant: stri
             amountMinor: order.fields.amountMinor,
             currency: order.fields.currency,
             channelRef: channelRefOf(order),
+            ...(order.fields.creditMinor !== undefined && {
+              creditMinor: order.fields.creditMinor,
+            }),
           },
         }
       : {}),
@@ -214,7 +246,7 @@ const requestOutcomes: ReadonlySet<string> = new Set([
   'system_error',
 ]);
 
-function altered(answer: WireAnswer, field: 'order_no' | 'amount' | 'currency' | 'merchant') {
+function altered(answer: WireAnswer, field: NonNullable<FaultParams['field']>) {
   if (field === 'order_no') return { ...answer, orderNo: `${answer.orderNo.slice(0, -1)}X` };
   if (field === 'merchant') {
     const other = 'M-SOMEONE-ELSE';
@@ -222,6 +254,10 @@ function altered(answer: WireAnswer, field: 'order_no' | 'amount' | 'currency' |
     return { ...answer, merchant: other, ...(order && { order }) };
   }
   if (answer.order === undefined) return answer;
+  if (field === 'credit_amount') {
+    const creditMinor = (answer.order.creditMinor ?? 0) + 1;
+    return { ...answer, order: { ...answer.order, creditMinor } };
+  }
   const order =
     field === 'amount'
       ? { ...answer.order, amountMinor: answer.order.amountMinor + 1 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { channelIds, type SandboxChannelId } from './channel-spec.js';
+import { sandboxIds, type SandboxChannelId, type SandboxRole } from './channel-spec.js';
 import { keySerials, type KeySerial } from './wire.js';
 import type { FormKeys } from './wire-form.js';
 import type { JsonKeys } from './wire-json.js';
@@ -34,7 +34,14 @@ export function loadCredentials(dir: string, rsaBits: number): Credentials {
   try {
     const kept = JSON.parse(readFileSync(join(dir, fileName), 'utf8')) as Partial<Credentials>;
     // A folder of before a key was thought of gets it now.
-    const credentials: Credentials = { ...newCredentials(rsaBits), ...kept };
+    const made = newCredentials(rsaBits);
+    const credentials: Credentials = {
+      ...made,
+      ...kept,
+      hmacKeys: { ...made.hmacKeys, ...kept.hmacKeys },
+      nextHmacKeys: { ...made.nextHmacKeys, ...kept.nextHmacKeys },
+      sealKeys: { ...made.sealKeys, ...kept.sealKeys },
+    };
     saveCredentials(dir, credentials);
     return credentials;
   } catch (error) {
@@ -46,7 +53,7 @@ export function loadCredentials(dir: string, rsaBits: number): Credentials {
 }
 
 const keyEach = () =>
-  Object.fromEntries(channelIds.map((id) => [id, randomBytes(32).toString('hex')])) as Record<
+  Object.fromEntries(sandboxIds.map((id) => [id, randomBytes(32).toString('hex')])) as Record<
     SandboxChannelId,
     string
   >;
@@ -98,24 +105,28 @@ export function formKeysOf(credentials: Credentials, serial: () => KeySerial): F
   };
 }
 
-/** What the channel profiles of examples/channels.yaml ask of the environment. */
+/** What the profiles of examples/channels.yaml and parties.yaml ask of the environment. */
 export function environmentOf(
   credentials: Credentials,
-  urls: Readonly<Record<SandboxChannelId, string>>,
+  role: SandboxRole,
+  urls: ReadonlyMap<SandboxChannelId, string>,
   adminUrl: string,
 ): Record<string, string> {
-  const env: Record<string, string> = { RECOUP_SANDBOX_ADMIN_URL: adminUrl };
-  for (const id of channelIds) {
+  const admin = role === 'channels' ? '' : `${role.toUpperCase()}_`;
+  const env: Record<string, string> = { [`RECOUP_SANDBOX_${admin}ADMIN_URL`]: adminUrl };
+  for (const [id, url] of urls) {
     const prefix = `RECOUP_SANDBOX_${id.toUpperCase()}`;
-    env[`${prefix}_URL`] = urls[id];
-    if (id === 'unionlink') continue;
+    env[`${prefix}_URL`] = url;
+    if (id === 'unionlink') {
+      env[`${prefix}_PRIVATE_KEY`] = oneLine(credentials.merchantPrivatePem);
+      env[`${prefix}_PUBLIC_KEY`] = publicLine(credentials.channelPrivatePem);
+      env[`${prefix}_PUBLIC_KEY_B`] = publicLine(credentials.nextChannelPrivatePem);
+      continue;
+    }
     env[`${prefix}_HMAC_KEY`] = credentials.hmacKeys[id];
     env[`${prefix}_HMAC_KEY_B`] = credentials.nextHmacKeys[id];
     env[`${prefix}_CALLBACK_KEY`] = credentials.sealKeys[id];
   }
-  env['RECOUP_SANDBOX_UNIONLINK_PRIVATE_KEY'] = oneLine(credentials.merchantPrivatePem);
-  env['RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY'] = publicLine(credentials.channelPrivatePem);
-  env['RECOUP_SANDBOX_UNIONLINK_PUBLIC_KEY_B'] = publicLine(credentials.nextChannelPrivatePem);
   return env;
 }
 

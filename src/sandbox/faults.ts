@@ -1,5 +1,11 @@
 import { chance } from './chance.js';
-import { channelIds, outcomes, type Outcome, type SandboxChannelId } from './channel-spec.js';
+import {
+  outcomes,
+  placements,
+  sandboxIds,
+  type Outcome,
+  type SandboxChannelId,
+} from './channel-spec.js';
 
 /**
  * Faults on demand. A rule names whom it hits and what goes wrong; what goes wrong has two sides
@@ -7,11 +13,15 @@ import { channelIds, outcomes, type Outcome, type SandboxChannelId } from './cha
  * answer (delivery).
  */
 
-export const operations = ['charge', 'refund', 'query', 'close', 'callback'] as const;
+export const operations = [...placements, 'query', 'close', 'callback'] as const;
 export type Operation = (typeof operations)[number];
 
-/** normal; nothing at all; only after a while; twice; with a fixed outcome; against its nature. */
-export type Effect = 'normal' | 'none' | 'late' | 'double' | 'decline' | 'succeed' | 'violate';
+/**
+ * normal; nothing at all; only after a while; twice; with a fixed outcome; against its nature; when a lock
+ * is free; asked for again by the network.
+ */
+export type Effect =
+  'normal' | 'none' | 'late' | 'double' | 'decline' | 'succeed' | 'violate' | 'lock' | 'again';
 
 export type Delivery =
   | 'normal'
@@ -38,9 +48,8 @@ interface FaultKind {
   readonly on: readonly Operation[];
 }
 
-const requests = ['charge', 'refund', 'query', 'close'] as const;
-/** What moves money. */
-const transfers = ['charge', 'refund'] as const;
+const requests = [...placements, 'query', 'close'] as const;
+const transfers = placements;
 const everything = operations;
 
 export const faultKinds = {
@@ -57,7 +66,9 @@ export const faultKinds = {
   half_response: { effect: 'normal', delivery: 'half', on: requests },
   slow_drip: { effect: 'normal', delivery: 'drip', on: requests },
   huge_response: { effect: 'normal', delivery: 'huge', on: requests },
-  duplicate_capture: { effect: 'double', delivery: 'normal', on: transfers },
+  duplicate_capture: { effect: 'double', delivery: 'normal', on: ['charge', 'refund', 'payout'] },
+  duplicate_request: { effect: 'again', delivery: 'normal', on: transfers },
+  lock_wait: { effect: 'lock', delivery: 'normal', on: transfers },
   throttled: { effect: 'none', delivery: 'throttle', on: requests },
   bad_signature: { effect: 'normal', delivery: 'forge', on: everything },
   mismatch: { effect: 'normal', delivery: 'alter', on: everything },
@@ -77,19 +88,22 @@ export type FaultName = keyof typeof faultKinds;
 export interface FaultParams {
   /** decline, contradiction: the outcome. */
   readonly outcome?: Outcome;
-  /** late_effect: how long the request is held on its way; callback_late: the delay. */
+  /**
+   * late_effect: how long the request is held on its way; lock_wait: how long the lock is held;
+   * duplicate_request: when it comes again; callback_late: the delay.
+   */
   readonly delay_ms?: number;
   /** late_effect: how long the started order stays invisible to queries. */
   readonly invisible_ms?: number;
   /** http_5xx_*: 500 to 599. */
   readonly status?: number;
   /** mismatch: which field of the answer is wrong. */
-  readonly field?: 'order_no' | 'amount' | 'currency' | 'merchant';
+  readonly field?: 'order_no' | 'amount' | 'credit_amount' | 'currency' | 'merchant';
   /** slow_drip: the pause between bytes. */
   readonly interval_ms?: number;
   /** http_5xx_*: with a well-signed body that says otherwise; garbage: with a good signature. */
   readonly signed?: boolean;
-  /** late_effect: the answer that comes meanwhile. */
+  /** late_effect: the answer that comes meanwhile; lock_wait: `hang` for none, else it says that it cannot say. */
   readonly answer?: 'hang' | 'server_error' | 'reset';
   /** unlisted_code: the code to send. */
   readonly code?: string;
@@ -265,7 +279,8 @@ const paramChecks: Readonly<Record<keyof FaultParams, (value: unknown) => boolea
   delay_ms: isDuration,
   invisible_ms: isDuration,
   status: (value) => Number.isInteger(value) && Number(value) >= 500 && Number(value) <= 599,
-  field: (value) => ['order_no', 'amount', 'currency', 'merchant'].includes(String(value)),
+  field: (value) =>
+    ['order_no', 'amount', 'credit_amount', 'currency', 'merchant'].includes(String(value)),
   interval_ms: isDuration,
   signed: (value) => typeof value === 'boolean',
   answer: (value) => ['hang', 'server_error', 'reset'].includes(String(value)),
@@ -292,7 +307,7 @@ function ruleProblem(value: unknown): string | null {
   const unknownKey = Object.keys(rule).find((key) => !ruleKeys.has(key));
   if (unknownKey !== undefined) return `unknown field ${unknownKey}`;
   const { channel, operation, fault, probability } = rule;
-  if (channel !== '*' && !(channelIds as readonly unknown[]).includes(channel)) {
+  if (channel !== '*' && !(sandboxIds as readonly unknown[]).includes(channel)) {
     return `unknown channel ${String(channel)}`;
   }
   if (typeof fault !== 'string' || !Object.hasOwn(faultKinds, fault)) {

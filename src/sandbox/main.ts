@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { sandboxRoles } from './channel-spec.js';
 import { realisticFaults } from './realistic-faults.js';
 import { startSandbox } from './sandbox.js';
 
 /**
- * The sandbox as a process: `node dist/src/sandbox/main.js --book DIR [--port 0] [--seed N]
+ * The sandbox as a process: `node dist/src/sandbox/main.js --book DIR [--role cards] [--port 0] [--seed N]
  * [--faults FILE|realistic] …`. Prints one JSON line when it is ready.
  */
 const { values } = parseArgs({
   options: {
     book: { type: 'string' },
+    role: { type: 'string', default: 'channels' },
     port: { type: 'string', default: '0' },
     host: { type: 'string', default: '127.0.0.1' },
     seed: { type: 'string', default: '1' },
@@ -23,8 +25,11 @@ const { values } = parseArgs({
 
 async function main(): Promise<void> {
   if (values.book === undefined) throw new Error('--book DIR is required');
+  const role = sandboxRoles.find((one) => one === values.role);
+  if (role === undefined) throw new Error(`--role is one of ${sandboxRoles.join(', ')}`);
   const sandbox = await startSandbox({
     bookDir: values.book,
+    role,
     port: Number(values.port),
     host: values.host,
     seed: values.seed,

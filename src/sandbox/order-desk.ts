@@ -1,9 +1,17 @@
-import { hash } from 'node:crypto';
 import { feeOf, fateOf, type Fate } from './bank.js';
-import { refundable, type Book, type BookOrder, type OrderFields, type RefundOf } from './book.js';
-import type { ChannelSpec, DeclineOutcome, Outcome } from './channel-spec.js';
-import { declineOutcomes } from './channel-spec.js';
-import type { Mishap } from './faults.js';
+import type { Book } from './book.js';
+import {
+  placementOf,
+  refundable,
+  type BookOrder,
+  type OrderFields,
+  type RefundOf,
+} from './book-order.js';
+import { channelRefOf } from './channel-ref.js';
+import type { ChannelSpec, DeclineOutcome, Outcome, Placement } from './channel-spec.js';
+import { declineOutcomes, specFor } from './channel-spec.js';
+import { noMishap, type Mishap } from './faults.js';
+import { objectionTo } from './party-rules.js';
 
 /**
  * What a channel does with orders, whatever its wire looks like. Its nature is honoured here and
@@ -15,7 +23,7 @@ import type { Mishap } from './faults.js';
  * - tombstones: a closed number is refused for ever, seen or unseen, and what has been started
  *   cannot be closed.
  *
- * A refund is an order of its own under its own number, of the same nature as a charge; whatever is
+ * What it promises of payouts is what it promises of payouts (`specFor`). A refund is an order of its own under its own number, of the same nature as a charge; whatever is
  * asked, no more is paid back than was captured.
  *
  * Each check and the entry that follows from it happen in one synchronous step.
@@ -48,6 +56,8 @@ export class OrderDesk {
   readonly #book: Book;
   readonly #settings: DeskSettings;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Orders that wait for a lock: nothing can be said of them meanwhile. */
+  readonly #locked = new Set<string>();
   #closed = false;
 
   constructor(spec: ChannelSpec, book: Book, settings: DeskSettings) {
@@ -56,13 +66,18 @@ export class OrderDesk {
     this.#settings = settings;
   }
 
-  /** Null: nothing happens now, so there is nothing to answer with. */
+  /** Places an order of any operation. Null: nothing happens now, so there is nothing to answer with. */
   async charge(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer | null> {
     if (mishap.effect === 'none') return null;
     const heldMs = this.#heldMs(mishap);
     if (heldMs !== null) {
       this.#later(heldMs, () => void this.#execute(request, mishap).catch(() => undefined));
       return null;
+    }
+    if (mishap.effect === 'again') {
+      // The network delivers it a second time, when the first has long been answered.
+      const { delay_ms: againMs = 100 } = mishap.params;
+      this.#later(againMs, () => void this.#execute(request, noMishap).catch(() => undefined));
     }
     return this.#execute(request, mishap);
   }
@@ -74,27 +89,41 @@ export class OrderDesk {
     return this.charge({ ...request, accountToken, bank }, mishap);
   }
 
-  /** A number is asked about as what it was placed as: a charge or a refund. */
-  async query(orderNo: string, as: 'charge' | 'refund' = 'charge'): Promise<DeskAnswer> {
+  /** A number is asked about as what it was placed as. */
+  async query(orderNo: string, as: Placement = 'charge'): Promise<DeskAnswer> {
     const order = this.#book.find(this.spec.id, orderNo);
-    const isRefund = order?.fields?.refundOf !== undefined;
-    const other = order !== undefined && order.fields !== null && isRefund !== (as === 'refund');
-    if (order === undefined || other || Date.now() < order.visibleAtMs) {
+    const other = order?.fields && placementOf(order.fields) !== as;
+    if (order === undefined || other === true || Date.now() < order.visibleAtMs) {
       return { outcome: 'not_found', orderNo, order: null };
     }
+    if (this.#locked.has(orderNo)) return { outcome: 'system_error', orderNo, order: null };
     return this.#durably(order, outcomeOf(order));
   }
 
-  async close(orderNo: string, merchant: string): Promise<DeskAnswer> {
-    if (!this.spec.tombstones) return { outcome: 'bad_request', orderNo, order: null };
+  /** @param regarding of a credit: what is closed with it. */
+  async close(
+    orderNo: string,
+    merchant: string,
+    as: Placement = 'charge',
+    regarding?: RefundOf,
+  ): Promise<DeskAnswer> {
+    if (!specFor(this.spec, as).tombstones) return { outcome: 'bad_request', orderNo, order: null };
     const order = this.#book.find(this.spec.id, orderNo);
-    if (order === undefined) {
-      const closed = this.#book.append(this.spec.id, orderNo, { what: 'closed', merchant });
-      return this.#durably(closed, 'closed');
+    if (order?.state === 'closed') return this.#durably(order, 'closed');
+    if (order === undefined || this.#canStillClose(order)) {
+      // Only a credit takes what it is about with it: a void that is closed voids nothing.
+      const about = as === 'credit' ? (order?.fields?.regarding ?? regarding) : undefined;
+      const happening = { what: 'closed', merchant, ...(about && { regarding: about }) } as const;
+      return this.#durably(this.#book.append(this.spec.id, orderNo, happening), 'closed');
     }
-    if (order.state === 'closed') return this.#durably(order, 'closed');
     this.#book.append(this.spec.id, orderNo, { what: 'refused', why: 'close' });
     return this.#durably(order, 'close_refused');
+  }
+
+  /** An order that its payer has not paid; a credit that waits for its turn. */
+  #canStillClose({ orderNo, state, fields }: BookOrder): boolean {
+    if (state !== 'executing' || fields === null) return false;
+    return fields.operation === 'credit' || this.#fate(orderNo, fields).payer !== 'pays';
   }
 
   /** After a restart: what was started and not decided is decided now. */
@@ -102,7 +131,8 @@ export class OrderDesk {
     for (const order of this.#book.orders(this.spec.id)) {
       if (order.state !== 'executing' || order.fields === null) continue;
       const fate = this.#fate(order.orderNo, order.fields);
-      this.#later(fate.settleAfterMs, () => this.#settle(order, fate.decline, 1, false));
+      if (fate.payer === 'never_pays') this.#expireUnpaid(order, order.fields);
+      else this.#later(fate.settleAfterMs, () => this.#settle(order, fate.decline, 1, false));
     }
   }
 
@@ -112,7 +142,7 @@ export class OrderDesk {
     this.#timers.clear();
   }
 
-  async #execute(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer> {
+  async #execute(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer | null> {
     const violates = mishap.effect === 'violate';
     const refusal = violates ? null : this.#refusal(request);
     if (refusal !== null) return refusal;
@@ -126,7 +156,13 @@ export class OrderDesk {
     const fate = this.#fate(orderNo, fields);
     const decline = violates ? null : forced(mishap, fate.decline, request);
     const times = mishap.effect === 'double' ? 2 : 1;
-    if (this.spec.sync) {
+    if (mishap.effect === 'lock') return this.#waitForLock(order, decline, mishap);
+    if (fate.payer === 'never_pays') {
+      this.#expireUnpaid(order, fields);
+      await this.#pause(fate.answerAfterMs);
+      return this.#durably(order, outcomeOf(order));
+    }
+    if (this.spec.sync && fate.payer === 'pays') {
       await this.#pause(fate.answerAfterMs);
       this.#settle(order, decline, times, violates);
       return this.#durably(order, outcomeOf(order));
@@ -138,21 +174,52 @@ export class OrderDesk {
     return this.#durably(order, outcomeOf(order));
   }
 
+  /** It is there, and is done when the lock is free; until then it is anybody's guess. */
+  async #waitForLock(
+    order: BookOrder,
+    decline: DeclineOutcome | null,
+    { params }: Mishap,
+  ): Promise<DeskAnswer | null> {
+    const { orderNo } = order;
+    this.#locked.add(orderNo);
+    this.#later(params.delay_ms ?? 2_000, () => {
+      this.#locked.delete(orderNo);
+      this.#settle(order, decline, 1, false);
+    });
+    await this.#book.durable(order.lastSeq);
+    return params.answer === 'hang' ? null : { outcome: 'system_error', orderNo, order: null };
+  }
+
+  #expireUnpaid(order: BookOrder, fields: OrderFields): void {
+    if (!this.spec.honoursExpiry) return;
+    this.#later(Math.max(0, fields.expiresAtMs - Date.now()), () => {
+      if (order.state !== 'executing') return;
+      this.#book.append(this.spec.id, order.orderNo, { what: 'expired', ...fields });
+      this.#settings.decided(order);
+    });
+  }
+
   /** What the channel's nature answers without starting anything. Null: start it. */
   #refusal(request: ChargeRequest): Promise<DeskAnswer> | null {
     const { orderNo, ...fields } = request;
     const known = this.#book.find(this.spec.id, orderNo);
     if (known !== undefined) return this.#refuseKnown(known, request);
-    if (!this.spec.honoursExpiry || Date.now() <= request.expiresAtMs) return null;
+    const { honoursExpiry } = specFor(this.spec, placementOf(fields));
+    if (!honoursExpiry || Date.now() <= request.expiresAtMs) return null;
     const expired = this.#book.append(this.spec.id, orderNo, { what: 'expired', ...fields });
     return this.#durably(expired, 'order_expired');
   }
 
   #refuseKnown(known: BookOrder, request: ChargeRequest): Promise<DeskAnswer> {
-    if (this.spec.idempotent && known.fields?.digest === request.digest) {
+    const spec = specFor(this.spec, placementOf(request));
+    if (spec.idempotent && known.fields?.digest === request.digest) {
+      if (this.#locked.has(known.orderNo)) {
+        const { orderNo } = known;
+        return Promise.resolve({ outcome: 'system_error', orderNo, order: null });
+      }
       return this.#durably(known, outcomeOf(known));
     }
-    const [why, outcome] = refusalOf(this.spec, known);
+    const [why, outcome] = refusalOf(spec, known);
     this.#book.append(this.spec.id, known.orderNo, { what: 'refused', why });
     return this.#durably(known, outcome);
   }
@@ -166,6 +233,11 @@ export class OrderDesk {
     const { fields, orderNo } = order;
     if (fields === null || this.#closed) return;
     if (order.state !== 'executing' && !violates) return;
+    if (fields.operation !== undefined) {
+      this.#carryOut(order, fields, { decline, times, violates });
+      this.#settings.decided(order);
+      return;
+    }
     if (decline !== null) {
       this.#book.append(this.spec.id, orderNo, { what: 'declined', code: decline });
     }
@@ -188,6 +260,33 @@ export class OrderDesk {
     this.#settings.decided(order);
   }
 
+  /** Payouts, and what card system and account service do. */
+  #carryOut(
+    { orderNo, executions }: BookOrder,
+    fields: OrderFields,
+    {
+      decline,
+      times,
+      violates,
+    }: { decline: DeclineOutcome | null; times: number; violates: boolean },
+  ): void {
+    const { id } = this.spec;
+    const refusal = decline ?? (violates ? null : objectionTo(this.#book, id, fields));
+    if (refusal !== null) {
+      this.#book.append(id, orderNo, { what: 'declined', code: refusal });
+      return;
+    }
+    for (let n = 0; n < times; n += 1) {
+      this.#book.append(id, orderNo, {
+        what: 'done',
+        executionId: `${id}-${orderNo}-${executions.length + 1}`,
+        amountMinor: fields.amountMinor,
+        feeMinor: feeOf(specFor(this.spec, placementOf(fields)), fields.amountMinor),
+        ...(violates ? { violation: true } : {}),
+      });
+    }
+  }
+
   /** Of several refunds of one order, whichever is decided first has the money that is left. */
   #payBack({ orderNo }: BookOrder, { amountMinor, refundOf }: OrderFields, nth: number): void {
     const { id } = this.spec;
@@ -208,9 +307,13 @@ export class OrderDesk {
 
   #fate(orderNo: string, fields: OrderFields): Fate {
     const { seed, latencyScale } = this.#settings;
-    const fate = fateOf(seed, latencyScale, this.spec, this.#book, { orderNo, ...fields });
-    // Banks and limits are about taking money, not about giving it back.
-    return fields.refundOf === undefined ? fate : { ...fate, decline: null };
+    const placement = placementOf(fields);
+    const spec = specFor(this.spec, placement);
+    const fate = fateOf(seed, latencyScale, spec, this.#book, { orderNo, ...fields });
+    if (placement === 'charge') return fate;
+    // Banks and limits are about money that goes to and fro, not about giving it back; only a charge has a payer.
+    const givesBack = placement === 'refund' || placement === 'restore' || placement === 'void';
+    return { ...fate, payer: 'pays', ...(givesBack && { decline: null }) };
   }
 
   #heldMs({ effect, params }: Mishap): number | null {
@@ -238,7 +341,7 @@ export class OrderDesk {
 }
 
 function refusalOf(
-  spec: ChannelSpec,
+  spec: Pick<ChannelSpec, 'idempotent'>,
   known: BookOrder,
 ): ['duplicate' | 'conflict' | 'closed', Outcome] {
   if (known.state === 'closed') return ['closed', 'order_closed'];
@@ -265,6 +368,7 @@ export function outcomeOf(order: BookOrder): Outcome {
       return 'processing';
     case 'captured':
     case 'refunded':
+    case 'done':
       return 'succeeded';
     case 'declined':
       return (order.declineCode ?? 'risk_refused') as Outcome;
@@ -275,10 +379,4 @@ export function outcomeOf(order: BookOrder): Outcome {
     default:
       throw new Error(`unreachable state of ${order.orderNo}`);
   }
-}
-
-/** The channel's own number for an order. */
-export function channelRefOf(order: BookOrder): string {
-  const digits = hash('sha256', `${order.channel} ${order.orderNo}`, 'hex').slice(0, 16);
-  return `${order.channel.slice(0, 2).toUpperCase()}${digits.toUpperCase()}`;
 }

@@ -3,7 +3,8 @@ import { AdminServer } from './admin-server.js';
 import { Book } from './book.js';
 import { lockBook } from './book-lock.js';
 import { CallbackSender } from './callbacks.js';
-import { channelIds, channelSpecs, type SandboxChannelId } from './channel-spec.js';
+import { idsOf, type SandboxChannelId, type SandboxRole } from './channel-spec.js';
+import { channelSpecs } from './specs.js';
 import { ChannelServer } from './channel-server.js';
 import {
   environmentOf,
@@ -27,6 +28,8 @@ import type { KeySerial, Wire } from './wire.js';
 export interface SandboxOptions {
   /** Folder of the book, the keys and the ports. Made when missing, gone on with when not. */
   readonly bookDir: string;
+  /** `channels` unless told: a card system and an account service are processes and books of their own. */
+  readonly role?: SandboxRole;
   readonly seed?: string;
   /** The admin port; 0 for the one used last time, else a free one. Channels always choose so. */
   readonly port?: number;
@@ -45,7 +48,7 @@ export interface SandboxReady {
   readonly ready: true;
   readonly pid: number;
   readonly admin: string;
-  readonly channels: Readonly<Record<SandboxChannelId, string>>;
+  readonly channels: Readonly<Partial<Record<SandboxChannelId, string>>>;
   /** For the engine: what examples/channels.yaml asks of the environment. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -76,7 +79,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       [...rooms].map(([id, { server }]) => server.switchTo(faults.isDown(id) ? 'down' : 'up')),
     );
   const faults = new FaultBoard(options.seed ?? '1', () => void switched().catch(() => undefined));
-  for (const id of channelIds) {
+  const { role = 'channels' } = options;
+  for (const id of idsOf(role)) {
     const serial = (): KeySerial => credentials.serials[id] ?? 'A';
     rooms.set(id, openRoom(id, options, host, book, faults, credentials, serial));
   }
@@ -121,7 +125,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     desk.resume();
     callbacks.resume();
   }
-  const ready = (): SandboxReady => readyOf(rooms, admin.url, credentials);
+  const ready = (): SandboxReady => readyOf(rooms, role, admin.url, credentials);
   return { ...ready(), close: () => closeAll(rooms, admin, book).then(unlock) };
 }
 
@@ -183,14 +187,19 @@ async function listenAdmin(
 
 function readyOf(
   rooms: ReadonlyMap<SandboxChannelId, Room>,
+  role: SandboxRole,
   adminUrl: string,
   credentials: Credentials,
 ): SandboxReady {
-  const channels = Object.fromEntries(
-    [...rooms].map(([id, { server }]) => [id, server.url]),
-  ) as Record<SandboxChannelId, string>;
-  const env = environmentOf(credentials, channels, adminUrl);
-  return { ready: true, pid: process.pid, admin: adminUrl, channels, env };
+  const urls = new Map([...rooms].map(([id, { server }]) => [id, server.url]));
+  const env = environmentOf(credentials, role, urls, adminUrl);
+  return {
+    ready: true,
+    pid: process.pid,
+    admin: adminUrl,
+    channels: Object.fromEntries(urls),
+    env,
+  };
 }
 
 function statsOf(rooms: ReadonlyMap<SandboxChannelId, Room>): object {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import type { Book, BookOrder } from './book.js';
+import type { Book } from './book.js';
+import type { BookOrder } from './book-order.js';
+import { channelRefOf } from './channel-ref.js';
 import type { SandboxChannelId } from './channel-spec.js';
-import { channelRefOf } from './order-desk.js';
 
 /**
  * What a channel says of a day, from the book: every capture, every refund and every order that was
@@ -47,7 +48,7 @@ export function statementOf(
     refunded: of('refund'),
     fees: total(entries, null, ({ fee }) => fee),
   };
-  return forms[channel]({ channel, date, merchant }, entries, totals);
+  return (forms[channel] ?? csv)({ channel, date, merchant }, entries, totals);
 }
 
 function total(
@@ -73,7 +74,8 @@ function* entriesOf(book: Book, channel: SandboxChannelId): Generator<StatementE
       const ref = refundOrder === undefined ? refundId : channelRefOf(refundOrder);
       yield { type: 'refund', orderNo: own, ref, succeeded: true, amount: amountMinor, fee: 0, at };
     }
-    if (order.state === 'declined' && order.fields !== null) yield declined(order);
+    const isPayment = order.fields !== null && order.fields.operation === undefined;
+    if (order.state === 'declined' && isPayment) yield declined(order);
   }
 }
 
@@ -147,7 +149,7 @@ const jsonl: Form = ({ channel, date, merchant }, entries, totals) => {
   return gzipSync(Buffer.concat([body, Buffer.from(`${trailer}\n`)]));
 };
 
-const forms: Readonly<Record<SandboxChannelId, Form>> = {
+const forms: Readonly<Partial<Record<SandboxChannelId, Form>>> = {
   swiftpay: csv,
   unionlink: tabGbk,
   oldbank: jsonl,

@@ -17,15 +17,20 @@ import {
  * decode anything before the signature is verified.
  */
 
-const paths: Readonly<
-  Record<string, 'charge' | 'refund' | 'query' | 'query_refund' | 'close' | 'query_many'>
-> = {
-  '/gateway/charge': 'charge',
-  '/gateway/refund': 'refund',
-  '/gateway/refundQuery': 'query_refund',
-  '/gateway/query': 'query',
-  '/gateway/close': 'close',
-  '/gateway/queryMany': 'query_many',
+type Call =
+  | { readonly what: 'place' | 'query' | 'close'; readonly as: 'charge' | 'refund' | 'payout' }
+  | { readonly what: 'query_many' };
+
+const paths: Readonly<Record<string, Call>> = {
+  '/gateway/charge': { what: 'place', as: 'charge' },
+  '/gateway/refund': { what: 'place', as: 'refund' },
+  '/gateway/payout': { what: 'place', as: 'payout' },
+  '/gateway/query': { what: 'query', as: 'charge' },
+  '/gateway/refundQuery': { what: 'query', as: 'refund' },
+  '/gateway/payoutQuery': { what: 'query', as: 'payout' },
+  '/gateway/close': { what: 'close', as: 'charge' },
+  '/gateway/payoutClose': { what: 'close', as: 'payout' },
+  '/gateway/queryMany': { what: 'query_many' },
 };
 
 export interface FormKeys {
@@ -57,7 +62,7 @@ export function formWire(spec: ChannelSpec, keys: FormKeys): Wire {
     },
     writeMany: (answers, merchant, forged) => {
       const items = JSON.stringify(answers.map((answer) => fieldsOf(spec, answer)));
-      const respCode = spec.codes.succeeded;
+      const respCode = spec.codes.succeeded ?? '';
       return message({ respCode, respMsg: 'OK', merchantId: merchant, items }, forged);
     },
   };
@@ -90,35 +95,53 @@ function signed(fields: Readonly<Record<string, string>>, key: KeyObject): Buffe
 function read(spec: ChannelSpec, key: KeyObject, path: string, body: Buffer): WireRequest {
   const fields = verified(body, key);
   if (fields === null) return { operation: 'refused', outcome: 'bad_signature' };
-  const operation = Object.hasOwn(paths, path) ? paths[path] : undefined;
+  const call = Object.hasOwn(paths, path) ? paths[path] : undefined;
   const refused: WireRequest = { operation: 'refused', outcome: 'bad_request' };
   const merchant = fields.get('merchantId') ?? '';
   const orderNo = fields.get('orderNo') ?? '';
-  if (operation === 'query_many') {
+  if (call?.what === 'query_many') {
     const orderNos = (fields.get('orderNos') ?? '').split(',');
     const fits =
       orderNos.length <= spec.queryManyMax && orderNos.every((no) => orderNoPattern.test(no));
-    return fits ? { operation, orderNos, merchant } : refused;
+    return fits ? { operation: 'query_many', orderNos, merchant } : refused;
   }
-  if (operation === undefined || !orderNoPattern.test(orderNo)) return refused;
-  if (operation !== 'charge' && operation !== 'refund') return { operation, orderNo, merchant };
+  if (call === undefined || !orderNoPattern.test(orderNo)) return refused;
+  if (call.what !== 'place') return { operation: call.what, as: call.as, orderNo, merchant };
+  return (
+    placed(call.as, { fields, orderNo, merchant, digest: hash('sha256', body, 'hex') }) ?? refused
+  );
+}
+
+interface Placed {
+  readonly fields: ReadonlyMap<string, string>;
+  readonly orderNo: string;
+  readonly merchant: string;
+  readonly digest: string;
+}
+
+function placed(
+  as: 'charge' | 'refund' | 'payout',
+  { fields, orderNo, merchant, digest }: Placed,
+): WireRequest | null {
   const amountMinor = Number(/^\d{1,13}$/.exec(fields.get('txnAmt') ?? '')?.[0] ?? 0);
   const createdAtMs = msFromCompactTime(fields.get('txnTime') ?? '');
   const expiresAtMs = msFromCompactTime(fields.get('expireTime') ?? '');
-  if (amountMinor === 0 || createdAtMs === null || expiresAtMs === null) return refused;
+  if (amountMinor === 0 || createdAtMs === null || expiresAtMs === null) return null;
   const currency = fields.get('currency') ?? '';
-  const digest = hash('sha256', body, 'hex');
   const order = { orderNo, merchant, amountMinor, currency, createdAtMs, expiresAtMs, digest };
-  if (operation === 'refund') {
+  if (as === 'refund') {
     const refundOf = {
       orderNo: fields.get('origOrderNo') ?? '',
       channelRef: fields.get('origQueryId') ?? '',
     };
-    return { operation, refund: { ...order, refundOf } };
+    return { operation: 'refund', refund: { ...order, refundOf } };
   }
   const accountToken = fields.get('accToken') ?? '';
-  if (accountToken === '') return refused;
-  return { operation, charge: { ...order, accountToken, bank: fields.get('bankCode') ?? '' } };
+  if (accountToken === '') return null;
+  const charge = { ...order, accountToken, bank: fields.get('bankCode') ?? '' };
+  return as === 'payout'
+    ? { operation: 'place', order: { ...charge, operation: as } }
+    : { operation: 'charge', charge };
 }
 
 function verified(body: Buffer, key: KeyObject): Map<string, string> | null {

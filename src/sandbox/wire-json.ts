@@ -1,6 +1,7 @@
 import { createCipheriv, createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ChannelSpec } from './channel-spec.js';
+import type { RefundOf } from './book-order.js';
+import { placements, type ChannelSpec, type Placement } from './channel-spec.js';
 import type { ChargeRequest, RefundRequest } from './order-desk.js';
 import {
   codeOf,
@@ -21,8 +22,13 @@ import {
  * flat one of oldbank (seconds, base64, decimal amounts, two-character codes).
  */
 
+type Call =
+  | { readonly what: 'place'; readonly as: Placement }
+  /** Without `as` the message names the operation. */
+  | { readonly what: 'query' | 'close'; readonly as?: Placement };
+
 interface Layout {
-  readonly paths: Readonly<Record<string, 'charge' | 'refund' | 'query' | 'query_refund'>>;
+  readonly paths: Readonly<Record<string, Call>>;
   readonly signatureHeader: string;
   readonly timestampHeader: string;
   readonly serialHeader: string;
@@ -38,10 +44,20 @@ interface Layout {
 
 const modern: Layout = {
   paths: {
-    '/v1/charges': 'charge',
-    '/v1/charges/query': 'query',
-    '/v1/refunds': 'refund',
-    '/v1/refunds/query': 'query_refund',
+    '/v1/charges': { what: 'place', as: 'charge' },
+    '/v1/charges/query': { what: 'query', as: 'charge' },
+    '/v1/refunds': { what: 'place', as: 'refund' },
+    '/v1/refunds/query': { what: 'query', as: 'refund' },
+    '/v1/payouts': { what: 'place', as: 'payout' },
+    '/v1/payouts/query': { what: 'query', as: 'payout' },
+    '/v1/payouts/close': { what: 'close', as: 'payout' },
+    '/v1/debits': { what: 'place', as: 'debit' },
+    '/v1/restores': { what: 'place', as: 'restore' },
+    '/v1/pre-recharges': { what: 'place', as: 'pre_recharge' },
+    '/v1/credits': { what: 'place', as: 'credit' },
+    '/v1/voids': { what: 'place', as: 'void' },
+    '/v1/orders/query': { what: 'query' },
+    '/v1/orders/close': { what: 'close' },
   },
   signatureHeader: 'x-signature',
   timestampHeader: 'x-timestamp',
@@ -85,16 +101,17 @@ const modern: Layout = {
       amount: order.amountMinor,
       currency: order.currency,
       channel_ref: order.channelRef,
+      ...(order.creditMinor !== undefined && { credit_amount: order.creditMinor }),
     }),
   }),
 };
 
 const flat: Layout = {
   paths: {
-    '/pay.do': 'charge',
-    '/query.do': 'query',
-    '/refund.do': 'refund',
-    '/refundQuery.do': 'query_refund',
+    '/pay.do': { what: 'place', as: 'charge' },
+    '/query.do': { what: 'query', as: 'charge' },
+    '/refund.do': { what: 'place', as: 'refund' },
+    '/refundQuery.do': { what: 'query', as: 'refund' },
   },
   signatureHeader: 'sign',
   timestampHeader: 'req-time',
@@ -191,26 +208,61 @@ function read(
     return { operation: 'refused', outcome: 'bad_signature' };
   }
   const json = parse(body);
-  const operation = Object.hasOwn(layout.paths, path) ? layout.paths[path] : undefined;
-  if (json === null || operation === undefined) {
-    return { operation: 'refused', outcome: 'bad_request' };
-  }
-  if (operation === 'query' || operation === 'query_refund') {
-    const { orderNo, merchant } = layout.readAsk(json);
-    if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) {
-      return { operation: 'refused', outcome: 'bad_request' };
-    }
-    return { operation, orderNo, merchant: String(merchant) };
-  }
+  const call = Object.hasOwn(layout.paths, path) ? layout.paths[path] : undefined;
+  if (json === null || call === undefined) return refused;
   const digest = hash('sha256', Buffer.concat([Buffer.from(`${timestamp}.`), body]), 'hex');
-  if (operation === 'refund') {
+  const request =
+    call.what === 'place' ? placed(layout, call.as, json, digest) : ask(layout, call, json);
+  return request ?? refused;
+}
+
+const refused: WireRequest = { operation: 'refused', outcome: 'bad_request' };
+
+function ask(
+  layout: Layout,
+  call: Extract<Call, { what: 'query' | 'close' }>,
+  json: Record<string, unknown>,
+): WireRequest | null {
+  const { orderNo, merchant } = layout.readAsk(json);
+  const as = call.as ?? placements.find((one) => one === json['operation']);
+  if (as === undefined || typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) return null;
+  const regarding = regardingOf(json);
+  const about = { as, orderNo, merchant: String(merchant), ...(regarding && { regarding }) };
+  return { operation: call.what, ...about };
+}
+
+function placed(
+  layout: Layout,
+  as: Placement,
+  json: Record<string, unknown>,
+  digest: string,
+): WireRequest | null {
+  if (as === 'refund') {
     const refund = layout.readRefund(json);
-    if (refund === null) return { operation: 'refused', outcome: 'bad_request' };
-    return { operation, refund: { ...refund, digest } };
+    return refund && { operation: 'refund', refund: { ...refund, digest } };
   }
   const charge = layout.readCharge(json);
-  if (charge === null) return { operation: 'refused', outcome: 'bad_request' };
-  return { operation, charge: { ...charge, digest } };
+  if (charge === null) return null;
+  if (as === 'charge') return { operation: 'charge', charge: { ...charge, digest } };
+  const order = { ...charge, operation: as, digest };
+  if (as === 'payout') return { operation: 'place', order };
+  const regarding = regardingOf(json);
+  if (json['operation'] !== as) return null;
+  if (as === 'debit') return { operation: 'place', order };
+  if (as !== 'pre_recharge' && regarding === null) return null;
+  const about = { ...order, ...(regarding && { regarding }) };
+  if (as === 'restore' || as === 'void') return { operation: 'place', order: about };
+  const { credit_amount: creditMinor, rule } = json;
+  if (!Number.isSafeInteger(creditMinor) || Number(creditMinor) <= 0) return null;
+  if (typeof rule !== 'string') return null;
+  return { operation: 'place', order: { ...about, creditMinor: Number(creditMinor), rule } };
+}
+
+function regardingOf(json: Record<string, unknown>): RefundOf | null {
+  const { original_order_no: orderNo, original_channel_ref: channelRef } = json;
+  return typeof orderNo === 'string' && typeof channelRef === 'string'
+    ? { orderNo, channelRef }
+    : null;
 }
 
 function signed(
@@ -236,8 +288,17 @@ function signed(
   };
 }
 
+type ChargeFields =
+  | 'orderNo'
+  | 'merchant'
+  | 'amountMinor'
+  | 'currency'
+  | 'accountToken'
+  | 'bank'
+  | 'createdAtMs'
+  | 'expiresAtMs';
 type RefundFields =
-  keyof Omit<RefundRequest, 'digest' | 'refundOf'> | 'originalOrderNo' | 'originalChannelRef';
+  Exclude<ChargeFields, 'accountToken' | 'bank'> | 'originalOrderNo' | 'originalChannelRef';
 
 function refundOf({
   originalOrderNo,
@@ -251,7 +312,7 @@ function refundOf({
   return { ...refund, refundOf: { orderNo: originalOrderNo, channelRef: originalChannelRef } };
 }
 
-function chargeOf(fields: Record<keyof Omit<ChargeRequest, 'digest' | 'refundOf'>, unknown>) {
+function chargeOf(fields: Record<ChargeFields, unknown>) {
   const { orderNo, merchant, amountMinor, currency, accountToken, bank } = fields;
   const { createdAtMs, expiresAtMs } = fields;
   if (typeof orderNo !== 'string' || !orderNoPattern.test(orderNo)) return null;

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ChannelSpec, Outcome } from './channel-spec.js';
+import type { RefundOf } from './book-order.js';
+import type { ChannelSpec, Outcome, Placement } from './channel-spec.js';
 import type { ChargeRequest, RefundRequest } from './order-desk.js';
 
 /** How a channel writes requests and answers down, and signs them. */
@@ -15,10 +16,16 @@ export interface Wire {
 export type WireRequest =
   | { readonly operation: 'charge'; readonly charge: ChargeRequest }
   | { readonly operation: 'refund'; readonly refund: RefundRequest }
+  /** Any other operation: the order says which. */
+  | { readonly operation: 'place'; readonly order: ChargeRequest }
   | {
-      readonly operation: 'query' | 'query_refund' | 'close';
+      readonly operation: 'query' | 'close';
+      /** What the number was placed as. */
+      readonly as: Placement;
       readonly orderNo: string;
       readonly merchant: string;
+      /** Of the close of a credit. */
+      readonly regarding?: RefundOf;
     }
   | { readonly operation: 'query_many'; readonly orderNos: readonly string[]; merchant: string }
   | { readonly operation: 'refused'; readonly outcome: 'bad_signature' | 'bad_request' };
@@ -34,6 +41,8 @@ export interface WireAnswer {
     readonly amountMinor: number;
     readonly currency: string;
     readonly channelRef: string;
+    /** Of a pre-recharge and its credit. */
+    readonly creditMinor?: number;
   };
   readonly merchant: string;
 }
@@ -48,7 +57,7 @@ export const keySerials = ['A', 'B'] as const;
 export type KeySerial = (typeof keySerials)[number];
 
 export function codeOf(spec: ChannelSpec, answer: WireAnswer): string {
-  return answer.code ?? spec.codes[answer.outcome];
+  return answer.code ?? spec.codes[answer.outcome] ?? answer.outcome.toUpperCase();
 }
 
 export const orderNoPattern = /^[A-Za-z0-9]{1,32}$/;

@@ -5,7 +5,7 @@ import {
   type ChannelFileProblem,
 } from '../../src/channels/load-profiles.js';
 import { RecoupError } from '../../src/errors.js';
-import { channelSpecs } from '../../src/sandbox/channel-spec.js';
+import { channelSpecs } from '../../src/sandbox/specs.js';
 import { channelFile, practiceProfiles } from './practice.js';
 
 const good = channelFile('examples/channels.yaml');

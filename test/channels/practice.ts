@@ -17,11 +17,15 @@ const root = new URL('../../../', import.meta.url);
 /** A channel file of the project, as text. */
 export const channelFile = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
+const profilesIn = (...files: string[]): ChannelProfile[] =>
+  files.flatMap((path) => loadProfiles(channelFile(path)).map(({ profile }) => profile));
+
 /** The demo's channels and voucherpay, as profiles. */
-export function practiceProfiles(): ChannelProfile[] {
-  const files = ['examples/channels.demo.yaml', 'test/fixtures/channels.voucherpay.yaml'];
-  return files.flatMap((path) => loadProfiles(channelFile(path)).map(({ profile }) => profile));
-}
+export const practiceProfiles = (): ChannelProfile[] =>
+  profilesIn('examples/channels.demo.yaml', 'test/fixtures/channels.voucherpay.yaml');
+
+/** The demo's card system and account service. */
+export const partyProfiles = (): ChannelProfile[] => profilesIn('examples/parties.demo.yaml');
 
 export type Change = (profile: ChannelProfile) => ChannelProfile;
 
@@ -29,8 +33,13 @@ export type Change = (profile: ChannelProfile) => ChannelProfile;
 export class Practice {
   readonly #open: ReadonlyMap<ChannelId, OpenChannel>;
 
-  constructor(env: Environment, change: Change = (profile) => profile, parts?: OpenChannelParts) {
-    this.#open = openChannels(practiceProfiles().map(change), env, parts);
+  constructor(
+    env: Environment,
+    change: Change = (profile) => profile,
+    parts?: OpenChannelParts,
+    profiles = practiceProfiles(),
+  ) {
+    this.#open = openChannels(profiles.map(change), env, parts);
   }
 
   channel(id: string): Channel {

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { OrderState } from '../../src/sandbox/book-order.js';
+import type { Placement, SandboxRole } from '../../src/sandbox/channel-spec.js';
 import type { SandboxReady } from '../../src/sandbox/sandbox.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 
@@ -11,19 +13,34 @@ import type { FaultRule } from '../../src/sandbox/faults.js';
 export interface BookedOrder {
   readonly channel: string;
   readonly orderNo: string;
-  readonly operation: 'charge' | 'refund';
-  readonly state: 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
+  readonly operation: Placement;
+  readonly regarding: { readonly orderNo: string; readonly channelRef: string } | null;
+  readonly state: OrderState;
   readonly declineCode: string | null;
   readonly amountMinor: number | null;
   readonly captures: readonly { readonly captureId: string; readonly amountMinor: number }[];
   /** What was paid back of it, by the numbers of the refunds. */
   readonly refunds: readonly { readonly orderNo: string; readonly amountMinor: number }[];
+  /** Of an operation that is neither charge nor refund: each time that it was done. */
+  readonly executions: readonly {
+    readonly executionId: string;
+    readonly amountMinor: number;
+    readonly at: number;
+    readonly violation?: boolean;
+  }[];
+  readonly creditMinor?: number;
+  /** Of a pre-recharge. */
+  readonly creditedBy: readonly string[];
+  readonly voided: boolean;
+  /** Of a debit. */
+  readonly restoredMinor: number;
   readonly refusals: number;
   readonly callbackAcknowledged: boolean;
 }
 
 export interface SandboxProcessOptions {
   readonly bookDir?: string;
+  readonly role?: SandboxRole;
   readonly seed?: string;
   readonly latencyScale?: number;
   readonly callbackUrl?: string;
@@ -47,6 +64,7 @@ export class SandboxProcess {
     const bookDir = options.bookDir ?? mkdtempSync(join(tmpdir(), 'recoup-sandbox-'));
     const main = new URL('../../src/sandbox/main.js', import.meta.url).pathname;
     const args = [main, '--book', bookDir, '--seed', options.seed ?? 'test', '--exit-with-parent'];
+    args.push('--role', options.role ?? 'channels');
     args.push('--latency-scale', String(options.latencyScale ?? 0.1));
     if (options.callbackUrl !== undefined) args.push('--callback-url', options.callbackUrl);
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -91,6 +109,16 @@ export class SandboxProcess {
   async order(orderNo: string): Promise<BookedOrder | undefined> {
     const response = await fetch(`${this.ready.admin}/_book/orders/${orderNo}`);
     return ((await response.json()) as { orders: BookedOrder[] }).orders[0];
+  }
+
+  /** What is on an account or a card of a party. */
+  async balance(party: 'cards' | 'accounts', token: string): Promise<number> {
+    const response = await this.raw('GET', `/_balances?channel=${party}&token=${token}`);
+    return ((await response.json()) as Record<string, number>)[token] ?? Number.NaN;
+  }
+
+  async setBalance(party: 'cards' | 'accounts', token: string, minor: number): Promise<void> {
+    await this.#admin('PUT', `/_balances?channel=${party}`, { [token]: minor });
   }
 
   async raw(method: string, path: string, body?: unknown): Promise<Response> {

@@ -22,6 +22,8 @@ export interface TestEnvironment {
   /** Everything a child process of Recoup needs to run on these surroundings. */
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: SandboxProcess;
+  /** The card system and the account service, where asked for: processes with books of their own. */
+  readonly parties: Readonly<Partial<Record<PartyRole, SandboxProcess>>>;
   /** As the schema's owner. */
   readonly owner: Database;
   /** A process of Recoup, in this process; closed with the environment. */
@@ -43,7 +45,11 @@ export interface EnvironmentOptions {
   /** Changes the profiles before they are stored. */
   readonly adjust?: (document: Record<string, unknown>) => void;
   readonly sandbox?: SandboxProcessOptions;
+  /** Started besides the channels, with their profiles. */
+  readonly parties?: readonly PartyRole[];
 }
+
+export type PartyRole = 'cards' | 'accounts';
 
 let redisDatabase = 0;
 
@@ -61,7 +67,9 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
   };
   await migrate(env.RECOUP_MIGRATION_URL, env.RECOUP_DATABASE_URL, silentLog);
   const sandbox = await SandboxProcess.start({ latencyScale: 0, ...options.sandbox });
-  const childEnv = { ...env, ...sandbox.ready.env };
+  const parties = await startParties(options);
+  const partyEnv = Object.values(parties).map(({ ready }) => ready.env);
+  const childEnv = Object.assign({ ...env, ...sandbox.ready.env }, ...partyEnv) as typeof env;
   const config = { ...loadConfig(env), compensatorAgeMs: 1_000, compensatorIntervalMs: 1_000 };
   const owner = openDatabase(env.RECOUP_MIGRATION_URL, 4, silentLog);
   await owner.raw('SELECT 1');
@@ -76,6 +84,7 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     config,
     env: childEnv,
     sandbox,
+    parties,
     owner,
     async compose({ config: changed = {}, wrappers, log = silentLog, env: more = {} } = {}) {
       const services = compose({
@@ -97,16 +106,29 @@ export async function startEnvironment(options: EnvironmentOptions = {}): Promis
     async close() {
       await Promise.all([seed, ...opened].map((services) => services.close()));
       redis.disconnect();
-      await sandbox.stop();
+      await Promise.all([sandbox, ...Object.values(parties)].map((one) => one.stop()));
       await owner.raw(`DROP DATABASE ${name}`);
       await owner.destroy();
     },
   };
 }
 
-async function profileDocuments({ profiles, adjust }: EnvironmentOptions) {
+async function startParties({ parties = [], sandbox }: EnvironmentOptions) {
+  const start = async (role: PartyRole) => {
+    const { bookDir: _own, ...shared } = sandbox ?? {};
+    return [role, await SandboxProcess.start({ latencyScale: 0, ...shared, role })] as const;
+  };
+  const started = await Promise.all(parties.map(start));
+  return Object.fromEntries(started) as Partial<Record<PartyRole, SandboxProcess>>;
+}
+
+async function profileDocuments({ profiles, adjust, parties = [] }: EnvironmentOptions) {
   const path = profiles ?? 'examples/channels.demo.yaml';
-  const loaded: readonly LoadedProfile[] = loadProfiles(await readFile(path, 'utf8'));
+  const own = loadProfiles(await readFile('examples/parties.demo.yaml', 'utf8'));
+  const loaded: readonly LoadedProfile[] = [
+    ...loadProfiles(await readFile(path, 'utf8')),
+    ...own.filter(({ profile }) => (parties as readonly string[]).includes(profile.id)),
+  ];
   return loaded.map(({ profile, document }) => {
     const copy = structuredClone(document) as Record<string, unknown>;
     // One tier each: a test knows which channel comes first.
