@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { machine } from './machine.js';
 import { fairness, recovery, workers, type Section } from './sections.js';
 import { Stage } from './stage.js';
+import { starvation } from './starvation.js';
 import { throughput, throughputTable, type Settings } from './throughput.js';
 
 const { values } = parseArgs({
@@ -49,6 +50,7 @@ const sections: Readonly<Record<string, (stage: Stage) => Promise<Section>>> = {
   fairness: async (stage) => await fairness(stage, settings),
   workers: async (stage) => await workers(stage, settings),
   recovery: async (stage) => await recovery(stage, settings),
+  starvation: async (stage) => await starvation(stage, settings),
 };
 
 async function main(): Promise<void> {
