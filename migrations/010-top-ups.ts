@@ -1,7 +1,7 @@
 /**
  * Top-ups of stored-value cards. `credit_unknown_since` is the exception record: the card system was
  * told to credit and has not said what came of it, which counts as credited. `settle_at` is when that is
- * looked into. That a payment is never given back while a credit stands or may stand is held on the
+ * looked into by the settlement sweep, whose own are `looks` and `look_at`. That a payment is never given back while a credit stands or may stand is held on the
  * payment's own attempt (CHECK `attempt_given_back`), and once more here.
  */
 const id = 'VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin';
@@ -37,9 +37,12 @@ export const up: readonly string[] = [
     request_digest ${digest} NOT NULL,
     created_at DATETIME(3) NOT NULL,
     ended_at DATETIME(3) NULL,
+    looks INT NOT NULL DEFAULT 0,
+    look_at DATETIME(3) NULL,
     UNIQUE KEY top_up_request (request_key),
     KEY top_up_customer (customer_id, id),
     KEY top_up_status (status, id),
+    KEY top_up_stage (stage, id),
     KEY top_up_unsettled (ended_at, settle_at),
     CONSTRAINT top_up_amounts CHECK (amount_minor > 0 AND credit_minor > 0),
     CONSTRAINT top_up_states CHECK (

@@ -62,6 +62,13 @@ const schema = z.object({
   RECOUP_CALL_KEEP_MS: whole(3_600_000, 100_000_000_000).default(30 * 86_400_000),
   /** No new attempt starts this long after a deduction was accepted. */
   RECOUP_ATTEMPT_WINDOW_MS: whole(1_000, 10_000_000_000).default(86_400_000),
+  /** What cards get for what is paid (docs/top-ups.md): the path of a file. None: what is paid. */
+  RECOUP_TOP_UP_RULES: z.string().min(1).optional(),
+  /** How long a customer has to pay for a top-up. */
+  RECOUP_TOP_UP_PAY_WINDOW_MS: whole(1_000, 86_400_000).default(900_000),
+  /** The settlement sweep of top-ups: how often, and how long after the payment. */
+  RECOUP_SETTLEMENT_INTERVAL_MS: whole(100, 86_400_000).default(600_000),
+  RECOUP_SETTLEMENT_AGE_MS: whole(100, 604_800_000).default(3_600_000),
   /** A proposal for a case that nobody has approved expires after this. */
   RECOUP_PROPOSAL_TTL_MS: whole(1_000, 2_592_000_000).default(86_400_000),
   /** How often approved proposals are looked for that their process did not carry out. */
@@ -125,6 +132,10 @@ export interface Config {
   readonly callbackKeepMs: number;
   readonly callKeepMs: number;
   readonly attemptWindowMs: number;
+  readonly topUpRules: string | null;
+  readonly topUpPayWindowMs: number;
+  readonly settlementIntervalMs: number;
+  readonly settlementAgeMs: number;
   readonly proposalTtlMs: number;
   readonly decisionIntervalMs: number;
   readonly activeCheckIntervalMs: number;
@@ -194,6 +205,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     callbackKeepMs: data.RECOUP_CALLBACK_KEEP_MS,
     callKeepMs: data.RECOUP_CALL_KEEP_MS,
     attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
+    topUpRules: data.RECOUP_TOP_UP_RULES ?? null,
+    topUpPayWindowMs: data.RECOUP_TOP_UP_PAY_WINDOW_MS,
+    settlementIntervalMs: data.RECOUP_SETTLEMENT_INTERVAL_MS,
+    settlementAgeMs: data.RECOUP_SETTLEMENT_AGE_MS,
     proposalTtlMs: data.RECOUP_PROPOSAL_TTL_MS,
     decisionIntervalMs: data.RECOUP_DECISION_INTERVAL_MS,
     activeCheckIntervalMs: data.RECOUP_ACTIVE_CHECK_INTERVAL_MS,

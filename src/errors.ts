@@ -149,6 +149,33 @@ export const errorTable = {
   ],
   withdrawal_unknown: [404, 'There is no such withdrawal.', 'Check the id.'],
   withdrawal_ended: [409, 'The withdrawal has ended.', 'Nothing: its outcome is final.'],
+  top_up_unknown: [404, 'There is no such top-up.', 'Check the id.'],
+  top_up_ended: [409, 'This top-up has ended.', 'Read it; there is nothing left to ask about.'],
+  top_up_rule_unknown: [
+    422,
+    'There is no top-up rule of that name.',
+    'Name one that is configured, or none.',
+  ],
+  top_up_not_allowed: [
+    422,
+    'No top-up rule allows this amount now.',
+    'Read in `refusals` why each rule does not fit, and ask for another amount.',
+  ],
+  top_up_credit_differs: [
+    409,
+    'The card would not get what the customer was told.',
+    'Show the customer `credit_minor` and ask again.',
+  ],
+  top_up_rules_invalid: [
+    500,
+    'The file of top-up rules cannot be used.',
+    'Correct the fields listed in `problems`.',
+  ],
+  cards_unavailable: [
+    503,
+    'No card system can be topped up now, or it is not clear which.',
+    'Name a card system that is open; `recoup channels list` shows them.',
+  ],
   refund_not_offered: [
     409,
     'The channel that captured the money offers no refunds.',

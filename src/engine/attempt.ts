@@ -165,7 +165,7 @@ export const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): A
 function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
   const { nature } = attempt;
   const asks = attempt.asks + (entry.via === 'query' ? 1 : 0);
-  const pause = nature.pollScheduleMs[asks];
+  const pause = nature.pollScheduleMs[asks] ?? pauseAfterClose(nature, asks, entry);
   const proofMs = nature.honoursExpiry && !attempt.seen ? nextProofMs(attempt, asks, entry) : null;
   const scheduledMs = pause === undefined ? Infinity : entry.atMs + pause;
   const nextAskMs = Math.min(scheduledMs, proofMs ?? Infinity);
@@ -180,6 +180,16 @@ function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
 
 /** Asks past the end of the schedule, where one more answer would be proof. */
 const proofAsksMax = 5;
+
+/** A close that was not confirmed has most likely met what is to be heard of: it is asked about. */
+function pauseAfterClose(
+  { pollScheduleMs }: ChannelNature,
+  asks: number,
+  { via }: EntryOf<'replied'>,
+): number | undefined {
+  const asksAgain = via === 'close' && asks < pollScheduleMs.length + proofAsksMax;
+  return asksAgain ? pollScheduleMs.at(-1) : undefined;
+}
 
 /** When to ask for the sake of the proof by time: at its moment, and again if that went unheard. */
 function nextProofMs(attempt: Attempt, asks: number, entry: EntryOf<'replied'>): number | null {

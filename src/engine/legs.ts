@@ -102,10 +102,6 @@ export function insistOn(
 /** Of an order that only one channel can do: sent again under its number, where that is safe. */
 export const insisted = ({ idempotent }: ChannelNature): Aim => (idempotent ? 'done' : 'either');
 
-/** The same step; but a wait ends when something changes. */
-export const noLaterThan = (step: Step, atMs: number, nowMs: number): Step =>
-  step.kind === 'wait' && nowMs < atMs && atMs < step.untilMs ? { ...step, untilMs: atMs } : step;
-
 /** How a leg that has been done is undone. */
 export interface Undo {
   readonly done: Operation;

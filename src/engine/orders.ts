@@ -34,6 +34,8 @@ export interface Bringing {
   readonly aim?: Aim;
   /** What settles the task should this order stay unknown. */
   readonly captured?: Attempt | undefined;
+  /** When the aim changes: no wait is longer, and nobody is called before. */
+  readonly aimChangesAtMs?: number;
 }
 
 /** An attempt is live: bring it to a definite outcome, or before a person. */
@@ -41,7 +43,7 @@ export function settleOutcome(
   state: OrdersState,
   live: Attempt,
   nowMs: number,
-  { aim = 'either', captured }: Bringing = {},
+  { aim = 'either', captured, aimChangesAtMs = -Infinity }: Bringing = {},
 ): Step {
   // The executor takes an open call over before it asks what comes next.
   invariant(state.openCall === null, 'an open call was not taken over');
@@ -63,10 +65,11 @@ export function settleOutcome(
       return { kind: order.operation ?? 'charge', intent, attemptNo, order };
     }
   }
-  if (live.nextAskMs !== null) {
-    return nowMs < live.nextAskMs
-      ? { kind: 'wait', untilMs: live.nextAskMs }
-      : { kind: 'query', attemptNo, order };
+  const changes = nowMs < aimChangesAtMs && aimChangesAtMs < Infinity;
+  const nextAskMs = live.nextAskMs ?? (changes ? aimChangesAtMs : null);
+  if (nextAskMs !== null) {
+    const untilMs = changes ? Math.min(nextAskMs, aimChangesAtMs) : nextAskMs;
+    return nowMs < nextAskMs ? { kind: 'wait', untilMs } : { kind: 'query', attemptNo, order };
   }
   if (openCase(state, 'outcome_unknown', attemptNo)) {
     // What was captured is credited all the same; the case about the other attempt stays open.

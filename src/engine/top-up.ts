@@ -16,17 +16,18 @@
  * What can still be credited is voided before the payment goes back, so the legs are undone in that
  * order and not in reverse. A credit that turns up after the void is the card system contradicting
  * itself: no money goes back that has not gone yet, and a person sees the case.
+ *
+ * A payment that turns up after the top-up has failed unpaid opens it again, to give the money back.
  */
 import { invariant } from '../assert.js';
 import { isLive, type Attempt } from './attempt.js';
-import type { Entry, Intent } from './entries.js';
-import type { Flow, Step } from './flow.js';
+import type { Entry, EntryOf, Intent } from './entries.js';
+import type { Evidence, Flow, Step } from './flow.js';
 import {
   insisted,
   insistOn,
   legOf,
   nextPlace,
-  noLaterThan,
   placing,
   refundNature,
   undo,
@@ -43,20 +44,24 @@ export interface TopUpState extends OrdersState, Routed {
   readonly kind: 'top_up';
   readonly topUp: TopUp;
   readonly acceptedAtMs: number;
+  /** The payment: the first charge found captured, and when. Another one besides it is a case. */
+  readonly paid: { readonly no: number; readonly atMs: number } | null;
 }
 
 export const topUpFlow: Flow<TopUpState> = {
   evolve,
   next,
-  receive,
+  receive: hear,
   lockKey: ({ taskId }) => `top_up:${taskId}`,
 };
 
 /** When an unconfirmed credit is no longer insisted on; null while nobody has paid. */
-export function settleAtMs(state: TopUpState): number | null {
-  const paidAtMs = doneIn(state, 'charge')?.endedAtMs ?? null;
-  return paidAtMs === null ? null : paidAtMs + state.topUp.settleAfterMs;
+export function settleAtMs({ paid, topUp }: TopUpState): number | null {
+  return paid === null ? null : paid.atMs + topUp.settleAfterMs;
 }
+
+export const paymentOf = ({ paid, attempts }: TopUpState): Attempt | undefined =>
+  paid === null ? undefined : attempts[paid.no - 1];
 
 export type TopUpStage =
   'recording' | 'paying' | 'crediting' | 'credit_unknown' | 'giving_back' | 'credited' | 'ended';
@@ -70,7 +75,7 @@ export function stageOf(state: TopUpState): TopUpStage {
   if (credit !== undefined && isLive(credit)) {
     return credit.unknownWhy === null ? 'crediting' : 'credit_unknown';
   }
-  if (doneIn(state, 'charge') !== undefined) return 'crediting';
+  if (state.paid !== null) return 'crediting';
   return doneIn(state, 'pre_recharge') === undefined ? 'recording' : 'paying';
 }
 
@@ -81,27 +86,31 @@ function next(state: TopUpState, nowMs: number): Step {
 
   const live = state.attempts.find(isLive);
   if (live !== undefined) {
-    const step = settleOutcome(state, live, nowMs, { aim: aimOf(state, live, nowMs) });
-    return noLaterThan(step, wantedUntilMs(state, live), nowMs);
+    const aim = aimOf(state, live, nowMs);
+    return settleOutcome(state, live, nowMs, { aim, aimChangesAtMs: wantedUntilMs(state, live) });
   }
 
   const credit = doneIn(state, 'credit');
   if (credit !== undefined) return credited(state, credit, nowMs);
   if (goesBack(state)) return goBack(state, whyBack(state), nowMs);
   if (doneIn(state, 'pre_recharge') === undefined) return record(state, nowMs);
-  const paid = doneIn(state, 'charge');
-  return paid === undefined ? takePayment(state, nowMs) : putOnCard(state, nowMs);
+  return state.paid === null ? takePayment(state, nowMs) : putOnCard(state, nowMs);
 }
 
-/** Until when an order is wanted: a credit for its time, a payment until it has expired. */
+/**
+ * Until when an order is wanted: a credit for its time, a payment until it has expired or another was
+ * made, a refund while the card is not credited. What is not wanted is not sent again.
+ */
 function wantedUntilMs(state: TopUpState, { order, nature }: Attempt): number {
+  const closes = nature.closeProof === 'refuses_unseen';
   switch (operationOf(order)) {
     case 'credit':
       return settleAtMs(state) ?? Infinity;
     case 'charge':
-      return nature.honoursExpiry || nature.closeProof === 'refuses_unseen'
-        ? order.expiresAtMs
-        : Infinity;
+      if (state.paid !== null) return -Infinity;
+      return nature.honoursExpiry || closes ? order.expiresAtMs : Infinity;
+    case 'refund':
+      return doneIn(state, 'credit') === undefined ? Infinity : -Infinity;
     default:
       return Infinity;
   }
@@ -136,15 +145,20 @@ function takePayment(state: TopUpState, nowMs: number): Step {
 
 function putOnCard(state: TopUpState, nowMs: number): Step {
   const tries = legOf(state, 'credit');
-  // Closed at the card system, or decided so by people: it can never be credited.
   const last = tries.at(-1);
+  const untilMs = settleAtMs(state) ?? Infinity;
+  // Closed at the card system, or decided so by people: it can never be credited.
   if (last?.proof === 'closed' || last?.proof === 'decided') {
     return goBack(state, notCredited(last), nowMs);
   }
   return insistOn(tries, nowMs, {
     place: () => atCards(state, 'credit', nowMs),
-    giveUp: (why) => goBack(state, why, nowMs),
-    untilMs: settleAtMs(state) ?? Infinity,
+    giveUp: (why) =>
+      // Refused for good it goes back at once; a card system that is away has its time to come back.
+      last?.decline?.scope !== 'final' && nowMs < untilMs
+        ? { kind: 'wait', untilMs }
+        : goBack(state, why, nowMs),
+    untilMs,
   });
 }
 
@@ -164,8 +178,11 @@ function goBack(state: TopUpState, { code, detail }: Why, nowMs: number): Step {
 
 /** Why the leg that could not be done was not. */
 function whyBack(state: TopUpState): Why {
-  const leg = doneIn(state, 'charge') === undefined ? 'charge' : 'credit';
-  return notCredited(legOf(state, leg).at(-1));
+  const credit = legOf(state, 'credit').at(-1);
+  if (state.paid === null || credit !== undefined) {
+    return notCredited(credit ?? legOf(state, 'charge').at(-1));
+  }
+  return { code: 'paid_too_late', detail: 'the payment came after it had been given up' };
 }
 
 function notCredited(last: Attempt | undefined): Why {
@@ -183,7 +200,8 @@ function undosOf(state: TopUpState, nowMs: number): readonly Undo[] {
     {
       done: 'charge',
       by: 'refund',
-      place: ({ order, nature, channelRef }) => {
+      place: (first) => {
+        const { order, nature, channelRef } = paymentOf(state) ?? first;
         const refundOf = { orderNo: order.orderNo, channelRef: channelRef ?? '' };
         const orderTtlMs = order.expiresAtMs - order.createdAtMs;
         const party = { channelId: order.channelId, nature: refundNature(nature), orderTtlMs };
@@ -218,7 +236,8 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
     invariant(entry.kind === 'top_up_accepted', `no top-up starts with ${entry.kind}`);
     const { topUp, atMs: acceptedAtMs } = entry;
     const { id: taskId } = topUp;
-    return { ...noOrders, kind: 'top_up', taskId, seq: 1, topUp, acceptedAtMs, route: null };
+    const kind = 'top_up';
+    return { ...noOrders, kind, taskId, seq: 1, topUp, acceptedAtMs, route: null, paid: null };
   }
   const moved = { ...state, seq: state.seq + 1 };
   switch (entry.kind) {
@@ -229,9 +248,24 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
     case 'intended':
       mayPlace(state, entry);
       return evolveIntent(moved, entry);
+    case 'replied':
+      return notePayment(evolveOrders(moved, entry), entry);
     default:
       return evolveOrders(moved, entry);
   }
+}
+
+/** The first payment; where the top-up had failed unpaid, it is open again. */
+function notePayment(state: TopUpState, { attemptNo: no, atMs }: EntryOf<'replied'>): TopUpState {
+  const heard = state.attempts[no - 1];
+  const paid = heard?.status === 'succeeded' && operationOf(heard.order) === 'charge';
+  return paid && state.paid === null ? { ...state, paid: { no, atMs }, end: null } : state;
+}
+
+/** Nothing is credited by decree once the top-up has ended: what comes late is given back. */
+function hear(state: TopUpState, evidence: Evidence, nowMs: number): readonly Entry[] {
+  const adopts = evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured';
+  return adopts && state.end !== null ? [] : receive(state, evidence, nowMs);
 }
 
 /** What the log refuses, whatever `next` may come to think. */
@@ -243,7 +277,7 @@ function mayPlace(state: TopUpState, { order }: Intent): void {
       invariant(!goesBack(state), 'nobody pays for what is voided');
       return;
     case 'credit':
-      invariant(done('charge'), 'nothing is credited that was not paid');
+      invariant(state.paid !== null, 'nothing is credited that was not paid');
       invariant(!goesBack(state), 'nothing is credited that is voided');
       return;
     case 'void':

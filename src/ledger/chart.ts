@@ -29,3 +29,12 @@ export const borrowerReceivable: Account = { code: 'borrower_receivable', class:
 
 /** What was taken beyond what was owed and must go back (多扣待退). */
 export const owedToBorrowers: Account = { code: 'owed_to_borrowers', class: 'liability' };
+
+/** What customers have paid and their cards have not got yet: credited, or given back (预收待充值). */
+export const customerPrepayment: Account = { code: 'customer_prepayment', class: 'liability' };
+
+/** What is on stored-value cards, as far as top-ups have put it there (储值卡余额). */
+export const storedValue: Account = { code: 'stored_value', class: 'liability' };
+
+/** What cards got beyond what was paid (充值赠送). */
+export const topUpBonus: Account = { code: 'top_up_bonus', class: 'expense' };

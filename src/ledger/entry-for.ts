@@ -12,12 +12,26 @@
  *                             the channel paid it from ours           Cr channel clearing
  *   refund_paid, of a         the borrower owes it again              Dr borrower receivable
  *   repayment                 the channel paid it from ours           Cr channel clearing
+ *   top_up_paid               the channel holds it for us             Dr channel clearing
+ *                             the customer has nothing for it yet     Cr customer prepayment
+ *   top_up_credited           the customer has it on the card         Dr customer prepayment
+ *                             and the bonus, if any, from us          Dr top-up bonus
+ *                             the card may be spent from              Cr stored value
+ *   top_up_refunded           the customer has it back                Dr customer prepayment
+ *                             the channel paid it from ours           Cr channel clearing
  *
  * Each stands by itself, so messages may arrive in any order.
  */
 import { z } from 'zod';
 import { amountMinor, currencies } from '../money.js';
-import { borrowerReceivable, channelClearing, owedToBorrowers } from './chart.js';
+import {
+  borrowerReceivable,
+  channelClearing,
+  customerPrepayment,
+  owedToBorrowers,
+  storedValue,
+  topUpBonus,
+} from './chart.js';
 import { digestOf, type LedgerEntry, type Message, type Transfer } from './entry.js';
 
 export type Reading =
@@ -43,19 +57,31 @@ const common = z.object({
   found_at: z.iso.datetime().optional(),
 });
 
-type Common = z.output<typeof common>;
+/** Of a top-up. */
+const ofTopUp = common.omit({ deduction_id: true, repayment_id: true }).extend({ top_up_id: id });
+
+/** What all of them say, and whose task it is. */
+type Common = Omit<z.output<typeof common>, 'deduction_id' | 'repayment_id'> & {
+  readonly deduction_id?: string;
+  readonly repayment_id?: string | null | undefined;
+  readonly top_up_id?: string;
+};
 type Meant = Pick<Transfer, 'debit' | 'credit'>;
 
 interface Meaning {
   readonly shape: z.ZodType<Common>;
-  readonly transfer: (body: Common) => Meant;
+  readonly transfers: (body: Common) => LedgerEntry['transfers'];
 }
 
 /** Ties what is read to how it is booked, and forgets the difference between the topics. */
-const meaning = <T extends Common>(shape: z.ZodType<T>, transfer: (body: T) => Meant): Meaning => ({
-  shape,
-  transfer: transfer as (body: Common) => Meant,
-});
+const meaningOf = <T extends Common>(
+  shape: z.ZodType<T>,
+  transfers: (body: T) => LedgerEntry['transfers'],
+): Meaning => ({ shape, transfers: transfers as Meaning['transfers'] });
+
+/** All of it from one account to another. */
+const meaning = <T extends Common>(shape: z.ZodType<T>, transfer: (body: T) => Meant): Meaning =>
+  meaningOf(shape, (body) => [{ ...transfer(body), amountMinor: amountMinor(body.amount_minor) }]);
 
 const meanings: Readonly<Record<string, Meaning>> = {
   'ledger.repayment_collected': meaning(
@@ -76,6 +102,28 @@ const meanings: Readonly<Record<string, Meaning>> = {
       credit: channelClearing(channel),
     }),
   ),
+  'ledger.top_up_paid': meaning(ofTopUp, ({ channel_id: channel }) => ({
+    debit: channelClearing(channel),
+    credit: customerPrepayment,
+  })),
+  'ledger.top_up_credited': meaningOf(
+    ofTopUp
+      .extend({ credit_minor: amount })
+      .refine(({ amount_minor: paid, credit_minor: got }) => BigInt(got) >= BigInt(paid), {
+        path: ['credit_minor'],
+        message: 'not less than was paid',
+      }),
+    ({ amount_minor: paid, credit_minor: got }) => {
+      const bonus = BigInt(got) - BigInt(paid);
+      const bought = { debit: customerPrepayment, credit: storedValue } as const;
+      const given = { debit: topUpBonus, credit: storedValue, amountMinor: amountMinor(bonus) };
+      return [{ ...bought, amountMinor: amountMinor(paid) }, ...(bonus > 0n ? [given] : [])];
+    },
+  ),
+  'ledger.top_up_refunded': meaning(ofTopUp, ({ channel_id: channel }) => ({
+    debit: customerPrepayment,
+    credit: channelClearing(channel),
+  })),
 };
 
 export function entryFor(message: Message): Reading {
@@ -98,8 +146,8 @@ export function entryFor(message: Message): Reading {
     digest: digestOf(message, data),
     currency: data.currency,
     occurredAtMs: happenedAt === undefined ? message.createdAtMs : Date.parse(happenedAt),
-    transfers: [{ ...meant.transfer(data), amountMinor: amountMinor(data.amount_minor) }],
-    deductionId: data.deduction_id,
+    transfers: meant.transfers(data),
+    deductionId: data.deduction_id ?? data.top_up_id ?? '',
     repaymentId: data.repayment_id ?? null,
     channelId: data.channel_id,
     orderNo: data.order_no,

@@ -34,6 +34,7 @@ export interface LedgerEntry {
   readonly currency: Currency;
   readonly occurredAtMs: number;
   readonly transfers: readonly [Transfer, ...Transfer[]];
+  /** The task whose money it is, of whichever kind. */
   readonly deductionId: string;
   readonly repaymentId: string | null;
   readonly channelId: string;

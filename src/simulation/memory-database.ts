@@ -228,7 +228,8 @@ export class MemoryDatabase {
       this.#taskOfOrder.set(String(one['order_no']), taskId);
     }
     merge(this.cases, taskId, projected.caseInserts, projected.caseUpdates, 'case_no');
-    const { inFlightInsert, inFlightUpdate } = projected;
+    const { inFlightUpdate } = projected;
+    const inFlightInsert = projected.inFlightInsert ?? projected.inFlightReopen;
     if (inFlightInsert !== null) this.inFlight.set(taskId, { ...inFlightInsert });
     if (inFlightUpdate !== null) {
       this.inFlight.set(taskId, { ...this.inFlight.get(taskId), ...inFlightUpdate });

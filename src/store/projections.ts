@@ -52,11 +52,10 @@ export function project(
       ...row,
       credited: row['attempt_no'] === credited ? (row['amount_minor'] ?? 0) : 0,
     })),
-    inFlightInsert: first
-      ? { ...inFlightRow(append), kind: append.kind, started_at: sqlTime(state.acceptedAtMs) }
-      : null,
+    inFlightInsert: first ? inFlightFacts(append) : null,
+    inFlightReopen: !first && isReopened(append) ? inFlightFacts(append) : null,
     // Once it has ended the row may have been purged: a late answer changes nothing in it.
-    inFlightUpdate: first || endedBefore(append) ? null : inFlightRow(append),
+    inFlightUpdate: first || endedBefore(append) || isReopened(append) ? null : inFlightRow(append),
     caseInserts: cases(opened),
     caseUpdates: cases(without(closed, opened)),
     notices: noticesOf(append, wants),
@@ -72,7 +71,7 @@ function rowsOfKind({ state, before, entries, afterSeq }: Append<Task>): KindRow
     case 'withdrawal':
       return withdrawalRows(state, before?.kind === 'withdrawal' ? before : null, entries);
     case 'top_up':
-      return topUpRows(state, before?.kind === 'top_up' ? before : null);
+      return topUpRows(state, before?.kind === 'top_up' ? before : null, entries);
     default:
       return assertNever(state);
   }
@@ -128,12 +127,22 @@ export function caseRow(state: Task, one: Case): Row {
   };
 }
 
+/** It had ended, and goes on: a payment came that must go back. */
+const isReopened = ({ before, state }: Append<Task>): boolean =>
+  before !== null && before.end !== null && state.end === null;
+
 const endedBefore = ({ state, entries }: Append<Task>): boolean =>
   state.end !== null && !entries.some((entry) => endsTask(entry));
 
 /** An adopted capture moves an end that was there before. */
 const endsTask = (entry: Entry): boolean =>
   entry.kind === 'failed' || (entry.kind === 'settled' && entry.afterFailure !== true);
+
+const inFlightFacts = (append: Append<Task>): Row => ({
+  ...inFlightRow(append),
+  kind: append.kind,
+  started_at: sqlTime(append.state.acceptedAtMs),
+});
 
 /** Every write to a task sets its claim free: the claim was for the wake-up that has come true. */
 function inFlightRow({ taskId, afterSeq, entries, state, wakeAtMs }: Append<Task>): Row {

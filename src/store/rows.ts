@@ -30,6 +30,8 @@ export interface Projected extends KindRows {
   readonly attemptUpdates: readonly Row[];
   readonly inFlightInsert: Row | null;
   readonly inFlightUpdate: Row | null;
+  /** Of a task that had ended and goes on: its row may have been purged. */
+  readonly inFlightReopen: Row | null;
   readonly caseInserts: readonly Row[];
   readonly caseUpdates: readonly Row[];
   readonly notices: readonly Row[];

@@ -269,6 +269,7 @@ function changesOf(log: readonly Row[], all: readonly Projected[]): readonly Cha
     update(captureUpdate, summed(one('captureDelta'), captureSums)),
     insert('in_flight', 'task_id', one('inFlightInsert')),
     update(inFlightUpdate, one('inFlightUpdate')),
+    insert('in_flight', 'task_id', one('inFlightReopen'), reopened),
     insert('review_case', 'task_id', many('caseInserts')),
     update(caseUpdate, many('caseUpdates')),
     insert('outbox', 'message_key', many('outbox')),
@@ -277,6 +278,10 @@ function changesOf(log: readonly Row[], all: readonly Projected[]): readonly Cha
     update(repaymentUpdate, summed(one('repaymentDelta'), repaymentSums)),
   ].filter((change) => change !== null);
 }
+
+const reopened = Object.keys(inFlightUpdate.values)
+  .map((column) => `${column} = VALUES(${column})`)
+  .join(', ');
 
 interface Change extends BulkStatement {
   readonly table: string;

@@ -1,17 +1,24 @@
 import { isDead } from '../engine/attempt.js';
+import type { Entry } from '../engine/entries.js';
 import { legOf } from '../engine/legs.js';
+import { operationOf, type Operation } from '../engine/order.js';
 import { doneIn, statusOf } from '../engine/orders-state.js';
-import { settleAtMs, stageOf, type TopUpState } from '../engine/top-up.js';
+import { paymentOf, settleAtMs, stageOf, type TopUpState } from '../engine/top-up.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
-import { nothing, type KindRows, type Row } from './rows.js';
+import { message, nothing, type KindRows, type Row } from './rows.js';
 
 /** How a top-up's log shows in its own table, and on the payment that it may use once. */
-export function topUpRows(state: TopUpState, before: TopUpState | null): KindRows {
+export function topUpRows(
+  state: TopUpState,
+  before: TopUpState | null,
+  entries: readonly Entry[],
+): KindRows {
   return {
     ...nothing,
     topUpInsert: before === null ? { ...facts(state), ...topUpRow(state) } : null,
     topUpUpdate: before === null ? null : topUpRow(state),
     captureDelta: captureDelta(state, before),
+    outbox: messages(state, before, entries),
   };
 }
 
@@ -34,7 +41,7 @@ function facts({ topUp, acceptedAtMs }: TopUpState): Row {
 
 export function topUpRow(state: TopUpState): Row {
   const { end } = state;
-  const paid = doneIn(state, 'charge');
+  const paid = paymentOf(state);
   const unknown = legOf(state, 'credit').find((one) => one.unknownWhy !== null);
   return {
     id: state.taskId,
@@ -45,7 +52,7 @@ export function topUpRow(state: TopUpState): Row {
     channel_id: paid?.order.channelId ?? null,
     order_no: paid?.order.orderNo ?? null,
     attempts: state.attempts.length,
-    paid_at: sqlTimeOrNull(paid?.endedAtMs ?? null),
+    paid_at: sqlTimeOrNull(state.paid?.atMs ?? null),
     settle_at: sqlTimeOrNull(settleAtMs(state)),
     credit_unknown_since: sqlTimeOrNull(unknown?.order.createdAtMs ?? null),
     credited_at: sqlTimeOrNull(doneIn(state, 'credit')?.endedAtMs ?? null),
@@ -66,7 +73,7 @@ interface Held {
  * turns up after the refund had begun is not held: it is a case.
  */
 function heldOf(state: TopUpState | null): Held | null {
-  const paid = state === null ? undefined : doneIn(state, 'charge');
+  const paid = state === null ? undefined : paymentOf(state);
   if (state === null || paid === undefined) return null;
   const refunds = legOf(state, 'refund');
   const credited = legOf(state, 'credit').some(
@@ -93,4 +100,40 @@ function captureDelta(state: TopUpState, before: TopUpState | null): Row | null 
     credited: credited.toString(),
     refund: refund.toString(),
   };
+}
+
+const topics: Partial<Record<Operation, string>> = {
+  charge: 'ledger.top_up_paid',
+  credit: 'ledger.top_up_credited',
+  refund: 'ledger.top_up_refunded',
+};
+
+/** Told once an order, when it is first heard to have succeeded, whatever becomes of the top-up. */
+function messages(
+  { taskId, topUp, attempts }: TopUpState,
+  before: TopUpState | null,
+  entries: readonly Entry[],
+): Row[] {
+  const told = new Set<number>();
+  for (const { no, status } of before?.attempts ?? []) if (status === 'succeeded') told.add(no);
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'replied' || entry.answer.kind !== 'succeeded') return [];
+    const { attemptNo, atMs } = entry;
+    const order = attempts[attemptNo - 1]?.order;
+    if (order === undefined || told.has(attemptNo)) return [];
+    const topic = topics[operationOf(order)];
+    if (topic === undefined) return [];
+    told.add(attemptNo);
+    const body = {
+      top_up_id: taskId,
+      attempt_no: attemptNo,
+      amount_minor: order.amountMinor.toString(),
+      ...(order.topUp && { credit_minor: order.topUp.creditMinor.toString() }),
+      currency: topUp.currency,
+      channel_id: order.channelId,
+      order_no: order.orderNo,
+      settled_at: new Date(atMs).toISOString(),
+    };
+    return [message(topic, `${taskId}/${attemptNo}`, body, atMs)];
+  });
 }
