@@ -5,6 +5,7 @@
  */
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { assertNever } from '../assert.js';
 import { RecoupError } from '../errors.js';
 import { amountMinor, currencies, type AmountMinor, type Currency } from '../money.js';
 
@@ -128,7 +129,7 @@ export function creditFor(
 }
 
 function whyNot(one: TopUpRule, { amountMinor: amount, currency }: Asked, nowMs: number) {
-  if (one.currency !== currency) return `it is for ${one.currency}`;
+  if (one.currency !== currency) return 'it is for another currency';
   if (one.from !== undefined && nowMs < Date.parse(one.from)) return `it begins at ${one.from}`;
   if (one.until !== undefined && nowMs >= Date.parse(one.until)) return `it ended at ${one.until}`;
   if (amount < one.min_minor) return `it begins at ${one.min_minor}`;
@@ -148,5 +149,7 @@ function bonusOf({ bonus: terms }: TopUpRule, amount: bigint): bigint {
       const reached = terms.steps.findLast(({ from_minor: from }) => amount >= from);
       return BigInt(reached?.bonus_minor ?? 0);
     }
+    default:
+      return assertNever(terms);
   }
 }
