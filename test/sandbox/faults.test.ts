@@ -74,7 +74,7 @@ describe('Faults', () => {
       [[rule, { ...rule, channel: 'paypal' }], /rule 1: unknown channel/],
       [[{ ...rule, fault: 'meteor' }], /unknown fault/],
       [[{ ...rule, fault: 'toString' }], /unknown fault/],
-      [[{ ...rule, operation: 'payout' }], /not on payout/],
+      [[{ ...rule, operation: 'transfer' }], /not on transfer/],
       [[{ ...rule, fault: 'late_effect', operation: 'query' }], /works on charge/],
       [[{ ...rule, probability: 2 }], /probability/],
       [[{ ...rule, times: 0 }], /times/],
