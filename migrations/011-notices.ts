@@ -136,7 +136,7 @@ export const up: readonly string[] = [
     exhausted_at DATETIME(3) NULL,
     UNIQUE KEY notice_delivery_one (notice_id, destination_id),
     KEY notice_delivery_due (destination_id, next_at, id),
-    KEY notice_delivery_state (destination_id, state, id),
+    KEY notice_delivery_state (state, destination_id, id),
     CONSTRAINT notice_delivery_of FOREIGN KEY (notice_id) REFERENCES notice (id),
     CONSTRAINT notice_delivery_to FOREIGN KEY (destination_id) REFERENCES notice_destination (id),
     CONSTRAINT notice_delivery_states CHECK (

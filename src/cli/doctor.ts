@@ -6,6 +6,7 @@ import { command, run, type CommonOptions, type Result } from './command.js';
 import { checkChannels, checkLease } from './doctor-channels.js';
 import { checkClock, checkDatabase, checkRights, checkSchema } from './doctor-database.js';
 import { fail, ok, warn, type Finding } from './doctor-finding.js';
+import { checkNotices } from './doctor-notices.js';
 import { checkRedis } from './doctor-redis.js';
 import { exitCodes } from './exit-codes.js';
 import { CliError } from './failure.js';
@@ -45,6 +46,9 @@ async function examine(options: CommonOptions): Promise<readonly Finding[]> {
         ...(await guarded('append-only', () => checkRights(services.database))),
         ...(await guarded('clock', () => checkClock(services.database))),
         ...(await guarded('channels', () => checkChannels(services.channelStore, process.env))),
+        ...(await guarded('notices', async () =>
+          checkNotices(await services.notices.desk.destinations(), process.env),
+        )),
         ...(await guarded('lease', () => checkLease(services.channelStore, config))),
       );
     }

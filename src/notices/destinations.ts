@@ -61,6 +61,11 @@ export class DestinationDirectory {
     this.#known = await this.source.all();
   }
 
+  /** There is none, paused or not. */
+  get isEmpty(): boolean {
+    return this.#known?.length === 0;
+  }
+
   /** Those that can be sent to now. One whose secret this process lacks is left to others. */
   open(): readonly OpenDestination[] {
     return (this.#known ?? []).flatMap((one) => {

@@ -79,7 +79,7 @@ export class NoticeRelay {
     if (nowMs - this.#refreshedAtMs >= refreshMs) {
       await this.destinations.refresh();
       this.#refreshedAtMs = nowMs;
-    }
+    } else if (this.destinations.isEmpty) return;
     while ((await this.deliveries.fanOut(fanOutPage, this.clock.nowMs())) === fanOutPage) {
       if (this.#stop.signal.aborted) return;
     }

@@ -131,6 +131,13 @@ async function closeExhausted(
   destinationId: string,
   at: string,
 ): Promise<void> {
+  // Locked before it is looked: another that is given up in the meantime waits, or has been seen.
+  await selectRows(
+    transaction,
+    `SELECT id FROM notice_outage
+     WHERE open_destination_id = ? AND kind = 'notices_exhausted' FOR UPDATE`,
+    [destinationId],
+  );
   await execute(
     transaction,
     `UPDATE notice_outage SET closed_at = ?, resolution = 'all of them were delivered'

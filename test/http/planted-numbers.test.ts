@@ -72,6 +72,15 @@ describe('Planted card, identity and telephone numbers', function () {
       },
     });
     channel.key = api.environment.env['RECOUP_SANDBOX_SWIFTPAY_HMAC_KEY']!;
+    await api.services.notices.desk.add(
+      {
+        id: 'crm',
+        url: 'https://crm.example.com/',
+        types: '*',
+        secretEnvs: ['RECOUP_NOTICE_SECRET_CRM'],
+      },
+      'test',
+    );
   });
   after(async () => {
     await api.close();
@@ -207,6 +216,8 @@ describe('Planted card, identity and telephone numbers', function () {
   it('are in no table', async () => {
     await Promise.all([api.services.calls.flush(), api.services.callbacks.flush()]);
     const tables = await api.rows('SHOW FULL TABLES WHERE Table_type = "BASE TABLE"');
+    const told = await api.rows('SELECT COUNT(*) AS n FROM notice');
+    expect(Number(told[0]?.['n'])).to.be.above(10);
     const journalled = await api.rows('SELECT COUNT(*) AS n FROM channel_call');
     expect(Number(journalled[0]?.['n'])).to.be.above(100);
     for (const table of tables.map((row) => String(Object.values(row)[0]))) {
@@ -222,6 +233,7 @@ describe('Planted card, identity and telephone numbers', function () {
       await say('GET', `/v1/deductions/${String(id)}/calls`, { as: 'operator' });
     }
     await say('GET', '/v1/cases', { as: 'operator' });
+    await say('GET', '/v1/notices?limit=500', { as: 'operator' });
     const all = [...texts, ...api.lines.map((line) => JSON.stringify(line))];
     expect(all.length).to.be.above(500);
     for (const number of planted) {

@@ -12,13 +12,7 @@ import { repaymentId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 
 /** What lies before each is where the one above it has left off. */
-export const boundaries = [
-  'after outcome',
-  'after fan-out',
-  'after claim',
-  'after send',
-  'after mark',
-] as const;
+export const boundaries = ['after outcome', 'after fan-out', 'after claim', 'after send'] as const;
 export type Boundary = (typeof boundaries)[number];
 
 export interface Doom {

@@ -139,7 +139,10 @@ describe('posting a notice', () => {
         addresses.map((address): LookupAddress => ({ address, family: 4 })),
       );
     };
-    const poster = new HttpPoster({ timeoutMs: 400, allowInternal: true }, { resolve, isAllowed });
+    const poster = new HttpPoster(
+      { timeoutMs: 1_000, allowInternal: true },
+      { resolve, isAllowed },
+    );
     posters.push(poster);
     const post = async (path = '/', host = 'crm.example.com') =>
       await poster.post({ url: `http://${host}:${port}${path}`, headers: {}, body: '{}' });
@@ -196,7 +199,7 @@ describe('posting a notice', () => {
       kind: 'unanswered',
       why: 'no answer within the time-out',
     });
-    expect(performance.now() - began).to.be.lessThan(2_000);
+    expect(performance.now() - began).to.be.lessThan(4_000);
     answer = () => ({ status: 500, body: 'card 6222020200112233445 '.repeat(400_000) });
     const long = await post();
     expect(long).to.include({ kind: 'answered', status: 500 });

@@ -18,7 +18,12 @@ describe('kill -9 between an outcome and whoever is told of it', () => {
     this.timeout(30_000);
     [environment, receiver] = await Promise.all([startEnvironment(), Receiver.start()]);
     services = await environment.compose({
-      config: { noticeAllowInternal: true, noticeTimeoutMs: 500, noticeClaimMs: 1_000 },
+      config: {
+        noticeAllowInternal: true,
+        noticeTimeoutMs: 1_000,
+        noticeClaimMs: 2_000,
+        noticeRetryMs: [100],
+      },
       env: { [secretEnv]: receiver.secret },
     });
     const url = receiver.url();
@@ -38,8 +43,9 @@ describe('kill -9 between an outcome and whoever is told of it', () => {
       ...environment.env,
       [secretEnv]: receiver.secret,
       RECOUP_NOTICE_ALLOW_INTERNAL: 'yes',
-      RECOUP_NOTICE_TIMEOUT_MS: '500',
-      RECOUP_NOTICE_CLAIM_MS: '1000',
+      RECOUP_NOTICE_TIMEOUT_MS: '1000',
+      RECOUP_NOTICE_CLAIM_MS: '2000',
+      RECOUP_NOTICE_RETRY_MS: '100',
     };
     const repayments: string[] = [];
     for (const killAt of boundaries) {

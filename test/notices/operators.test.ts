@@ -16,7 +16,7 @@ describe('notices, for operators', function () {
   before(async () => {
     receiver = await Receiver.start();
     api = await Api.start({
-      config: { noticeAllowInternal: true, noticeTimeoutMs: 1_000 },
+      config: { noticeAllowInternal: true, noticeTimeoutMs: 5_000 },
       env: { [secretEnv]: receiver.secret },
     });
     env = { ...api.environment.env, RECOUP_NOTICE_ALLOW_INTERNAL: 'yes' };
