@@ -14,7 +14,7 @@
  * never given back: it is asked about, and then it is a case.
  */
 import { invariant } from '../assert.js';
-import { isLive } from './attempt.js';
+import { isLive, type Attempt } from './attempt.js';
 import type { Entry, Intent } from './entries.js';
 import type { Evidence, Flow, Step } from './flow.js';
 import {
@@ -29,7 +29,15 @@ import {
   type Why,
 } from './legs.js';
 import { operationOf } from './order.js';
-import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp } from './orders.js';
+import {
+  fail,
+  openSuspicion,
+  receive,
+  settle,
+  settleOutcome,
+  tidyUp,
+  type Aim,
+} from './orders.js';
 import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
 import type { Withdrawal } from './requests.js';
 
@@ -57,7 +65,7 @@ function next(state: WithdrawalState, nowMs: number): Step {
   if (live !== undefined) {
     return operationOf(live.order) === 'payout'
       ? settleOutcome(state, live, nowMs, { captured: paid })
-      : settleOutcome(state, live, nowMs, { aim: insisted(live.nature) });
+      : settleOutcome(state, live, nowMs, { aim: aimOf(live, paid) });
   }
   // A payout found paid after all goes before giving back, while nothing has been given back.
   if (paid !== undefined && !given) return settle(paid, nowMs);
@@ -74,6 +82,10 @@ function next(state: WithdrawalState, nowMs: number): Step {
   }
   return payOut(state, nowMs);
 }
+
+/** What was found paid after all is no longer to be given back: a restore of it is not sent again. */
+const aimOf = ({ order, nature }: Attempt, paid: Attempt | undefined): Aim =>
+  operationOf(order) === 'restore' && paid !== undefined ? 'dead' : insisted(nature);
 
 function take(
   state: WithdrawalState,
@@ -122,10 +134,17 @@ function undosOf(state: WithdrawalState, nowMs: number): readonly Undo[] {
   ];
 }
 
-/** What was given back cannot be taken again: a payout that comes late is not adopted. */
+/**
+ * What was given back cannot be taken again: a payout that comes after that is not adopted. Whether an
+ * order of unknown outcome has paid is decided at any time.
+ */
 function hear(state: WithdrawalState, evidence: Evidence, nowMs: number): readonly Entry[] {
-  const adopts = evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured';
-  return adopts && state.end !== null ? [] : receive(state, evidence, nowMs);
+  if (evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured') {
+    const about = state.cases.find(({ no }) => no === evidence.caseNo);
+    const attempt = state.attempts.find(({ no }) => no === about?.attemptNo);
+    if (attempt === undefined || !isLive(attempt)) return [];
+  }
+  return receive(state, evidence, nowMs);
 }
 
 function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
@@ -148,10 +167,20 @@ function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
         doneIn(state, 'payout') === undefined || doneIn(state, 'restore') !== undefined,
         'what was paid out has not failed',
       );
-      return evolveOrders(moved, entry);
+      return withExcess(evolveOrders(moved, entry));
     default:
       return evolveOrders(moved, entry);
   }
+}
+
+/** Paid out, and given back as well: nobody's money any more but ours. */
+function withExcess(state: WithdrawalState): WithdrawalState {
+  const attempts = state.attempts.map((one) =>
+    operationOf(one.order) === 'payout' && one.status === 'succeeded'
+      ? { ...one, excessSeq: state.seq }
+      : one,
+  );
+  return { ...state, attempts };
 }
 
 /** What the log refuses, whatever `next` may come to think. */
