@@ -2,6 +2,7 @@
  * A case: something only a person can decide. Its facts stay in the table that owns them (a task's
  * log, the ledger's dead letters, reconciliation, the active check, notices); its id says which and where.
  */
+import type { TaskKind } from '../engine/entries.js';
 import { isTaskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 
@@ -38,6 +39,8 @@ export interface CaseRecord {
   /** Why it was opened: for a task the flow's reason, else what its owner calls it. */
   readonly kind: string;
   readonly taskId: TaskId | null;
+  /** What kind of task that is; null where there is none, or it has no log. */
+  readonly taskKind: TaskKind | null;
   readonly no: number;
   readonly attemptNo: number | null;
   /** What is at risk. */

@@ -40,6 +40,18 @@ const forTasks: Readonly<Record<string, readonly Action[]>> = {
   refund_failed: ['refund', 'write_off'],
 };
 
+/**
+ * For tasks of other kinds than deductions and refunds. What was paid out late, or twice, nobody can
+ * give back to us by an order, and what was given back cannot be taken again: a person sees to it. A step
+ * that could not be undone is tried with another order, or was undone by hand.
+ */
+const forOtherTasks: typeof forTasks = {
+  ...forTasks,
+  late_success: ['write_off'],
+  captured_twice: ['write_off'],
+  undo_failed: ['ask_again', 'write_off'],
+};
+
 const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>> = {
   dead: ['ask_again', 'write_off'],
   // Reconciling the day again looks again, and closes what is no longer so.
@@ -52,9 +64,12 @@ const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>
 export function actionsFor({
   source,
   kind,
-}: Pick<CaseRecord, 'source' | 'kind'>): readonly Action[] {
+  taskKind,
+}: Pick<CaseRecord, 'source' | 'kind' | 'taskKind'>): readonly Action[] {
   if (source !== 'task') return forOthers[source];
-  return Object.hasOwn(forTasks, kind) ? (forTasks[kind] ?? []) : ['ask_again', 'write_off'];
+  const collects = taskKind === 'deduction' || taskKind === 'refund' || taskKind === null;
+  const known = collects ? forTasks : forOtherTasks;
+  return Object.hasOwn(known, kind) ? (known[kind] ?? []) : ['ask_again', 'write_off'];
 }
 
 /** The one way a resolution is written down, so that its digest means something. */

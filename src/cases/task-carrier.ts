@@ -109,8 +109,12 @@ async function askAgain(
   task: TaskId,
   { case: about, by, approvedBy }: Decided,
 ): Promise<CarriedOut> {
+  // Another order is tried, where there is none to ask about: that closes the case, and is done once.
+  const triedAgain = `tried again (${by}, ${approvedBy})`;
   if (about.closedAt !== null) {
-    return { kind: 'refused', outcome: `the case had ended: ${about.resolution}` };
+    return about.resolution === triedAgain
+      ? { kind: 'done', outcome: triedAgain }
+      : { kind: 'refused', outcome: `the case had ended: ${about.resolution}` };
   }
   const decision = { action: 'ask_again' } as const;
   const evidence = { kind: 'decision', caseNo: about.no, decision, by, approvedBy } as const;
@@ -118,7 +122,10 @@ async function askAgain(
   if (outcome === 'no_such_task') return { kind: 'refused', outcome: 'there is no such task' };
   return outcome === 'busy' || outcome === 'overtaken' || outcome === 'lease_lost'
     ? { kind: 'later', why: outcome }
-    : { kind: 'done', outcome: 'the channel is asked again' };
+    : {
+        kind: 'done',
+        outcome: about.kind === 'undo_failed' ? triedAgain : 'the channel is asked again',
+      };
 }
 
 function asDecided(decision: Decision, wanted: Decision['action']): CarriedOut {

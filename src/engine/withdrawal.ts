@@ -29,15 +29,7 @@ import {
   type Why,
 } from './legs.js';
 import { operationOf } from './order.js';
-import {
-  fail,
-  openSuspicion,
-  receive,
-  settle,
-  settleOutcome,
-  tidyUp,
-  type Aim,
-} from './orders.js';
+import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
 import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
 import type { Withdrawal } from './requests.js';
 

@@ -15,15 +15,52 @@ import type { AmountMinor } from '../money.js';
 import { lookAt } from './active-check-look.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 
-const markName = 'ended_deductions';
 const waitingCounted = 10_000;
 
-/** A capture of \`d\` that is owed back, and no ledger knows: earlier releases told nobody. */
+/** The kinds of task and their tables, which all have an id, a status and two times. */
+const tables = ['deduction', 'refund', 'withdrawal', 'top_up'] as const;
+
+const liveTasks = tables
+  .map(
+    (name) => `SELECT id, created_at FROM ${name} WHERE status IN ('processing', 'needs_review')`,
+  )
+  .join(' UNION ALL ');
+
+const unended = tables
+  .map((name) => `SELECT id, '${name}' AS kind FROM ${name} WHERE id = ? AND ended_at IS NULL`)
+  .join(' UNION ALL ');
+
+/** Neither on its way to the ledger nor in it; \`:ours\` says whether we can tell what is in it. */
+const untold = (topic: string, key: string): string =>
+  `(NOT EXISTS (SELECT 1 FROM ledger_inbox i WHERE i.topic = '${topic}' AND i.message_key = ${key})
+    AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.topic = '${topic}' AND o.message_key = ${key}
+      AND (o.delivered_at IS NULL OR NOT :ours)))`;
+
+/** A capture of \`t\` that is owed back, and no ledger knows: earlier releases told nobody. */
 const untoldCapture = `EXISTS (SELECT 1 FROM attempt a
     LEFT JOIN outbox u ON u.topic = 'ledger.late_capture' AND u.message_key = a.order_no
     LEFT JOIN ledger_inbox k ON k.topic = 'ledger.late_capture' AND k.message_key = a.order_no
-  WHERE a.task_id = d.id AND a.status = 'succeeded' AND NOT (a.order_no <=> d.order_no)
+  WHERE a.task_id = t.id AND a.status = 'succeeded' AND NOT (a.order_no <=> t.order_no)
     AND u.id IS NULL AND k.message_key IS NULL)`;
+
+/** Of a kind of task, those that have ended and that the ledger was not told of; each mark its own. */
+const ended: readonly { readonly mark: string; readonly table: string; readonly where: string }[] =
+  [
+    {
+      mark: 'ended_deductions',
+      table: 'deduction',
+      where: `(t.status = 'succeeded' AND ${untold('ledger.repayment_collected', 't.id')})
+      OR (t.ended_at IS NOT NULL AND ${untoldCapture})`,
+    },
+    {
+      mark: 'ended_withdrawals',
+      table: 'withdrawal',
+      where: `(t.status = 'succeeded' AND ${untold('ledger.withdrawal_paid', 't.id')})
+      OR (t.balance_of IS NOT NULL AND ${untold('ledger.withdrawal_taken', 't.id')})
+      OR (t.status = 'failed' AND t.balance_of IS NOT NULL
+        AND ${untold('ledger.withdrawal_given_back', 't.id')})`,
+    },
+  ];
 
 export class ActiveCheckStore implements CheckedBook {
   constructor(
@@ -36,10 +73,7 @@ export class ActiveCheckStore implements CheckedBook {
     return await execute(
       this.database,
       `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
-       SELECT task.id, ?, ? FROM (
-         SELECT id, created_at FROM deduction WHERE status IN ('processing', 'needs_review')
-         UNION ALL
-         SELECT id, created_at FROM refund WHERE status IN ('processing', 'needs_review')) task
+       SELECT task.id, ?, ? FROM (${liveTasks}) task
        LEFT JOIN active_check_task t ON t.task_id = task.id
        WHERE task.created_at <= ? AND t.task_id IS NULL
        ORDER BY task.id LIMIT ?`,
@@ -48,22 +82,35 @@ export class ActiveCheckStore implements CheckedBook {
   }
 
   async followUnposted(beforeMs: number, nowMs: number, limit: number): Promise<boolean> {
+    let more = false;
+    for (const one of ended) {
+      more = (await this.#lookThrough(one, beforeMs, nowMs, limit)) || more;
+    }
+    return more;
+  }
+
+  async #lookThrough(
+    { mark: name, table, where }: (typeof ended)[number],
+    beforeMs: number,
+    nowMs: number,
+    limit: number,
+  ): Promise<boolean> {
     return await inTransaction(this.database, async (transaction) => {
       await execute(
         transaction,
         `INSERT IGNORE INTO active_check_mark (name, position, moved_at) VALUES (?, '', ?)`,
-        [markName, sqlTime(nowMs)],
+        [name, sqlTime(nowMs)],
       );
       // Another instance that looks through the same page waits here, and then sees a later mark.
       const [mark] = await selectRows<{ position: string }>(
         transaction,
         'SELECT position FROM active_check_mark WHERE name = ? FOR UPDATE',
-        [markName],
+        [name],
       );
       const from = mark?.position ?? '';
       const page = await selectRows<{ id: string; createdAt: Date }>(
         transaction,
-        'SELECT id, created_at AS createdAt FROM deduction WHERE id > ? ORDER BY id LIMIT ?',
+        `SELECT id, created_at AS createdAt FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`,
         [from, limit],
       );
       const young = page.findIndex(({ createdAt }) => createdAt.getTime() > beforeMs);
@@ -71,22 +118,18 @@ export class ActiveCheckStore implements CheckedBook {
       const last = old.at(-1)?.id;
       if (last === undefined) return false;
       const now = sqlTime(nowMs);
+      const ours = this.settings.booksAreOurs ? 'TRUE' : 'FALSE';
       await execute(
         transaction,
         `INSERT IGNORE INTO active_check_task (task_id, since, check_at)
-         SELECT d.id, ?, ? FROM deduction d
-         LEFT JOIN outbox o ON o.topic = 'ledger.repayment_collected' AND o.message_key = d.id
-         LEFT JOIN ledger_inbox i ON i.topic = 'ledger.repayment_collected' AND i.message_key = d.id
-         WHERE d.id > ? AND d.id <= ? AND (
-           (d.status = 'succeeded' AND i.message_key IS NULL
-             AND (o.id IS NULL OR (o.delivered_at IS NOT NULL AND ?)))
-           OR (d.ended_at IS NOT NULL AND ${untoldCapture}))`,
-        [now, now, from, last, this.settings.booksAreOurs],
+         SELECT t.id, ?, ? FROM ${table} t
+         WHERE t.id > ? AND t.id <= ? AND (${where.replaceAll(':ours', ours)})`,
+        [now, now, from, last],
       );
       await execute(
         transaction,
         'UPDATE active_check_mark SET position = ?, moved_at = ? WHERE name = ?',
-        [last, now, markName],
+        [last, now, name],
       );
       return page.length === limit && young === -1;
     });
@@ -134,13 +177,12 @@ export class ActiveCheckStore implements CheckedBook {
       this.database,
       `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at)
        SELECT task.id, task.kind, MAX(e.seq), MIN(e.at), ?
-       FROM (SELECT id, 'deduction' AS kind FROM deduction WHERE id = ? AND ended_at IS NULL
-         UNION ALL SELECT id, 'refund' FROM refund WHERE id = ? AND ended_at IS NULL) task
+       FROM (${unended}) task
        JOIN execution_log e ON e.task_id = task.id
        GROUP BY task.id, task.kind
        ON DUPLICATE KEY UPDATE
          wake_at = IF(in_flight.ended_at IS NULL, IFNULL(in_flight.wake_at, VALUES(wake_at)), NULL)`,
-      [now, task, task],
+      [now, ...tables.map(() => task)],
     );
   }
 

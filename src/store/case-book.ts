@@ -7,13 +7,16 @@
 import type { Knex } from 'knex';
 import type { CaseFilter, CaseId, CaseNote, CasePlace, CaseRecord, Person } from '../cases/case.js';
 import type { CaseBook } from '../cases/ports.js';
+import type { EntryKind } from '../engine/entries.js';
+import { kindStartedBy } from '../engine/tasks.js';
 import { taskId, type TaskId } from '../ids.js';
 import { amountMinor } from '../money.js';
 import { writeAudit } from './access.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 
-type CaseRow = Omit<CaseRecord, 'taskId' | 'amountMinor' | 'no' | 'attemptNo'> & {
+type CaseRow = Omit<CaseRecord, 'taskId' | 'taskKind' | 'amountMinor' | 'no' | 'attemptNo'> & {
   taskId: string | null;
+  firstEntry: EntryKind | null;
   amountMinor: string;
   no: number | string;
   attemptNo: number | null;
@@ -21,13 +24,16 @@ type CaseRow = Omit<CaseRecord, 'taskId' | 'amountMinor' | 'no' | 'attemptNo'> &
 
 const select = `SELECT v.id, v.source, v.kind, v.task_id AS taskId, v.no, v.attempt_no AS attemptNo,
     v.amount_minor AS amountMinor, v.evidence, w.owner, v.opened_at AS openedAt,
-    v.closed_at AS closedAt, v.resolution, p.proposal_no AS openProposalNo
+    v.closed_at AS closedAt, v.resolution, p.proposal_no AS openProposalNo,
+    (SELECT e.kind FROM execution_log e
+     WHERE e.task_id = CONVERT(v.task_id USING ascii) COLLATE ascii_bin AND e.seq = 1) AS firstEntry
   FROM case_view v
   LEFT JOIN case_work w ON w.case_id = v.id
   LEFT JOIN case_proposal p ON p.open_case_id = v.id`;
 
-const toRecord = (row: CaseRow): CaseRecord => ({
+const toRecord = ({ firstEntry, ...row }: CaseRow): CaseRecord => ({
   ...row,
+  taskKind: firstEntry === null ? null : kindStartedBy(firstEntry),
   taskId: row.taskId === null ? null : taskId(row.taskId),
   no: Number(row.no),
   amountMinor: amountMinor(row.amountMinor),
