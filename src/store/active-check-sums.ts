@@ -1,5 +1,6 @@
 /** Sums that tasks move by differences, against what they should be the sums of. */
 import type { Knex } from 'knex';
+import { assertNever } from '../assert.js';
 import type { Task } from '../engine/tasks.js';
 import { selectRows } from './database.js';
 
@@ -18,6 +19,8 @@ export async function sumDifferences(
         : [];
     case 'top_up':
       return [];
+    default:
+      return assertNever(task);
   }
 }
 
