@@ -223,6 +223,71 @@ describe('A channel file', () => {
       'channels.0.error_codes',
       /no code means closed/,
     ],
+    [
+      'an operation there is not',
+      'operations: [charge, payout]',
+      'operations: [charge, transfer]',
+      'channels.0.operations.1',
+      /payout/,
+      'operations',
+    ],
+    [
+      'an operation that is said elsewhere',
+      'operations: [charge, payout]',
+      'operations: [charge, payout, refund]',
+      'channels.0.operations.2',
+      /charge/,
+      'operations',
+    ],
+    [
+      'an operation that stands twice',
+      'operations: [charge, payout]',
+      'operations: [payout, charge, payout]',
+      'channels.0.operations',
+      /twice/,
+    ],
+    [
+      'terms of payouts that it does not make',
+      'operations: [charge, payout]',
+      'operations: [charge]',
+      'channels.0.payouts',
+      /no payout/,
+    ],
+    [
+      'refunds of what it does not charge',
+      'operations: [charge, payout]',
+      'operations: [payout]',
+      'channels.0.operations',
+      /refund without charge/,
+    ],
+    [
+      'payouts whose schedule ends before time proves anything',
+      'payouts:\n      idempotent: true',
+      'payouts:\n      honours_expiry: true\n      poll_schedule_ms: [1000]',
+      'channels.0.payouts.poll_schedule_ms',
+      /ends after 1000 ms/,
+    ],
+    [
+      'payouts that expire before the call that places them ends',
+      'payouts:\n      idempotent: true',
+      'payouts:\n      order_ttl_ms: 7999',
+      'channels.0.payouts.order_ttl_ms',
+      /charge_ms 8000/,
+    ],
+    [
+      'a limit of payouts below their minimum',
+      'per_transaction_min_minor: 200',
+      'per_transaction_min_minor: 2000001',
+      'channels.0.payouts.limits.per_transaction_min_minor',
+      /above per_transaction_max_minor/,
+    ],
+    [
+      'an operation that its family has no words for',
+      'operations: [charge, payout]\n    payouts:\n      close_proof',
+      'operations: [charge, debit, restore]\n    payouts:\n      close_proof',
+      'channels.1.operations',
+      /form_rsa has no debit/,
+    ],
     ['an id that is taken', 'id: unionlink', 'id: swiftpay', 'channels.1.id', /twice/],
   ];
 
@@ -286,6 +351,68 @@ describe('A channel file', () => {
   });
 });
 
+describe('A file of parties', () => {
+  const parties = channelFile('examples/parties.yaml');
+  const refused: readonly [
+    what: string,
+    find: string,
+    replace: string,
+    path: string,
+    says: RegExp,
+  ][] = [
+    [
+      'a card system that cannot void',
+      '[pre_recharge, credit, void]',
+      '[pre_recharge, credit]',
+      'channels.0.operations',
+      /pre_recharge without void/,
+    ],
+    [
+      'credits of nothing that was recorded',
+      '[pre_recharge, credit, void]',
+      '[credit]',
+      'channels.0.operations',
+      /credit without pre_recharge/,
+    ],
+    [
+      'debits that cannot be restored',
+      '[debit, restore]',
+      '[debit]',
+      'channels.1.operations',
+      /debit without restore/,
+    ],
+    [
+      'credits that cannot be closed for ever',
+      'close_proof: refuses_unseen',
+      'close_proof: none',
+      'channels.0.nature.close_proof',
+      /never be proven dead/,
+    ],
+    [
+      'credits that are not idempotent',
+      'idempotent: true',
+      'idempotent: false',
+      'channels.0.nature.idempotent',
+      /credit the card once/,
+    ],
+  ];
+  for (const [what, find, replace, path, says] of refused) {
+    it(`is refused for ${what}`, () => {
+      expect(parties).to.include(find);
+      const problems = problemsOf(parties.replace(find, replace));
+      const about = problems.filter((one) => one.path === path).map(({ message }) => message);
+      expect(about.join('; ')).to.match(says);
+    });
+  }
+
+  it('wants no banks, which a channel that is routed to does', () => {
+    const [cards] = loadProfiles(parties);
+    expect(cards?.profile.banks).to.deep.equal({});
+    const routed = parties.replace('[pre_recharge, credit, void]', '[charge]');
+    expect(problemsOf(routed).map(({ path }) => path)).to.include('channels.0.banks');
+  });
+});
+
 /** A channel file's profiles without the times in them. */
 const timeless = (path: string): unknown =>
   loadProfiles(channelFile(path)).map(({ profile }) => ({
@@ -297,9 +424,10 @@ const timeless = (path: string): unknown =>
 
 describe('The channel files of the project', () => {
   it('differ, between real life and demo, in times alone', () => {
-    expect(timeless('examples/channels.demo.yaml')).to.deep.equal(
-      timeless('examples/channels.yaml'),
-    );
+    for (const name of ['channels', 'parties']) {
+      const [demo, life] = [`examples/${name}.demo.yaml`, `examples/${name}.yaml`];
+      expect(timeless(demo)).to.deep.equal(timeless(life));
+    }
   });
 
   it('know every code of the sandbox that says something of an order', () => {

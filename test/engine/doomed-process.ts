@@ -9,7 +9,8 @@
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { ChannelDirectory } from '../../src/channels/directory.js';
-import { natureOf } from '../../src/channels/profile.js';
+import { isRouted } from '../../src/channels/profile.js';
+import { routedTerms } from '../../src/composition-routing.js';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
 import { deductionFlow, type DeductionState } from '../../src/engine/deduction.js';
@@ -22,7 +23,6 @@ import { RedisLocks } from '../../src/queue/locks.js';
 import { connectRedis, lockOptions } from '../../src/queue/redis.js';
 import { LiveHealth } from '../../src/routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../../src/routing/live-router.js';
-import { termsOf } from '../../src/routing/terms.js';
 import { ChannelStore } from '../../src/store/channels.js';
 import { openDatabase } from '../../src/store/database.js';
 import { DeductionStore } from '../../src/store/deductions.js';
@@ -81,7 +81,7 @@ async function wire(doom: Doom) {
   const store = new ChannelStore(database);
   const directory = new ChannelDirectory(store, doom.env, quiet, systemClock, log, 30_000);
   await directory.refresh();
-  const terms = directory.profiles().map((profile) => termsOf(profile, natureOf(profile)));
+  const terms = directory.profiles().filter(isRouted).map(routedTerms);
   const settings = { ...liveRouterDefaults, zone: config.businessZone };
   const router = new LiveRouter(() => terms, new LiveHealth(), store, systemClock, settings);
   const wrap = wrappersFor(doom);
