@@ -14,6 +14,9 @@ interface ZoneMemory {
   readonly format: Intl.DateTimeFormat;
   quarter: number;
   offsetMs: number;
+  /** The day that was asked for last, by the wall clock, and its date. */
+  day: number;
+  date: string;
 }
 
 /** Bounded by the number of zone names that Intl accepts. */
@@ -28,11 +31,20 @@ export const defaultZone = 'Asia/Shanghai';
  * @throws RangeError when the zone is not known.
  */
 export function zoneOffsetMs(nowMs: number, zone: string): number {
+  return offsetFrom(memoryOf(zone), nowMs);
+}
+
+function memoryOf(zone: string): ZoneMemory {
   let memory = memories.get(zone);
   if (memory === undefined) {
-    memory = { format: wallClockFormat(zone), quarter: Number.NaN, offsetMs: 0 };
+    const nothing = { quarter: Number.NaN, offsetMs: 0, day: Number.NaN, date: '' };
+    memory = { format: wallClockFormat(zone), ...nothing };
     memories.set(zone, memory);
   }
+  return memory;
+}
+
+function offsetFrom(memory: ZoneMemory, nowMs: number): number {
   const quarter = Math.floor(nowMs / quarterMs);
   if (memory.quarter !== quarter) {
     memory.offsetMs = readOffsetMs(memory.format, quarter * quarterMs);
@@ -53,7 +65,13 @@ export function timeOfDayMs(nowMs: number, zone: string): number {
  * @throws RangeError when the zone is not known.
  */
 export function businessDate(nowMs: number, zone: string = defaultZone): string {
-  return new Date(nowMs + zoneOffsetMs(nowMs, zone)).toISOString().slice(0, 10);
+  const memory = memoryOf(zone);
+  const day = Math.floor((nowMs + offsetFrom(memory, nowMs)) / dayMs);
+  if (memory.day !== day) {
+    memory.date = new Date(day * dayMs).toISOString().slice(0, 10);
+    memory.day = day;
+  }
+  return memory.date;
 }
 
 function wallClockFormat(zone: string): Intl.DateTimeFormat {

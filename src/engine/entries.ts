@@ -205,33 +205,53 @@ const entryKinds: Record<EntryKind, true> = {
   ask_requested: true,
 };
 
-/** An entry's body as stored. Keys that end in `Minor` hold amounts, written as decimal strings. */
-export function encodeEntry(entry: Entry): string {
-  const { kind: _kind, atMs: _atMs, ...body } = entry;
-  return JSON.stringify(withoutBigints(body));
-}
-
 /**
- * The same value with text for every bigint; what holds none is not copied. A replacer function would
- * be called for every field of every entry, which cost as much again as the rest of the encoding.
+ * An entry's body as stored: JSON, without what has a column of its own. Keys that end in `Minor` hold
+ * amounts, written as decimal strings.
+ *
+ * Written out here and not by JSON.stringify, which cannot write a bigint without being called back
+ * for every field of every entry, nor be told that it has written this nature a thousand times.
  */
-function withoutBigints(value: unknown): unknown {
-  if (typeof value === 'bigint') return value.toString();
-  if (typeof value !== 'object' || value === null) return value;
-  const fields = value as Record<string, unknown>;
-  let copy: Record<string, unknown> | null = null;
-  for (const key of Object.keys(fields)) {
-    const field = fields[key];
-    const plain = withoutBigints(field);
-    if (plain !== field) (copy ??= cloneOf(fields))[key] = plain;
-  }
-  return copy ?? fields;
+export function encodeEntry(entry: Entry): string {
+  return encodeFields(entry as unknown as Fields, true);
 }
 
-const cloneOf = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Array.isArray(fields)
-    ? ([...(fields as unknown[])] as unknown as Record<string, unknown>)
-    : { ...fields };
+type Fields = Readonly<Record<string, unknown>>;
+
+function encodeFields(fields: Fields, isEntry = false): string {
+  let text = '';
+  for (const key of Object.keys(fields)) {
+    const value = fields[key];
+    if (value === undefined || (isEntry && (key === 'kind' || key === 'atMs'))) continue;
+    const written = key === 'nature' ? encodeNature(value as ChannelNature) : encodeValue(value);
+    text += `${text === '' ? '' : ','}${quoted(key)}:${written}`;
+  }
+  return `{${text}}`;
+}
+
+function encodeValue(value: unknown): string {
+  if (typeof value === 'string') return quoted(value);
+  if (typeof value === 'bigint') return `"${value}"`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) {
+    return `[${value.map((one: unknown) => (one === undefined ? 'null' : encodeValue(one))).join()}]`;
+  }
+  return encodeFields(value as Fields);
+}
+
+/** What JSON must escape; half a character, which UTF-8 cannot hold, among it. */
+const special = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+const quoted = (text: string): string => (special.test(text) ? JSON.stringify(text) : `"${text}"`);
+
+/** A channel's nature is one value until its profile changes, and stands in most entries. */
+const natures = new WeakMap<ChannelNature, string>();
+
+function encodeNature(nature: ChannelNature): string {
+  let text = natures.get(nature);
+  if (text === undefined) natures.set(nature, (text = encodeFields(nature as unknown as Fields)));
+  return text;
+}
 
 /** @throws Error on a kind that is not known: a newer release wrote it, or the row is damaged. */
 export function decodeEntry(kind: string, atMs: number, body: string): Entry {

@@ -279,7 +279,7 @@ export class Executor<S extends TaskState> {
     const writer = `${this.settings.executorId}.${this.#runs}`;
     const durable = committedSeq === 0 ? null : state;
     const first = { state, durable, committedSeq, held: [...held] };
-    return { lease, writer, ...first, onFirstCommit: undefined };
+    return { onFirstCommit: undefined, lease, writer, ...first };
   }
 }
 

@@ -15,7 +15,7 @@ export function deductionRows(
   const moved = !first && entries.some((entry) => movesDeduction(entry, state));
   return {
     ...nothing,
-    deductionInsert: first ? { ...deductionFacts(state), ...deductionRow(state) } : null,
+    deductionInsert: first ? Object.assign(deductionFacts(state), deductionRow(state)) : null,
     deductionUpdate: moved ? deductionRow(state) : null,
     repaymentDelta: repaymentDelta(state, entries),
     outbox: [
