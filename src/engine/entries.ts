@@ -213,7 +213,7 @@ const entryKinds: Record<EntryKind, true> = {
  * for every field of every entry, nor be told that it has written this nature a thousand times.
  */
 export function encodeEntry(entry: Entry): string {
-  return encodeFields(entry as unknown as Fields, true);
+  return encodeFields(entry, true);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -239,10 +239,10 @@ function encodeValue(value: unknown): string {
   return encodeFields(value as Fields);
 }
 
-/** What JSON must escape; half a character, which UTF-8 cannot hold, among it. */
-const special = /["\\\u0000-\u001f\ud800-\udfff]/;
+/** What JSON takes as it is: neither quotes, backslashes nor control characters, nor half a character. */
+const plain = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/;
 
-const quoted = (text: string): string => (special.test(text) ? JSON.stringify(text) : `"${text}"`);
+const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
 /** A channel's nature is one value until its profile changes, and stands in most entries. */
 const natures = new WeakMap<ChannelNature, string>();

@@ -38,14 +38,10 @@ export function insertOf(table: string, rows: readonly Row[], onDuplicate?: stri
 }
 
 /** For tables whose columns are null by default: one that is null in every row is left out. */
-export function insertSparse(
-  table: string,
-  rows: readonly Row[],
-  onDuplicate?: string,
-): BulkStatement {
+export function insertSparse(table: string, rows: readonly Row[]): BulkStatement {
   const columns = Object.keys(rows[0] ?? {});
   const given = columns.filter((column) => rows.some((row) => row[column] !== null));
-  return insertColumns(table, given, rows, onDuplicate);
+  return insertColumns(table, given, rows);
 }
 
 function insertColumns(

@@ -6,6 +6,7 @@ import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
 import {
   ascii,
+  insertOf,
   insertSparse,
   runAll,
   text,
@@ -295,8 +296,11 @@ function insert(
   onDuplicate?: string,
 ): Change | null {
   if (rows.length === 0) return null;
-  const rowsAtLeast = onDuplicate === undefined ? rows.length : 0;
-  return { ...insertSparse(table, byKey(rows, key), onDuplicate), table, rowsAtLeast };
+  const sorted = byKey(rows, key);
+  // What is changed of a row that is there is changed to all that is given, nulls among it.
+  return onDuplicate === undefined
+    ? { ...insertSparse(table, sorted), table, rowsAtLeast: rows.length }
+    : { ...insertOf(table, sorted, onDuplicate), table, rowsAtLeast: 0 };
 }
 
 function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
