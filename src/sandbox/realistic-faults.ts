@@ -57,4 +57,51 @@ export const realisticFaults: readonly FaultRule[] = [
     params: { delay_ms: 1_000, invisible_ms: 1_000 },
   },
   { channel: 'oldbank', operation: 'query', fault: 'http_5xx_before', probability: 0.05 },
+  { channel: 'swiftpay', operation: 'payout', fault: 'timeout_before', probability: 0.02 },
+  { channel: 'swiftpay', operation: 'payout', fault: 'timeout_after', probability: 0.02 },
+  {
+    channel: 'swiftpay',
+    operation: 'payout',
+    fault: 'late_effect',
+    probability: 0.01,
+    params: { delay_ms: 1_500, invisible_ms: 500 },
+  },
+  { channel: 'swiftpay', operation: 'payout', fault: 'duplicate_request', probability: 0.02 },
+  { channel: 'unionlink', operation: 'payout', fault: 'timeout_after', probability: 0.02 },
+  { channel: 'unionlink', operation: 'payout', fault: 'reset_before', probability: 0.02 },
+  {
+    channel: 'unionlink',
+    operation: 'payout',
+    fault: 'late_effect',
+    probability: 0.01,
+    params: { delay_ms: 2_500, invisible_ms: 500 },
+  },
+  ...partyFaults('cards', 'credit'),
+  ...partyFaults('cards', 'pre_recharge'),
+  ...partyFaults('cards', 'void'),
+  ...partyFaults('accounts', 'debit'),
+  ...partyFaults('accounts', 'restore'),
 ];
+
+function partyFaults(
+  channel: 'cards' | 'accounts',
+  operation: FaultRule['operation'],
+): readonly FaultRule[] {
+  const about = { channel, operation } as const;
+  return [
+    { ...about, fault: 'timeout_before', probability: 0.02 },
+    { ...about, fault: 'timeout_after', probability: 0.02 },
+    { ...about, fault: 'http_5xx_after', probability: 0.02 },
+    { ...about, fault: 'half_response', probability: 0.01 },
+    { ...about, fault: 'duplicate_request', probability: 0.02 },
+    {
+      ...about,
+      fault: 'late_effect',
+      probability: 0.02,
+      params: { delay_ms: 2_000, answer: 'server_error' },
+    },
+    { ...about, fault: 'lock_wait', probability: 0.03, params: { delay_ms: 2_500 } },
+    { channel, operation: 'query', fault: 'http_5xx_before', probability: 0.01 },
+    { channel, operation: 'query', fault: 'timeout_before', probability: 0.005 },
+  ];
+}
