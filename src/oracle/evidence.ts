@@ -6,15 +6,26 @@
 export type Amount = bigint | number | string;
 export type Instant = string | number | Date | null;
 
+export type BookedOperation =
+  'charge' | 'refund' | 'payout' | 'debit' | 'restore' | 'pre_recharge' | 'credit' | 'void';
+
 export interface BookedOrder {
   readonly channelId: string;
   readonly orderNo: string;
-  /** Absent: a charge. */
-  readonly operation?: 'charge' | 'refund';
-  readonly state: 'executing' | 'captured' | 'refunded' | 'declined' | 'closed' | 'expired';
+  /** Absent: a charge. Card systems and account services are channels like any other here. */
+  readonly operation?: BookedOperation;
+  /** The earlier order that a credit or a void (its pre-recharge) or a restore (its debit) is about. */
+  readonly regarding?: string | null;
+  /** In the words of the book that it is from; for people. */
+  readonly state: string;
+  /** When the book first had it, ms; where that is known. */
+  readonly startedAtMs?: number;
   readonly amountMinor: bigint | null;
+  /** Each time that the order was carried out, whatever its operation but refund. */
   readonly captures: readonly {
     readonly amountMinor: bigint;
+    /** When, ms; where that is known. */
+    readonly atMs?: number;
     /** The channel took it again by itself: not our doing, counted apart. */
     readonly own?: boolean;
     /** The channel broke what its profile promises. We cannot prevent it, only notice it. */
@@ -47,6 +58,19 @@ export interface LogBody {
     readonly amountMinor: Amount;
     readonly from: string;
   };
+  readonly withdrawal?: {
+    readonly memberId: string;
+    readonly amountMinor: Amount;
+    readonly currency: string;
+    /** Null: from the member's balance in our tables. */
+    readonly funding: object | null;
+    readonly attemptUntilMs?: number;
+  };
+  readonly topUp?: {
+    readonly amountMinor: Amount;
+    readonly creditMinor: Amount;
+    readonly attemptUntilMs?: number;
+  };
   readonly decision?: { readonly action: string; readonly refundId?: string };
   readonly by?: string;
   readonly approvedBy?: string;
@@ -55,6 +79,9 @@ export interface LogBody {
   readonly order?: {
     readonly orderNo: string;
     readonly channelId: string;
+    readonly operation?: BookedOperation;
+    readonly regarding?: { readonly orderNo: string };
+    readonly refundOf?: { readonly orderNo: string };
     readonly amountMinor: Amount;
     readonly createdAtMs?: number;
   };
@@ -108,6 +135,42 @@ export interface RefundRow {
   readonly attempts: number | string;
 }
 
+export interface WithdrawalRow {
+  readonly id: string;
+  readonly member_id: string;
+  readonly status: string;
+  readonly amount_minor: Amount;
+  readonly order_no: string | null;
+  readonly attempts: number | string;
+  /** Null: it was taken from an account at a remote service. */
+  readonly balance_of: string | null;
+}
+
+export interface TopUpRow {
+  readonly id: string;
+  readonly status: string;
+  readonly amount_minor: Amount;
+  readonly order_no: string | null;
+  readonly attempts: number | string;
+  readonly credited_at: Instant;
+  readonly refunded_at: Instant;
+}
+
+export interface MemberRow {
+  readonly id: string;
+  readonly currency: string;
+  readonly balance_minor: Amount;
+}
+
+/** A line of the money log. */
+export interface MemberEntryRow {
+  readonly cause_id: string;
+  readonly kind: string;
+  readonly member_id: string;
+  readonly currency: string;
+  readonly amount_minor: Amount;
+}
+
 export interface CaseRow {
   readonly task_id: string;
   readonly case_no: number | string;
@@ -154,6 +217,11 @@ export interface Evidence {
   readonly repayments: readonly RepaymentRow[];
   readonly outbox: readonly OutboxRow[];
   readonly refunds: readonly RefundRow[];
+  /** Absent where nobody looked. */
+  readonly withdrawals?: readonly WithdrawalRow[];
+  readonly topUps?: readonly TopUpRow[];
+  readonly members?: readonly MemberRow[];
+  readonly memberEntries?: readonly MemberEntryRow[];
   /** Absent where nobody looked into the books. Messages that are dead letters are a person's. */
   readonly posted?: readonly PostedRow[];
   readonly deadLetters?: readonly OutboxRow[];

@@ -4,6 +4,7 @@
  */
 import type { BookedOrder, Evidence, LogRow } from './evidence.js';
 import { readLogs, type CaseStory, type OrderStory, type TaskStory } from './log-story.js';
+import { judgeFlows } from './flows.js';
 import { judgeLedger } from './ledger.js';
 import { judgeRefunds } from './refunds.js';
 import { compareTables } from './tables.js';
@@ -24,7 +25,14 @@ export function judge(evidence: Evidence, earlier: readonly Violation[] = []): V
       announced.set(order.orderNo, { story, order });
     }
   }
-  const captured = evidence.books.filter(({ captures }) => captures.length > 0);
+  // Withdrawals and top-ups are judged by themselves (flows.ts).
+  const isFlow = (orderNo: string): boolean => {
+    const kind = announced.get(orderNo)?.story.kind;
+    return kind === 'withdrawal' || kind === 'top_up';
+  };
+  const captured = evidence.books.filter(
+    ({ captures, orderNo }) => captures.length > 0 && !isFlow(orderNo),
+  );
   const byNumber = new Map(captured.map((order) => [keyOf(order), order]));
   for (const booked of evidence.books) {
     violations.push(...unannounced(booked, announced.get(booked.orderNo)?.order.channelId));
@@ -37,6 +45,7 @@ export function judge(evidence: Evidence, earlier: readonly Violation[] = []): V
   violations.push(...chargedTwice(captured, announced));
   violations.push(...overcharged(captured, announced, evidence));
   violations.push(...judgeRefunds(evidence.books, stories, evidence.quiet));
+  violations.push(...judgeFlows(evidence, stories));
   violations.push(...judgeLedger(evidence, stories));
   violations.push(...compareTables(evidence, stories));
   return {

@@ -46,6 +46,7 @@ export function judgeLedger(
 function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   const facts = new Map<string, bigint>();
   for (const { taskId, kind, end, amountMinor, orders } of stories.values()) {
+    if (kind === 'withdrawal' || kind === 'top_up') continue;
     const topic = kind === 'refund' ? 'ledger.refund_paid' : 'ledger.repayment_collected';
     if (end === 'succeeded') facts.set(`${topic} ${taskId}`, amountMinor);
     if (kind === 'refund') continue;

@@ -1,11 +1,15 @@
-import type { LogRow } from './evidence.js';
+import type { BookedOperation, LogRow } from './evidence.js';
+import { edgesOf, mayFail, type StoryKind } from './flow-edges.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 export interface OrderStory {
   readonly attemptNo: number;
+  readonly operation: BookedOperation;
   readonly orderNo: string;
   readonly channelId: string;
   readonly amountMinor: bigint;
+  /** The place in the log that first told of its success; 0: none does. */
+  doneAt: number;
   /** Captured, and the task had ended without it: at some time it was owed back. */
   excess: boolean;
   /** How often the channel took it, by its own word; each time beyond the first is owed back. */
@@ -18,10 +22,12 @@ export interface OrderStory {
 /** What the log of one task tells to somebody who knows only its documented form. */
 export interface TaskStory {
   readonly taskId: string;
-  kind: 'deduction' | 'refund';
+  kind: StoryKind;
   /** Of a refund: what goes back. */
   refund: NonNullable<LogRow['body']['refund']> | null;
   repaymentId: string;
+  /** Of a withdrawal. */
+  withdrawal: NonNullable<LogRow['body']['withdrawal']> | null;
   amountMinor: bigint;
   length: number;
   readonly orders: Map<number, OrderStory>;
@@ -32,8 +38,8 @@ export interface TaskStory {
   settledOrderNo: string | null;
   routed: boolean;
   attemptUntilMs: number;
-  /** A decline that no other channel may be tried after (rule 4). */
-  declinedForGood: boolean;
+  /** Operations with a decline that no other order may be tried after (rule 4). */
+  readonly declinedForGood: Set<BookedOperation>;
   /** Answers that a person must be shown: `reason attemptNo`. */
   readonly suspicions: Set<string>;
   /** An intent whose answer is not in the log. */
@@ -57,7 +63,8 @@ export function statusOf(story: TaskStory): string {
   const told = [...story.cases.values()].some(
     (one) => one.open && one.reason === 'outcome_unknown' && one.attemptNo === open?.attemptNo,
   );
-  return open !== undefined && told ? 'needs_review' : 'processing';
+  const stuck = [...story.cases.values()].some((one) => one.open && one.reason === 'undo_failed');
+  return stuck || (open !== undefined && told) ? 'needs_review' : 'processing';
 }
 
 /** Reads every log, each entry against the edges that the flow declares. */
@@ -84,12 +91,13 @@ export function readLogs(log: readonly LogRow[]): Map<string, TaskStory> {
   return stories;
 }
 
-const firsts = new Set(['accepted', 'refund_accepted']);
+const firsts = new Set(['accepted', 'refund_accepted', 'withdrawal_accepted', 'top_up_accepted']);
 
 const newStory = (taskId: string): TaskStory => ({
   taskId,
   kind: 'deduction',
   refund: null,
+  withdrawal: null,
   decided: null,
   repaymentId: '',
   amountMinor: 0n,
@@ -100,7 +108,7 @@ const newStory = (taskId: string): TaskStory => ({
   settledOrderNo: null,
   routed: false,
   attemptUntilMs: Infinity,
-  declinedForGood: false,
+  declinedForGood: new Set(),
   suspicions: new Set(),
   openCall: null,
   violations: [],
@@ -127,12 +135,24 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     // A refund goes back where the money is: it has no route.
     story.routed = true;
   },
+  withdrawal_accepted: (story, { body: { withdrawal } }) => {
+    story.kind = 'withdrawal';
+    story.withdrawal = withdrawal ?? null;
+    story.amountMinor = BigInt(withdrawal?.amountMinor ?? 0);
+    story.attemptUntilMs = withdrawal?.attemptUntilMs ?? Infinity;
+  },
+  top_up_accepted: (story, { body: { topUp } }) => {
+    story.kind = 'top_up';
+    story.amountMinor = BigInt(topUp?.amountMinor ?? 0);
+    story.attemptUntilMs = topUp?.attemptUntilMs ?? Infinity;
+  },
   routed: (story, row) => {
-    must(story, row, story.kind === 'deduction' && !anyOpen(story) && isLive(story));
+    must(story, row, story.kind !== 'refund' && !anyOpen(story) && isLive(story));
     story.routed = true;
   },
-  charge_intended: startAttempt('deduction'),
-  refund_intended: startAttempt('refund'),
+  charge_intended: startAttempt,
+  refund_intended: startAttempt,
+  intended: startAttempt,
   resend_intended: onOpenOrder((story, order) => {
     order.sends += 1;
     story.openCall = order.attemptNo;
@@ -170,16 +190,15 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     must(story, row, BigInt(row.body.amountMinor ?? 0) === story.amountMinor);
     story.end = 'succeeded';
     story.settledOrderNo = row.body.orderNo ?? null;
+    must(story, row, order === undefined || edgesOf[story.kind].settles === order.operation);
     for (const other of story.orders.values()) {
-      if (other !== order && other.status === 'succeeded') other.excess = true;
+      const sameLeg = other !== order && other.operation === order?.operation;
+      if (sameLeg && other.status === 'succeeded') other.excess = true;
     }
   },
   failed: (story, row) => {
     if (story.end !== null) broken(story, 'terminal_moved', `failed after ${story.end}`);
-    const alive = [...story.orders.values()].some(
-      (one) => one.status === 'open' || one.status === 'succeeded',
-    );
-    must(story, row, !alive);
+    must(story, row, !anyOpen(story) && mayFail(story));
     story.end = 'failed';
   },
   case_opened: (story, row) => {
@@ -193,9 +212,12 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     // What is still not known cannot be closed as answered.
     const order = story.orders.get(one?.attemptNo ?? 0);
     must(story, row, order?.status !== 'open');
-    // Everything else only people can close, and then the entry is another.
-    must(story, row, one?.reason === 'outcome_unknown');
-    if (one !== undefined) one.open = false;
+    // Everything else only people can close, and then the entry is another; but they may have what
+    // could not be undone tried again.
+    must(story, row, one?.reason === 'outcome_unknown' || one?.reason === 'undo_failed');
+    if (one === undefined) return;
+    one.open = false;
+    if (one.reason === 'undo_failed' && order) story.declinedForGood.delete(order.operation);
   },
   decided: (story, row) => {
     const { caseNo = 0, attemptNo = 0, decision, by, approvedBy } = row.body;
@@ -204,7 +226,9 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     must(story, row, by !== approvedBy && story.openCall === null);
     const status = story.orders.get(attemptNo)?.status;
     const action = decision?.action ?? '';
-    const late = action === 'adopt_captured' && story.end === 'failed' && status === 'succeeded';
+    const creditable = story.kind === 'deduction' || story.kind === 'refund';
+    const late =
+      creditable && action === 'adopt_captured' && story.end === 'failed' && status === 'succeeded';
     // Of an order whose outcome is open one can only say what became of it; and of no other.
     const saysOutcome = action === 'adopt_captured' || action === 'mark_not_executed';
     must(story, row, late || saysOutcome === (status === 'open'));
@@ -215,28 +239,33 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   },
 };
 
-function startAttempt(kind: TaskStory['kind']): Reader {
-  return (story, row) => {
-    const { order, attemptNo = 0 } = row.body;
-    must(story, row, story.kind === kind && isLive(story) && story.routed);
-    must(story, row, attemptNo === story.orders.size + 1);
-    const others = [...story.orders.values()];
-    if (others.some((one) => one.status === 'open' || one.status === 'succeeded')) {
-      broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
-    }
-    must(
-      story,
-      row,
-      others.every((one) => one.orderNo !== order?.orderNo),
-    );
-    must(story, row, !story.declinedForGood);
-    if (order === undefined) return;
-    must(story, row, (order.createdAtMs ?? 0) < story.attemptUntilMs);
-    const { orderNo, channelId } = order;
-    const told = { attemptNo, orderNo, channelId, amountMinor: BigInt(order.amountMinor) };
-    story.orders.set(attemptNo, { ...told, status: 'open', sends: 1, excess: false, captures: 1 });
-    story.openCall = attemptNo;
-  };
+function startAttempt(story: TaskStory, row: LogRow): void {
+  const { order, attemptNo = 0 } = row.body;
+  const named = row.kind === 'refund_intended' ? 'refund' : 'charge';
+  const operation = order?.operation ?? named;
+  const place = edgesOf[story.kind].places[operation];
+  must(story, row, place !== undefined && isLive(story) && (!place.routed || story.routed));
+  must(story, row, place?.may(story) ?? false);
+  must(story, row, attemptNo === story.orders.size + 1);
+  const others = [...story.orders.values()];
+  const done = others.some((one) => one.status === 'succeeded' && one.operation === operation);
+  if (done || anyOpen(story)) {
+    broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
+  }
+  must(
+    story,
+    row,
+    others.every((one) => one.orderNo !== order?.orderNo),
+  );
+  must(story, row, !story.declinedForGood.has(operation));
+  if (order === undefined) return;
+  const inTime = (order.createdAtMs ?? 0) < story.attemptUntilMs;
+  must(story, row, inTime || place?.untimed === true);
+  const { orderNo, channelId } = order;
+  const told = { attemptNo, operation, orderNo, channelId, amountMinor: BigInt(order.amountMinor) };
+  const fresh = { status: 'open', sends: 1, excess: false, captures: 1, doneAt: 0 } as const;
+  story.orders.set(attemptNo, { ...told, ...fresh });
+  story.openCall = attemptNo;
 }
 
 const decidedTo = (story: TaskStory, action: string, attemptNo: number): boolean =>
@@ -271,26 +300,37 @@ function readReply(story: TaskStory, row: LogRow): void {
   must(story, row, order !== undefined);
   if (order === undefined) return;
   // The answer of a call stands only where the call's intent was the last word on it.
-  const calls = via === 'charge' || via === 'refund' || via === 'close';
-  if (calls) must(story, row, story.openCall === attemptNo);
+  const placed = operations.has(via ?? '');
+  if (placed || via === 'close') must(story, row, story.openCall === attemptNo);
   must(story, row, (via === 'decision') === decidedTo(story, 'adopt_captured', attemptNo));
   if (story.openCall === attemptNo) story.openCall = null;
   const kind = answer?.kind;
   suspect(story, order, kind);
   if (kind === 'succeeded') {
+    if (order.status !== 'succeeded') order.doneAt = row.seq;
     if (order.status !== 'succeeded' && !isLive(story)) order.excess = true;
     order.status = 'succeeded';
   }
   if (order.status !== 'open') return;
   if (kind === 'declined') {
     order.status = 'declined';
-    story.declinedForGood = answer?.scope === 'final';
+    if (answer?.scope === 'final') story.declinedForGood.add(order.operation);
   }
   // "Not sent" speaks of one sending, if there was but one.
-  const placed = via === 'charge' || via === 'refund';
   const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && placed;
   if (notSent && order.sends === 1) order.status = 'not_executed';
 }
+
+const operations: ReadonlySet<string> = new Set<BookedOperation>([
+  'charge',
+  'refund',
+  'payout',
+  'debit',
+  'restore',
+  'pre_recharge',
+  'credit',
+  'void',
+]);
 
 /** What in an answer a person must be shown (rules 9 and 10). */
 function suspect(story: TaskStory, order: OrderStory, kind: string | undefined): void {
@@ -300,7 +340,9 @@ function suspect(story: TaskStory, order: OrderStory, kind: string | undefined):
     story.suspicions.add(`contradiction ${attemptNo}`);
   }
   if (kind !== 'succeeded' || status === 'succeeded') return;
-  const others = [...story.orders.values()].filter((one) => one !== order);
+  const others = [...story.orders.values()].filter(
+    (one) => one !== order && one.operation === order.operation,
+  );
   if (others.some((one) => one.status === 'succeeded')) {
     story.suspicions.add(`captured_twice ${attemptNo}`);
   } else if (status !== 'open' || !isLive(story)) {

@@ -89,8 +89,9 @@ function onDecision(
   if (decision === null || !quiet) return [];
   const order = story.orders.get(attemptNo);
   const refund = stories.get(decision.refundId ?? '');
+  const oneLeg = story.kind === 'deduction' || story.kind === 'refund';
   const came: Readonly<Record<string, boolean>> = {
-    adopt_captured: order?.status === 'succeeded' && story.end === 'succeeded',
+    adopt_captured: order?.status === 'succeeded' && (!oneLeg || story.end === 'succeeded'),
     // It may be captured after all, but then that is another case.
     mark_not_executed: order?.status !== 'open',
     refund: refund?.refund?.captureOrderNo === (story.refund?.captureOrderNo ?? order?.orderNo),
@@ -120,7 +121,9 @@ function paidBack(books: readonly BookedOrder[]): ReadonlyMap<string, PaidBack> 
 }
 
 const orderNosOf = (story: TaskStory): readonly string[] =>
-  story.kind === 'refund' ? [...story.orders.values()].map(({ orderNo }) => orderNo) : [];
+  [...story.orders.values()]
+    .filter(({ operation }) => operation === 'refund')
+    .map(({ orderNo }) => orderNo);
 
 const sumOf = (all: readonly { readonly amountMinor: bigint }[]): bigint =>
   all.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);

@@ -1,4 +1,5 @@
 import type { AttemptRow, Evidence } from './evidence.js';
+import { ordersOf } from './flow-edges.js';
 import { isLive, statusOf, type OrderStory, type TaskStory } from './log-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
@@ -14,6 +15,7 @@ export function compareTables(
   onCases(evidence, stories, find);
   onInFlight(evidence, stories, find);
   onRefunds(evidence, stories, find);
+  onFlows(evidence, stories, find);
   onCredits(evidence, stories, find);
   onRepayments(evidence, stories, find);
   return found;
@@ -59,11 +61,57 @@ function onRefunds({ refunds }: Evidence, stories: Stories, find: Find): void {
   }
 }
 
+function onFlows({ withdrawals, topUps }: Evidence, stories: Stories, find: Find): void {
+  const tables = { withdrawal: withdrawals, top_up: topUps };
+  for (const [kind, table] of Object.entries(tables)) {
+    if (table === undefined) continue;
+    const rows = new Map(table.map((row) => [row.id, row]));
+    for (const id of rows.keys()) {
+      if (stories.get(id)?.kind !== kind) find('tables_differ', id, `a ${kind} without a log`);
+    }
+    for (const story of stories.values()) {
+      if (story.kind !== kind) continue;
+      const { taskId } = story;
+      const row = rows.get(taskId);
+      same(find, taskId, `${kind} status`, row?.status, statusOf(story));
+      same(find, taskId, `${kind} amount`, String(row?.amount_minor), String(story.amountMinor));
+      same(find, taskId, `${kind} attempts`, Number(row?.attempts), story.orders.size);
+      const orderNo = kind === 'top_up' ? paymentOf(story)?.orderNo : story.settledOrderNo;
+      same(find, taskId, `${kind} order`, row?.order_no ?? null, orderNo ?? null);
+    }
+  }
+}
+
+/** The payment of a top-up: where two were made, the one that was heard of first. */
+const paymentOf = (story: TaskStory): OrderStory | undefined =>
+  ordersOf(story, 'charge')
+    .filter(({ doneAt }) => doneAt > 0)
+    .toSorted((a, b) => a.doneAt - b.doneAt)[0];
+
+/** A payment is used by a credit that stands or may stand, or by a refund that was made or may be. */
+function onPayment(
+  story: TaskStory,
+  credited: Map<string, bigint>,
+  given: Map<string, bigint>,
+): void {
+  const payment = paymentOf(story);
+  if (payment === undefined) return;
+  const refunds = ordersOf(story, 'refund');
+  const stands = ordersOf(story, 'credit').some(
+    ({ status }) => status === 'open' || (status === 'succeeded' && refunds.length === 0),
+  );
+  if (stands) add(credited, payment.orderNo, story.amountMinor);
+  const goes = refunds.some(({ status }) => status === 'open' || status === 'succeeded');
+  if (goes) add(given, payment.orderNo, story.amountMinor);
+}
+
 /** What of each capture is credited, and what is given back or about to be. */
 function onCredits({ attempts }: Evidence, stories: Stories, find: Find): void {
   const credited = new Map<string, bigint>();
   const given = new Map<string, bigint>();
-  for (const { kind, settledOrderNo, refund, end, amountMinor } of stories.values()) {
+  for (const story of stories.values()) {
+    const { kind, settledOrderNo, refund, end, amountMinor } = story;
+    if (kind === 'top_up') onPayment(story, credited, given);
     if (kind === 'deduction' && settledOrderNo !== null) add(credited, settledOrderNo, amountMinor);
     if (refund === null || end === 'failed') continue;
     add(given, refund.captureOrderNo, amountMinor);
@@ -148,7 +196,8 @@ function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): v
   const collecting = new Map<string, bigint>();
   const live = new Set<string>();
   for (const story of stories.values()) {
-    const { repaymentId: id, amountMinor, end, refund } = story;
+    const { repaymentId: id, amountMinor, end, refund, kind } = story;
+    if (kind === 'withdrawal' || kind === 'top_up') continue;
     if (refund !== null) {
       // What was credited is owed again once it has been given back.
       const owed = end === 'succeeded' && refund.from === 'repayment' ? amountMinor : 0n;

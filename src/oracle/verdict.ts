@@ -32,6 +32,20 @@ export type ViolationKind =
   | 'refunded_twice'
   /** A case was closed by a decision, and what was decided has not come about. */
   | 'decision_without_effect'
+  /** Money of one withdrawal left us twice: paid out twice, or paid out and given back. */
+  | 'double_paid'
+  /** A debit was undone twice. */
+  | 'restored_twice'
+  /** A card got one top-up twice. */
+  | 'double_credited'
+  /** A payment went back while its credit stands. */
+  | 'wrongly_refunded'
+  /** A card was credited with what nobody had paid. */
+  | 'credited_unpaid'
+  /** A customer could pay before the card system had recorded for what. */
+  | 'paid_unrecorded'
+  /** A member's balance, or the money log, is not what deposits and withdrawals make of it. */
+  | 'balance_differs'
   /** The books lack a message, have one twice, with another amount, or that nobody sent. */
   | 'books_differ'
   /** The ledger has no message of a settlement, or one too many. */

@@ -6,9 +6,9 @@ import type { World } from './world.js';
 import type { PlannedRequest } from './world-plan.js';
 
 /** How long a caller waits for a word before asking again, under the same request key. */
-const patienceMs = 45_000;
-const triesMax = 4;
-const again: ReadonlySet<ErrorCode> = new Set(['busy', 'journal_unavailable']);
+export const patienceMs = 45_000;
+export const triesMax = 4;
+export const again: ReadonlySet<ErrorCode> = new Set(['busy', 'journal_unavailable']);
 
 /** Whoever asks for a deduction: the app, the batch or an agent. */
 export function sendRequest(world: World, request: PlannedRequest, tries: number): void {

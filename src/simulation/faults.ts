@@ -58,6 +58,8 @@ export const faultShares = {
   ledger_before: 0.05,
   ledger_unheard: 0.1,
   ledger_crash: 0.02,
+  // Card systems and account services
+  query_unavailable: 0.1,
 } as const satisfies Record<string, number>;
 
 export type FaultKind = keyof typeof faultShares;

@@ -1,4 +1,5 @@
-import type { Order } from '../engine/order.js';
+import { isPlacing } from '../engine/entries.js';
+import type { Operation, Order } from '../engine/order.js';
 import type { ChannelCalls, Channels } from '../engine/ports.js';
 import type { Answer, UnknownWhy } from '../engine/reply.js';
 import type { LiveHealth } from '../routing/live-health.js';
@@ -6,8 +7,9 @@ import { observationOf } from '../routing/observation.js';
 import type { SimChannel } from './sim-channel.js';
 import type { SimProcess } from './sim-process.js';
 
-type Via = 'charge' | 'refund' | 'query' | 'close';
-const places = (via: Via): boolean => via === 'charge' || via === 'refund';
+type Via = Operation | 'query' | 'close';
+const feedsHealth = ({ operation }: Order): boolean =>
+  operation === undefined || operation === 'refund';
 
 /** The channels as one process reaches them, over a network that loses, delays and cuts. */
 export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
@@ -17,20 +19,22 @@ export function channelsOf(process: SimProcess, health: LiveHealth): Channels {
       <A extends Answer>(via: Via) =>
       async (order: Order): Promise<A> => {
         const answer = await call<A>(process, channel, via, order);
+        if (!feedsHealth(order)) return answer;
         health.observe(
           observationOf(answer as Parameters<typeof observationOf>[0], {
             channelId: channel.id,
             bankCode: order.account.bankCode,
-            via: places(via) ? 'charge' : 'later',
+            via: isPlacing(via) ? 'charge' : 'later',
             atMs: process.clock.nowMs(),
           }),
         );
         return answer;
       };
+    const { offers, timeoutsMs } = channel.character;
     lines.set(channel.id, {
-      timeoutsMs: channel.character.timeoutsMs,
+      timeoutsMs,
       charge: on('charge'),
-      refund: on('refund'),
+      ...Object.fromEntries(offers.map((operation) => [operation, on(operation)])),
       query: on('query'),
       close: on('close'),
     });
@@ -51,7 +55,7 @@ async function call<A extends Answer>(
     const answer = (said: Answer): void => process.deliver(() => resolve(said as A));
     if (faults.strikes('crash_before_send', task)) return process.crash();
     const go = (): void => {
-      time.after(channel.character.timeoutsMs[via === 'refund' ? 'charge' : via], () =>
+      time.after(channel.character.timeoutsMs[isPlacing(via) ? 'charge' : via], () =>
         answer(unknown('timeout')),
       );
       send(process, channel, via, order, task, answer);
@@ -73,17 +77,17 @@ function send(
 ): void {
   const { world } = process;
   const { faults } = world;
-  if (places(via)) world.sends(order, channel);
+  if (isPlacing(via)) world.sends(order, channel);
   world.note('call', `${process.name} -> ${channel.id}: ${via}`, task);
   const out = world.isOut(channel);
   if (out && world.chanceOf(task).yes(0.5)) return;
   if (out || faults.strikes('request_not_sent', task)) {
-    const none: Answer = places(via)
+    const none: Answer = isPlacing(via)
       ? { kind: 'not_executed', proof: 'not_sent' }
       : unknown('connection_lost');
     return world.time.after(5, () => answer(none));
   }
-  if (places(via)) world.left(order);
+  if (isPlacing(via)) world.left(order);
   if (faults.strikes('request_lost', task)) return;
   const delayed = faults.strikes('request_delayed', task);
   const delayMs = delayed ? held(process, order) : world.chanceOf(task).between(10, 120);
@@ -112,7 +116,7 @@ function arrive(
   const { world } = process;
   const { faults } = world;
   if (faults.strikes('server_error_before', task)) return answer(unknown('server_error'));
-  channel[via](order, (said) => {
+  const respond = (said: Answer): void => {
     world.note('reply', `${channel.id} to ${via}: ${said.kind}`, task);
     if (faults.strikes('reply_lost', task)) return;
     let heard: Answer = said;
@@ -125,7 +129,9 @@ function arrive(
       }
       answer(heard);
     });
-  });
+  };
+  if (isPlacing(via)) channel.place(via, order, respond);
+  else channel[via](order, respond);
 }
 
 const unknown = (why: UnknownWhy): Answer => ({ kind: 'unknown', why, detail: why });

@@ -3,7 +3,8 @@
  *
  *   --seeds N        how many (200)            --from S   the first one (1)
  *   --seed S         one world, its story; a failing one is shrunk first
- *   --deductions N   worlds until so many deductions were simulated
+ *   --tasks N        worlds until so many tasks were simulated
+ *   --mix D:W:T      how many deductions, withdrawals and top-ups for each planned one (1:1:1)
  *   --workers N      child processes (as many as there are cores)
  *   --mutants        the seeded bugs: each must be caught
  *   --json           the last line of stdout is JSON
@@ -12,6 +13,7 @@ import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { evenMix, type Mix } from './flow-plan.js';
 import { reportMutants } from './mutant-runs.js';
 import { kindsOf, shrink } from './shrink.js';
 import { runWorld } from './run-world.js';
@@ -24,7 +26,8 @@ const { values } = parseArgs({
     seeds: number,
     from: number,
     seed: number,
-    deductions: number,
+    tasks: number,
+    mix: number,
     workers: number,
     part: { type: 'boolean' },
     'until-failure': { type: 'boolean' },
@@ -33,6 +36,14 @@ const { values } = parseArgs({
     json: { type: 'boolean' },
   },
 });
+
+const how = mixOf(values.mix);
+
+function mixOf(text: string | undefined): Mix {
+  if (text === undefined) return evenMix;
+  const [deductions = 0, withdrawals = 0, topUps = 0] = text.split(':').map(Number);
+  return { deductions, withdrawals, topUps };
+}
 
 /** Seeds handed to a child at a time: small enough that cores end together. */
 const portion = 250;
@@ -62,10 +73,10 @@ async function runMany(): Promise<number> {
     console.error(`seed ${seed}: ${count} found; ${what}`);
     console.error(`  its story: npm run simulate -- --seed ${seed}`);
   }
-  const share = ((100 * total.deductions_hit) / Math.max(1, total.deductions)).toFixed(1);
+  const share = ((100 * total.tasks_hit) / Math.max(1, total.tasks)).toFixed(1);
   if (values.json !== true) {
-    console.log(`${total.seeds} worlds, ${total.deductions} deductions in ${seconds.toFixed(1)} s`);
-    console.log(`${total.faults} faults struck; ${share} % of the deductions were hit`);
+    console.log(`${total.seeds} worlds, ${total.tasks} tasks in ${seconds.toFixed(1)} s`);
+    console.log(`${total.faults} faults struck; ${share} % of the tasks were hit`);
     console.log(`${total.violations} violations, ${total.unresolved} unresolved`);
   } else {
     const { faults_by_kind: byKind, failures: _failures, digest, ...figures } = total;
@@ -73,7 +84,7 @@ async function runMany(): Promise<number> {
       ...figures,
       virtual_days: Math.round(total.virtual_days),
       hit_share: Number(share),
-      deductions_per_second: Math.round(total.deductions / seconds),
+      tasks_per_second: Math.round(total.tasks / seconds),
       digest: digest.toString(16).padStart(8, '0'),
       faults_by_kind: byKind,
     };
@@ -83,21 +94,21 @@ async function runMany(): Promise<number> {
 }
 
 async function simulate(): Promise<Total> {
-  const wanted = values.deductions === undefined ? Infinity : Number(values.deductions);
+  const wanted = values.tasks === undefined ? Infinity : Number(values.tasks);
   const seeds = Number.isFinite(wanted) ? Infinity : Number(values.seeds ?? 200);
   const first = Number(values.from ?? 1);
   const workers = Number(values.workers ?? availableParallelism());
   const total = nothing();
   if (seeds <= portion || workers <= 1) {
-    for (let seed = first; seed < first + seeds && total.deductions < wanted; seed += 1) {
-      addWorld(total, await runWorld({ seed }));
+    for (let seed = first; seed < first + seeds && total.tasks < wanted; seed += 1) {
+      addWorld(total, await runWorld({ seed, mix: how }));
     }
     return total;
   }
   let next = first;
   const take = (): { from: number; count: number } | null => {
     const count = Math.min(portion, first + seeds - next);
-    if (count <= 0 || total.deductions >= wanted) return null;
+    if (count <= 0 || total.tasks >= wanted) return null;
     next += count;
     return { from: next - count, count };
   };
@@ -111,7 +122,11 @@ async function employ(
   total: Total,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const child = fork(fileURLToPath(import.meta.url), ['--part'], { execArgv: lean });
+    const child = fork(
+      fileURLToPath(import.meta.url),
+      ['--part', '--mix', `${how.deductions}:${how.withdrawals}:${how.topUps}`],
+      { execArgv: lean },
+    );
     const give = (): void => {
       const part = take();
       if (part === null) child.disconnect();
@@ -135,7 +150,7 @@ async function serveParts(): Promise<number> {
     void (async () => {
       const total = nothing();
       for (let seed = from; seed < from + count; seed += 1) {
-        addWorld(total, await runWorld({ seed }));
+        addWorld(total, await runWorld({ seed, mix: how }));
       }
       process.send?.(total);
     })();
@@ -149,19 +164,19 @@ async function searchFailure(): Promise<number> {
   const total = nothing();
   const first = Number(values.from ?? 1);
   for (let seed = first; seed < first + Number(values.seeds ?? 200); seed += 1) {
-    const world = await runWorld({ seed });
+    const world = await runWorld({ seed, mix: how });
     addWorld(total, world);
     const [kind] = kindsOf(world);
     if (kind === undefined) continue;
-    console.log(JSON.stringify({ seed, kind, deductions: total.deductions }));
+    console.log(JSON.stringify({ seed, kind, tasks: total.tasks }));
     return 1;
   }
-  console.log(JSON.stringify({ seed: null, kind: null, deductions: total.deductions }));
+  console.log(JSON.stringify({ seed: null, kind: null, tasks: total.tasks }));
   return 0;
 }
 
 async function tellOne(seed: number): Promise<number> {
-  const result = await runWorld({ seed, told: true });
+  const result = await runWorld({ seed, mix: how, told: true });
   const failed = kindsOf(result).size > 0;
   if (!failed) {
     process.stdout.write(timelineOf(result));

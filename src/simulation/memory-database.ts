@@ -7,6 +7,7 @@ import type { TaskId } from '../ids.js';
 import type { NewRepayment } from '../intake/repayment.js';
 import { sqlTime } from '../store/database.js';
 import { project, type Projected, type Row } from '../store/projections.js';
+import { FlowTables } from './memory-flows.js';
 
 /** A row while it is in a table. */
 export type Stored = Record<string, string | number | null>;
@@ -34,8 +35,8 @@ const live = new Set(['processing', 'needs_review']);
 const liveAttempt = new Set(['sending', 'pending', 'unknown']);
 
 /**
- * The tables, with the constraints of `migrations/001-tasks.ts` and `004-refunds.ts`, and the answers of `SqlJournal` when
- * one of them refuses. `test/simulation/fidelity.test.ts` holds it to the real ones. An append is
+ * The tables, with the constraints of `migrations/001-tasks.ts` and `004-refunds.ts` (those of withdrawals and
+ * top-ups are in memory-flows.ts), and the answers of `SqlJournal` when one of them refuses. `test/simulation/fidelity.test.ts` holds it to the real ones. An append is
  * whole or not at all: everything is checked before anything is changed.
  */
 export class MemoryDatabase {
@@ -50,6 +51,7 @@ export class MemoryDatabase {
   readonly refunds = new Map<string, Stored>();
   /** What of a captured attempt is credited, and what is given back or about to be. */
   readonly captures = new Map<string, Capture>();
+  readonly flows = new FlowTables();
   readonly #refundRequests = new Set<string>();
   readonly #requests = new Map<string, string>();
   readonly #liveOn = new Map<string, string>();
@@ -96,10 +98,13 @@ export class MemoryDatabase {
     if (rows.length < afterSeq) throw new Error(`append to ${taskId} would leave a gap`);
     const projected = project(append, this.zone);
     this.#checkDeduction(projected);
+    this.#checkRefundRow(projected);
+    this.flows.checkTasks(projected);
     this.#checkAttempts(projected);
-    this.#checkRefund(projected);
-    this.#checkRepayment(projected);
+    this.#checkCaptures(projected);
     this.#checkOutbox(projected);
+    this.#checkRepayment(projected);
+    this.flows.checkMember(projected);
     append.entries.forEach((entry, at) =>
       rows.push({ seq: afterSeq + at + 1, writer: append.writer, entry: this.#kept(entry) }),
     );
@@ -143,15 +148,16 @@ export class MemoryDatabase {
     }
   }
 
-  #checkRefund(projected: Projected): void {
-    const { refundInsert: row, refundUpdate } = projected;
+  #checkRefundRow({ refundInsert: row, refundUpdate }: Projected): void {
     if (refundUpdate !== null) checkStates(refundUpdate);
-    if (row !== null) {
-      checkStates(row);
-      if (this.#refundRequests.has(String(row['request_key']))) {
-        throw new RecoupError('request_repeated');
-      }
+    if (row === null) return;
+    checkStates(row);
+    if (this.#refundRequests.has(String(row['request_key']))) {
+      throw new RecoupError('request_repeated');
     }
+  }
+
+  #checkCaptures(projected: Projected): void {
     for (const { key, after, amount, captured } of this.#captured(projected)) {
       const { credited, refund } = after;
       const some = credited !== 0n || refund !== 0n;
@@ -168,16 +174,17 @@ export class MemoryDatabase {
     return (delta === null ? changes : [...changes, delta]).map((change) => {
       const key = `${change['task_id']} ${change['attempt_no']}`;
       const rows = this.attempts.get(String(change['task_id'])) ?? [];
-      const row = rows.find((one) => one['attempt_no'] === change['attempt_no']);
+      const same = (one: Row): boolean =>
+        one['task_id'] === change['task_id'] && one['attempt_no'] === change['attempt_no'];
+      // The attempts' own statement has come before: a payment may be used by what records it.
+      const row = { ...rows.find(same), ...attemptUpdates.find(same) };
       const before = this.captures.get(key) ?? none;
       const after = {
         credited: before.credited + BigInt(change['credited'] ?? 0),
         refund: before.refund + BigInt(change['refund'] ?? 0),
       };
-      const status = change['status'] ?? row?.['status'];
-      const times = BigInt(change['captures'] ?? row?.['captures'] ?? 1);
-      const amount = BigInt(row?.['amount_minor'] ?? 0) * times;
-      return { key, after, amount, captured: status === 'succeeded' };
+      const amount = BigInt(row['amount_minor'] ?? 0) * BigInt(row['captures'] ?? 1);
+      return { key, after, amount, captured: row['status'] === 'succeeded' };
     });
   }
 
@@ -202,6 +209,7 @@ export class MemoryDatabase {
 
   #apply(taskId: string, projected: Projected): void {
     for (const { key, after } of this.#captured(projected)) this.captures.set(key, after);
+    this.flows.apply(taskId, projected);
     const { refundInsert, refundUpdate } = projected;
     if (refundInsert !== null) {
       this.refunds.set(taskId, { ...refundInsert });

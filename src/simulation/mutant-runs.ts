@@ -20,7 +20,7 @@ interface Caught {
   /** What noticed: a kind of violation, or a test. Null: it survived. */
   readonly by: string | null;
   readonly seed: number | null;
-  readonly deductions: number;
+  readonly tasks: number;
   readonly seconds: number;
 }
 
@@ -63,11 +63,11 @@ export async function reportMutants(json: boolean, only?: string): Promise<numbe
   return survivors.length === 0 ? 0 : 1;
 }
 
-function lineOf({ mutant, by, seed, deductions, seconds }: Caught): string {
+function lineOf({ mutant, by, seed, tasks, seconds }: Caught): string {
   const when =
     by === null || mutant.test !== undefined
       ? `${seconds.toFixed(1)} s`
-      : `seed ${seed}, after ${deductions} deductions, ${seconds.toFixed(1)} s`;
+      : `seed ${seed}, after ${tasks} tasks, ${seconds.toFixed(1)} s`;
   return `${by === null ? 'SURVIVED' : 'caught  '}  ${mutant.name}  [rule ${mutant.rule}]  ${by ?? ''}  (${when})`;
 }
 
@@ -103,7 +103,7 @@ async function tryMutant(mutant: Mutant): Promise<Caught> {
   }
 }
 
-type Found = Pick<Caught, 'by' | 'seed' | 'deductions'>;
+type Found = Pick<Caught, 'by' | 'seed' | 'tasks'>;
 
 async function simulate(dist: string): Promise<Found> {
   const main = join(dist, 'src', 'simulation', 'main.js');
@@ -113,11 +113,11 @@ async function simulate(dist: string): Promise<Found> {
     '--seeds',
     String(seedsMax),
   ]);
-  if (late) return { by: 'does not end', seed: null, deductions: 0 };
+  if (late) return { by: 'does not end', seed: null, tasks: 0 };
   const last = stdout.trim().split('\n').at(-1) ?? '';
-  if (!last.startsWith('{')) return { by: `crashes (${code})`, seed: null, deductions: 0 };
-  const { seed, kind, deductions } = JSON.parse(last) as Found & { kind: string | null };
-  return { by: kind, seed, deductions };
+  if (!last.startsWith('{')) return { by: `crashes (${code})`, seed: null, tasks: 0 };
+  const { seed, kind, tasks } = JSON.parse(last) as Found & { kind: string | null };
+  return { by: kind, seed, tasks };
 }
 
 /** A rule that lives in the real stores is broken there, and a test on the real stores must fail. */
@@ -133,12 +133,12 @@ async function runTest(dist: string, test: string): Promise<Found> {
     '--exit',
     join(dist, 'test', test),
   ]);
-  if (code === 0) return { by: null, seed: null, deductions: 0 };
+  if (code === 0) return { by: null, seed: null, tasks: 0 };
   const failing = /^\s+1\) (.+)$/m.exec(stdout)?.[1];
   // Only a test that ran and failed has noticed anything.
   if (failing === undefined)
     throw new Error(`${test} did not run (${code}): ${stdout.slice(-500)}`);
-  return { by: `${test}: ${failing}`, seed: null, deductions: 0 };
+  return { by: `${test}: ${failing}`, seed: null, tasks: 0 };
 }
 
 async function run(

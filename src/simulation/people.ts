@@ -22,7 +22,10 @@ const refusals: readonly ErrorCode[] = [
 const clerks = { by: 'clerk', approvedBy: 'head' } as const;
 
 export function askAgain(world: World): void {
-  for (const row of world.database.deductions.values()) {
+  const { deductions, flows } = world.database;
+  for (const row of [deductions, flows.withdrawals, flows.topUps].flatMap((one) => [
+    ...one.values(),
+  ])) {
     if (row['status'] !== 'needs_review') continue;
     const id = taskId(String(row['id']));
     tell(world, id, { kind: 'ask', by: 'a person' });
@@ -52,6 +55,10 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
     return tell(world, id, { ...about, decision: outcomeAt(world, order) });
   }
   const reason = String(row['reason']);
+  const { withdrawals, topUps } = world.database.flows;
+  if (withdrawals.has(id) || topUps.has(id)) {
+    return tell(world, id, { ...about, decision: aboutFlow(order, reason, chance) });
+  }
   const owed = reason === 'late_success' || reason === 'captured_twice';
   const ofRefund = world.database.refunds.get(id);
   const adopt = reason === 'late_success' && (ofRefund !== undefined || chance.yes(0.4));
@@ -78,6 +85,20 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
   payBack(world, { ...capture, amount: null, key }, (refundId) => {
     tell(world, id, { ...about, decision: { action: 'refund', refundId } });
   });
+}
+
+/** A withdrawal or a top-up has no refund of its own: people try again, or see to it by hand. */
+function aboutFlow(
+  { orderNo }: Order,
+  reason: string,
+  chance: Chance,
+): Decision | { readonly action: 'ask_again' } {
+  if (reason === 'undo_failed' && chance.yes(0.5)) return { action: 'ask_again' };
+  // Where it cannot be, nothing comes of it.
+  const adopt = reason === 'late_success' && chance.yes(0.3);
+  return adopt
+    ? { action: 'adopt_captured', channelRef: `ref-${orderNo}`, proof: 'letter' }
+    : { action: 'write_off', reason: 'seen to by hand' };
 }
 
 /** What the channel has in writing; from then on the order is what it says. */
@@ -155,6 +176,7 @@ function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, 
 /** What the channels say of all they have executed, some time after it was written. */
 export function loadStatements(world: World, chance: Chance): void {
   for (const channel of world.channels.values()) {
+    if (channel.trade !== null) continue;
     const lines = channel.statement();
     world.outside(chance.spread(1_000, 600_000), () => {
       for (const { order, answer } of lines) {

@@ -1,28 +1,34 @@
 import { isDeepStrictEqual } from 'node:util';
-import { taskFlow } from '../engine/tasks.js';
+import { assertNever } from '../assert.js';
 import { fold } from '../engine/flow.js';
+import { operationOf } from '../engine/order.js';
+import { taskFlow, type Task } from '../engine/tasks.js';
 import type { Evidence, LogRow } from '../oracle/evidence.js';
 import { judge } from '../oracle/judge.js';
 import { attemptRow, caseRow, deductionRow } from '../store/projections.js';
 import { refundRow } from '../store/refund-rows.js';
 import type { Row } from '../store/rows.js';
+import { topUpRow } from '../store/top-up-rows.js';
+import { withdrawalRow } from '../store/withdrawal-rows.js';
 import { hashText, mix } from './chance.js';
 import type { FaultId } from './faults.js';
+import { evenMix, type Mix } from './flow-plan.js';
 import type { MemoryDatabase } from './memory-database.js';
 import { World, type Happened, type WorldOptions, type WorldViolation } from './world.js';
 
 export interface WorldResult {
   readonly seed: number;
-  readonly deductions: number;
-  /** Deductions that at least one fault struck. */
-  readonly deductionsHit: number;
+  readonly mix: Mix;
+  readonly tasks: Readonly<Record<'deductions' | 'withdrawals' | 'top_ups' | 'refunds', number>>;
+  /** Tasks, but for refunds, that at least one fault struck. */
+  readonly tasksHit: number;
   readonly faults: readonly FaultId[];
   readonly events: number;
   readonly virtualMs: number;
   readonly statuses: Readonly<Record<string, number>>;
   readonly doubledByChannel: number;
   readonly violations: readonly WorldViolation[];
-  /** Deductions that neither ended nor came before a person, although faults had stopped. */
+  /** Tasks that neither ended nor came before a person, although faults had stopped. */
   readonly unresolved: readonly string[];
   readonly digest: number;
   readonly story: readonly Happened[];
@@ -34,22 +40,31 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   const startMs = world.time.nowMs;
   await world.live();
   const { database } = world;
-  const unresolved = [...database.deductions.values(), ...database.refunds.values()]
+  const { deductions, refunds, flows } = database;
+  const unresolved = [deductions, refunds, flows.withdrawals, flows.topUps]
+    .flatMap((table) => [...table.values()])
     .filter((row) => row['status'] === 'processing')
     .map((row) => String(row['id']));
   if (world.callers > 0) unresolved.push(`${world.callers} callers without a word`);
   const verdict = judge(evidenceOf(world));
   const violations = [...world.violations, ...verdict.violations, ...foldedOtherwise(world)];
   const statuses: Record<string, number> = {};
-  for (const row of database.deductions.values()) {
+  const tasks = [deductions, flows.withdrawals, flows.topUps].flatMap((one) => [...one.values()]);
+  for (const row of tasks) {
     const status = String(row['status']);
     statuses[status] = (statuses[status] ?? 0) + 1;
   }
   return {
     seed: options.seed,
-    deductions: database.deductions.size,
-    deductionsHit: [...database.deductions.keys()].filter((id) =>
-      world.faults.tasksHit.has(Number.parseInt(id.slice(-8), 16)),
+    mix: options.mix ?? evenMix,
+    tasks: {
+      deductions: deductions.size,
+      withdrawals: flows.withdrawals.size,
+      top_ups: flows.topUps.size,
+      refunds: refunds.size,
+    },
+    tasksHit: tasks.filter(({ id }) =>
+      world.faults.tasksHit.has(Number.parseInt(String(id).slice(-8), 16)),
     ).length,
     faults: world.faults.struck,
     events: world.time.events,
@@ -64,6 +79,10 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
   };
 }
 
+type Withdrawals = NonNullable<Evidence['withdrawals']>;
+type TopUps = NonNullable<Evidence['topUps']>;
+type MemberEntries = NonNullable<Evidence['memberEntries']>;
+
 export function evidenceOf(world: World): Evidence {
   const { database } = world;
   const log: LogRow[] = [];
@@ -75,15 +94,19 @@ export function evidenceOf(world: World): Evidence {
   return {
     log,
     books: [...world.channels.values()].flatMap((channel) =>
-      [...channel.book.values()].map(({ orderNo, state, order, captures, refunds }) => ({
-        channelId: channel.id,
-        orderNo,
-        operation: order.operation === 'refund' ? ('refund' as const) : ('charge' as const),
-        state,
-        amountMinor: order.amountMinor,
-        captures,
-        refunds,
-      })),
+      [...channel.book.values()].map(
+        ({ orderNo, state, order, captures, refunds, startedAtMs }) => ({
+          channelId: channel.id,
+          orderNo,
+          operation: operationOf(order),
+          regarding: order.regarding?.orderNo ?? null,
+          startedAtMs,
+          state,
+          amountMinor: order.amountMinor,
+          captures,
+          refunds,
+        }),
+      ),
     ),
     deductions: [...database.deductions.values()] as unknown as Evidence['deductions'],
     attempts: [...database.attempts.values()].flat().map((row) => {
@@ -100,6 +123,14 @@ export function evidenceOf(world: World): Evidence {
       paid_minor: paid,
       collecting_minor: collecting,
     })),
+    withdrawals: [...database.flows.withdrawals.values()] as unknown as Withdrawals,
+    topUps: [...database.flows.topUps.values()] as unknown as TopUps,
+    members: [...database.flows.members.values()].map(({ id, currency, balance }) => ({
+      id,
+      currency,
+      balance_minor: balance,
+    })),
+    memberEntries: [...database.flows.memberEntries.values()] as unknown as MemberEntries,
     outbox: [...database.outbox.values()] as unknown as Evidence['outbox'],
     posted: world.books.posted,
     deadLetters: world.books.deadLetters(),
@@ -122,12 +153,7 @@ function foldedOtherwise({ database, zone }: World): WorldViolation[] {
       rows.map((row) => row.entry),
     );
     if (state === null) continue;
-    const [table, row] =
-      state.kind === 'deduction'
-        ? [database.deductions, deductionRow(state)]
-        : state.kind === 'refund'
-          ? [database.refunds, refundRow(state)]
-          : [new Map<string, Row>(), {}];
+    const [table, row] = rowOf(state, database);
     const kept = table.get(taskId) ?? {};
     for (const [column, value] of Object.entries(row)) {
       if (kept[column] !== value) differ(taskId, `${state.kind}.${column}`);
@@ -140,6 +166,21 @@ function foldedOtherwise({ database, zone }: World): WorldViolation[] {
     if (!isDeepStrictEqual(database.cases.get(taskId) ?? [], cases)) differ(taskId, 'review_case');
   }
   return found;
+}
+
+function rowOf(state: Task, database: MemoryDatabase): readonly [ReadonlyMap<string, Row>, Row] {
+  switch (state.kind) {
+    case 'deduction':
+      return [database.deductions, deductionRow(state)];
+    case 'refund':
+      return [database.refunds, refundRow(state)];
+    case 'withdrawal':
+      return [database.flows.withdrawals, withdrawalRow(state)];
+    case 'top_up':
+      return [database.flows.topUps, topUpRow(state)];
+    default:
+      return assertNever(state);
+  }
 }
 
 function digestOf(world: World): number {

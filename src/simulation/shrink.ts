@@ -21,7 +21,7 @@ export const kindsOf = ({ violations, unresolved }: WorldResult): ReadonlySet<st
  * depend on each other, so what is left is a story with little in it that does not matter.
  */
 export async function shrink(failing: WorldResult): Promise<Shrunk> {
-  const { seed } = failing;
+  const { seed, mix } = failing;
   const kinds = kindsOf(failing);
   let leftOut: ReadonlySet<string> = new Set();
   let best = failing;
@@ -31,7 +31,7 @@ export async function shrink(failing: WorldResult): Promise<Shrunk> {
     for (let from = 0; from < best.faults.length && runs < runsMax; from += size) {
       const without = new Set([...leftOut, ...best.faults.slice(from, from + size)]);
       runs += 1;
-      const tried = await runWorld({ seed, without });
+      const tried = await runWorld({ seed, mix, without });
       if (![...kindsOf(tried)].some((kind) => kinds.has(kind))) continue;
       leftOut = without;
       best = tried;
@@ -41,6 +41,6 @@ export async function shrink(failing: WorldResult): Promise<Shrunk> {
     if (size === 1 && (!shrunk || runs >= runsMax)) break;
     size = size === 1 ? 1 : Math.ceil(size / 2);
   }
-  const result = await runWorld({ seed, without: leftOut, told: true });
+  const result = await runWorld({ seed, mix, without: leftOut, told: true });
   return { result, needed: result.faults, leftOut };
 }

@@ -1,4 +1,4 @@
-import type { ChannelNature, Order } from '../engine/order.js';
+import { operationOf, type ChannelNature, type Operation, type Order } from '../engine/order.js';
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
 import type { ChannelId } from '../ids.js';
 import type { Chance } from './chance.js';
@@ -8,6 +8,10 @@ import type { World } from './world.js';
 export interface ChannelCharacter {
   readonly id: ChannelId;
   readonly nature: ChannelNature;
+  /** The same for what it pays out; absent: as for charges. */
+  readonly payouts?: ChannelNature;
+  /** What it can be told to do. */
+  readonly offers: readonly Operation[];
   readonly orderTtlMs: number;
   readonly sync: boolean;
   readonly callsBack: boolean;
@@ -25,6 +29,7 @@ export interface SimCapture {
   readonly own: boolean;
   /** Taken although the channel had promised or said that it would not be. */
   readonly violation?: true;
+  readonly atMs?: number;
 }
 
 /** Paid back of a captured order, under the number of a refund's order. */
@@ -42,7 +47,21 @@ export interface SimOrder {
   readonly visibleAtMs: number;
   readonly captures: SimCapture[];
   readonly refunds: SimPaidBack[];
-  decline: Extract<ChargeAnswer, { kind: 'declined' }> | null;
+  decline: Decline | null;
+  /** The customer will never pay it. */
+  abandoned?: true;
+}
+
+export type Decline = Extract<ChargeAnswer, { kind: 'declined' }>;
+
+/** What a party's orders mean to it: a card system's, an account service's. */
+export interface Trade {
+  /** Why it will not do that, by its own books; null: it will. */
+  refuses(order: Order): Decline | null;
+  /** It has done it. */
+  executed(order: Order): void;
+  /** Closing an order of this kind ends more than the order. False: too late. */
+  ends(order: Order): boolean;
 }
 
 type Respond<A> = (answer: A) => void;
@@ -56,21 +75,18 @@ export class SimChannel {
   constructor(
     readonly character: ChannelCharacter,
     private readonly world: World,
+    readonly trade: Trade | null = null,
   ) {}
 
   get id(): ChannelId {
     return this.character.id;
   }
 
-  charge(order: Order, respond: Respond<ChargeAnswer>): void {
-    if (order.operation === 'refund') {
-      this.world.violated('wrong_way', order.orderNo, `${this.id} was told to charge a refund`);
+  place(via: Operation, order: Order, respond: Respond<ChargeAnswer>): void {
+    const meant = operationOf(order);
+    if (meant !== via) {
+      this.world.violated('wrong_way', order.orderNo, `${this.id} was told to ${via} a ${meant}`);
     }
-    this.#place(order, respond);
-  }
-
-  /** Its refunds are of the nature of its charges, but that it promises no expiry for them. */
-  refund(order: Order, respond: Respond<ChargeAnswer>): void {
     this.#place(order, respond);
   }
 
@@ -90,18 +106,26 @@ export class SimChannel {
       .map((record) => ({ order: record.order, answer: this.#stateOf(record) }));
   }
 
+  /** Its refunds are of the nature of its charges, but that it promises no expiry for them. */
+  #natureOf({ operation }: Order): ChannelNature {
+    const { nature, payouts = nature } = this.character;
+    if (operation === 'refund') return { ...nature, honoursExpiry: false };
+    return operation === 'payout' ? payouts : nature;
+  }
+
   #place(order: Order, respond: Respond<ChargeAnswer>): void {
-    const { nature, sync } = this.character;
+    const { sync } = this.character;
     const task = this.world.ordinal(order.orderNo);
     const chance = this.world.chanceOf(task);
     const bytes = bytesOf(order);
     const known = this.book.get(order.orderNo);
     if (known !== undefined) return this.#again(known, bytes, respond);
-    if (order.operation !== 'refund' && nature.honoursExpiry && this.#nowMs >= order.expiresAtMs) {
+    if (this.#natureOf(order).honoursExpiry && this.#nowMs >= order.expiresAtMs) {
       const expired = this.#write(order, bytes, 'expired', chance);
       return respond(this.#stateOf(expired));
     }
     const record = this.#write(order, bytes, 'executing', chance);
+    if (this.world.abandons(order)) return this.#abandon(record, respond);
     const late = this.world.faults.strikes('effect_late', task);
     const never = !sync && this.world.faults.strikes('never_decides', task);
     if (never) return respond({ kind: 'pending', channelRef: null });
@@ -118,13 +142,27 @@ export class SimChannel {
     }
   }
 
+  /** The customer leaves the till: nothing comes of it, and a channel that honours expiry says so. */
+  #abandon(record: SimOrder, respond: Respond<ChargeAnswer>): void {
+    record.abandoned = true;
+    if (this.#natureOf(record.order).honoursExpiry) {
+      this.world.outside(record.order.expiresAtMs - this.#nowMs, () => {
+        if (record.state === 'executing') record.state = 'expired';
+      });
+    }
+    respond({ kind: 'pending', channelRef: null });
+  }
+
   query(order: Order, respond: Respond<QueryAnswer>): void {
     const task = this.world.ordinal(order.orderNo);
+    if (this.trade !== null && this.world.faults.strikes('query_unavailable', task)) {
+      return respond({ kind: 'unknown', why: 'server_error', detail: 'queries are away' });
+    }
     const record = this.book.get(order.orderNo);
     const nowMs = this.world.time.nowMs;
     if (record === undefined || nowMs < record.visibleAtMs) {
       if (record?.state === 'closed') return respond(this.#stateOf(record));
-      return respond(this.#unseen(task));
+      return respond(this.#unseen(task, order));
     }
     const inWindow = nowMs < record.startedAtMs + this.character.invisibleMs;
     if (inWindow && this.world.faults.strikes('not_found_within_window', task)) {
@@ -143,7 +181,10 @@ export class SimChannel {
   close(order: Order, respond: Respond<CloseAnswer>): void {
     const task = this.world.ordinal(order.orderNo);
     const record = this.book.get(order.orderNo);
-    const refuses = this.character.nature.closeProof === 'refuses_unseen';
+    const refuses = this.#natureOf(order).closeProof === 'refuses_unseen';
+    if (refuses && this.trade?.ends(order) === false) {
+      return respond({ kind: 'refused', detail: 'done already' });
+    }
     if (record === undefined) {
       if (refuses) this.#write(order, '', 'closed', this.world.chanceOf(task));
       return respond(refuses ? { kind: 'closed' } : { kind: 'not_found' });
@@ -151,7 +192,9 @@ export class SimChannel {
     if (record.state === 'closed' || record.state === 'expired') {
       return respond({ kind: 'closed' });
     }
-    const cancels = record.state === 'executing' && this.world.chanceOf(task).yes(0.3);
+    const mayCancel = record.abandoned === true || endsAll(order);
+    const cancels =
+      record.state === 'executing' && (mayCancel || this.world.chanceOf(task).yes(0.3));
     if (cancels) record.state = 'closed';
     respond(cancels ? { kind: 'closed' } : { kind: 'refused', detail: record.state });
   }
@@ -164,7 +207,7 @@ export class SimChannel {
   #again(known: SimOrder, bytes: string, respond: Respond<ChargeAnswer>): void {
     const dead = known.state === 'closed' || known.state === 'expired';
     if (dead) this.#mayBreakPromise(known);
-    else if (!(this.character.nature.idempotent && known.bytes === bytes)) {
+    else if (!(this.#natureOf(known.order).idempotent && known.bytes === bytes)) {
       // Nothing was promised for this, so the worst happens: it is a new order to the channel.
       this.#execute(known);
     }
@@ -196,7 +239,11 @@ export class SimChannel {
 
   #settle(record: SimOrder, task: number, chance: Chance): void {
     if (record.state !== 'executing') return;
-    if (chance.yes(this.character.declineShare)) {
+    const refusal = this.trade?.refuses(record.order) ?? null;
+    if (refusal !== null) {
+      record.state = 'declined';
+      record.decline = refusal;
+    } else if (chance.yes(this.character.declineShare)) {
       const final = chance.yes(0.4);
       record.state = 'declined';
       record.decline = {
@@ -210,7 +257,7 @@ export class SimChannel {
     } else {
       this.#execute(record);
       const { amountMinor } = record.order;
-      const charged = record.order.operation !== 'refund';
+      const charged = operationOf(record.order) === 'charge';
       if (charged && this.world.faults.strikes('channel_doubles', task)) {
         record.captures.push({ amountMinor, own: true });
       }
@@ -222,8 +269,9 @@ export class SimChannel {
   #execute(record: SimOrder): void {
     const { operation, refundOf, amountMinor, orderNo } = record.order;
     if (operation !== 'refund') {
-      record.captures.push({ amountMinor, own: false });
+      record.captures.push({ amountMinor, own: false, atMs: this.world.time.nowMs });
       record.state = 'captured';
+      this.trade?.executed(record.order);
       return;
     }
     const paid = this.book.get(refundOf?.orderNo ?? '');
@@ -235,7 +283,7 @@ export class SimChannel {
   /** It captures what it had said to be dead, and tells of it later, until it is heard. */
   #mayBreakPromise(record: SimOrder): void {
     const task = this.world.ordinal(record.orderNo);
-    if (record.order.operation === 'refund') return;
+    if (!breakable.has(operationOf(record.order))) return;
     if (!this.world.faults.strikes('promise_broken', task)) return;
     const extent = this.world.faults.extent();
     this.world.outside(extent.spread(500, 600_000), () => {
@@ -243,6 +291,7 @@ export class SimChannel {
       const { amountMinor } = record.order;
       record.state = 'captured';
       record.captures.push({ amountMinor, own: false, violation: true });
+      this.trade?.executed(record.order);
       this.world.note('channel', `${this.id} breaks its promise: captured`, task);
       const answer = this.#stateOf(record);
       this.world.outside(extent.spread(1_000, 60_000), () => {
@@ -251,8 +300,8 @@ export class SimChannel {
     });
   }
 
-  #unseen(task: number): QueryAnswer {
-    const { closeProof } = this.character.nature;
+  #unseen(task: number, order: Order): QueryAnswer {
+    const { closeProof } = this.#natureOf(order);
     if (closeProof === 'none' && this.world.faults.strikes('close_proves_nothing', task)) {
       return { kind: 'not_executed', proof: 'closed' };
     }
@@ -269,7 +318,7 @@ export class SimChannel {
       case 'declined':
         return record.decline ?? refused('declined without a reason');
       case 'closed':
-        return this.character.nature.closeProof === 'refuses_unseen'
+        return this.#natureOf(record.order).closeProof === 'refuses_unseen'
           ? { kind: 'not_executed', proof: 'closed' }
           : refused('closed');
       case 'expired':
@@ -314,6 +363,12 @@ export class SimChannel {
   }
 }
 
+/** A promise about an order of these may be broken: what it takes from us or pays out for us. */
+const breakable: ReadonlySet<Operation> = new Set(['charge', 'payout', 'debit', 'credit']);
+
+/** Closing a credit ends the pre-recharge: nothing of it can go on. */
+const endsAll = ({ operation }: Order): boolean => operation === 'credit';
+
 const contradiction: QueryAnswer = {
   kind: 'declined',
   code: 'risk_refused',
@@ -331,8 +386,9 @@ const mismatch = (order: Order): QueryAnswer => ({
 
 /** Everything that would be on the wire. */
 export function bytesOf(order: Order): string {
-  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs, refundOf } = order;
-  const paidBack = refundOf === undefined ? [] : ['refund', refundOf.orderNo];
+  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs } = order;
+  const { operation, refundOf, regarding = refundOf, topUp } = order;
   const charged = [orderNo, amountMinor, currency, account.token, createdAtMs, expiresAtMs];
-  return [...charged, ...paidBack].join(' ');
+  const others = operation === undefined ? [] : [operation, regarding?.orderNo, topUp?.creditMinor];
+  return [...charged, ...others].join(' ');
 }

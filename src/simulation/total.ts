@@ -10,8 +10,13 @@ export interface Failure {
 /** What many worlds add up to. Plain values, so that child processes can report it. */
 export interface Total {
   seeds: number;
+  /** Deductions, withdrawals and top-ups. */
+  tasks: number;
+  tasks_hit: number;
   deductions: number;
-  deductions_hit: number;
+  withdrawals: number;
+  top_ups: number;
+  refunds: number;
   faults: number;
   events: number;
   virtual_days: number;
@@ -26,8 +31,12 @@ export interface Total {
 
 export const nothing = (): Total => ({
   seeds: 0,
+  tasks: 0,
+  tasks_hit: 0,
   deductions: 0,
-  deductions_hit: 0,
+  withdrawals: 0,
+  top_ups: 0,
+  refunds: 0,
   faults: 0,
   events: 0,
   virtual_days: 0,
@@ -40,13 +49,17 @@ export const nothing = (): Total => ({
   failures: [],
 });
 
+const kinds = ['deductions', 'withdrawals', 'top_ups', 'refunds'] as const;
+
 /** More failing worlds than anybody would read are only counted. */
 const failuresMax = 20;
 
 export function addWorld(total: Total, world: WorldResult): void {
   total.seeds += 1;
-  total.deductions += world.deductions;
-  total.deductions_hit += world.deductionsHit;
+  const { deductions, withdrawals, top_ups: topUps } = world.tasks;
+  total.tasks += deductions + withdrawals + topUps;
+  total.tasks_hit += world.tasksHit;
+  for (const kind of kinds) total[kind] += world.tasks[kind];
   total.faults += world.faults.length;
   total.events += world.events;
   total.virtual_days += world.virtualMs / 86_400_000;
@@ -69,7 +82,7 @@ export function addWorld(total: Total, world: WorldResult): void {
 }
 
 export function addTotal(total: Total, part: Total): void {
-  const summed = ['seeds', 'deductions', 'deductions_hit', 'faults', 'events'] as const;
+  const summed = ['seeds', 'tasks', 'tasks_hit', ...kinds, 'faults', 'events'] as const;
   for (const key of summed) total[key] += part[key];
   total.virtual_days += part.virtual_days;
   total.violations += part.violations;

@@ -5,6 +5,7 @@ import { amountMinor, type AmountMinor } from '../money.js';
 import type { ChannelTerms } from '../routing/terms.js';
 import { Chance, mix } from './chance.js';
 import type { Faults } from './faults.js';
+import { planFlows, type FlowPlan, type Mix } from './flow-plan.js';
 import type { ChannelCharacter } from './sim-channel.js';
 
 /** Midnight by our calendar; the world starts a few hours into a day. */
@@ -12,6 +13,8 @@ export const worldStartMs = Date.UTC(2026, 10, 22, 2);
 
 const processSkewMaxMs = 1_500;
 const channelSkewMaxMs = 1_000;
+/** What a profile must reckon with: the clocks of both sides may differ (docs/RELIABILITY.md). */
+const visibilityMarginMs = processSkewMaxMs + channelSkewMaxMs + 1;
 
 /** What is settled about a world before anything happens in it. */
 export interface WorldPlan {
@@ -27,6 +30,8 @@ export interface WorldPlan {
   readonly lockWaitMs: number;
   readonly attemptWindowMs: number;
   readonly encoded: boolean;
+  /** Null in a world of deductions alone. */
+  readonly flows: FlowPlan | null;
 }
 
 export interface PlannedRequest {
@@ -52,8 +57,9 @@ export type Happening =
     }
   | { readonly kind: PeoplesKind; readonly atMs: number };
 
-export function planWorld(seed: number, faults: Faults): WorldPlan {
+export function planWorld(seed: number, faults: Faults, how: Mix): WorldPlan {
   const chance = new Chance(seed);
+  const mixed = how.withdrawals > 0 || how.topUps > 0;
   const faultsForMs = chance.between(300_000, 1_200_000);
   const processes = chance.between(2, 4);
   const channels = Array.from({ length: chance.between(2, 3) }, (_, at) =>
@@ -62,12 +68,14 @@ export function planWorld(seed: number, faults: Faults): WorldPlan {
   const repayments = Array.from({ length: chance.between(5, 10) }, (_, at) =>
     repayment(`${seed}_${at + 1}`, chance),
   );
+  const terms = channels.map((channel) => termsOf(channel, chance));
+  const requests = repayments.flatMap((one) => requestsFor(one, chance));
   return {
-    channels,
-    terms: channels.map((channel) => termsOf(channel, chance)),
+    channels: mixed ? channels.map(paysOut) : channels,
+    terms,
     processes,
     repayments,
-    requests: repayments.flatMap((one) => requestsFor(one, chance)),
+    requests: requests.slice(0, Math.round(requests.length * how.deductions)),
     happenings: [
       ...happenings(processes, faultsForMs, chance, faults),
       ...peoplesWork(new Chance(mix(seed, 0xbe0b1e)), faultsForMs),
@@ -77,8 +85,16 @@ export function planWorld(seed: number, faults: Faults): WorldPlan {
     lockWaitMs: chance.pick([0, 300, 2_000]),
     attemptWindowMs: chance.pick([300_000, 1_800_000, 3_600_000]),
     encoded: chance.yes(0.2),
+    flows: mixed
+      ? planFlows(seed, faults, how, { worldStartMs, faultsForMs, visibilityMarginMs })
+      : null,
   };
 }
+
+const paysOut = (channel: ChannelCharacter): ChannelCharacter => ({
+  ...channel,
+  offers: [...channel.offers, 'payout'],
+});
 
 const patient = [1_000, 3_000, 10_000, 30_000, 60_000, 180_000, 600_000, 1_800_000];
 const longer = [2_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 7_200_000];
@@ -100,10 +116,10 @@ function character(
       idempotent: chance.yes(0.5),
       honoursExpiry,
       closeProof: chance.yes(0.4) ? 'refuses_unseen' : 'none',
-      // What a profile must reckon with: the clocks of both sides may differ (docs/RELIABILITY.md).
-      visibilityMs: invisibleMs + processSkewMaxMs + channelSkewMaxMs + 1,
+      visibilityMs: invisibleMs + visibilityMarginMs,
       pollScheduleMs: chance.pick(honoursExpiry ? [patient, longer] : [patient, longer, short]),
     },
+    offers: ['charge', 'refund'],
     orderTtlMs: chance.spread(12_000, 300_000),
     sync: chance.yes(0.5),
     callsBack: chance.yes(0.5),

@@ -7,14 +7,17 @@ import type { QueryAnswer } from '../engine/reply.js';
 import { channelId, taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { ChannelTerms } from '../routing/terms.js';
 import { callBackWith, sendRequest } from './callers.js';
+import { sendFlow, settlesBy, settleTopUps } from './flow-callers.js';
+import { evenMix, type Mix } from './flow-plan.js';
 import * as people from './people.js';
 import { Chance, hashText, mix } from './chance.js';
 import { Faults } from './faults.js';
-import { MemoryDatabase } from './memory-database.js';
+import { MemoryDatabase, type Stored } from './memory-database.js';
 import { rememberedFlow } from './remembered-flow.js';
 import { SimLocks, SimWakeUps } from './redis-ports.js';
 import { bytesOf, SimChannel } from './sim-channel.js';
 import { SimBooks } from './sim-ledger.js';
+import { SimAccounts, SimCards } from './sim-parties.js';
 import { SimProcess } from './sim-process.js';
 import { VirtualTime } from './virtual-time.js';
 import { silentLog, type Log } from '../log.js';
@@ -22,6 +25,8 @@ import { planWorld, worldStartMs, type Happening, type WorldPlan } from './world
 
 export interface WorldOptions {
   readonly seed: number;
+  /** How much of each flow; evenly, unless said. */
+  readonly mix?: Mix;
   /** Faults that do not strike although it would be their turn: for shrinking. */
   readonly without?: ReadonlySet<string>;
   /** Keep what happens, for a story to be told. */
@@ -57,6 +62,8 @@ export interface WorldViolation {
 }
 
 const sweepMs = 180_000;
+/** Sweeps of the compensator for one of the settlement. */
+const settlesEvery = 3;
 const lastsMs = 4 * 86_400_000;
 
 /** Everything that exists in one simulated world, and the rules by which its parts meet. */
@@ -85,10 +92,10 @@ export class World {
   readonly #departures = new Map<string, number>();
 
   constructor(readonly options: WorldOptions) {
-    const { seed, without = new Set() } = options;
+    const { seed, without = new Set(), mix: how = evenMix } = options;
     this.faults = new Faults(seed, without);
     this.#people = new Chance(mix(seed, 0x9e091e));
-    this.plan = planWorld(seed, this.faults);
+    this.plan = planWorld(seed, this.faults, how);
     this.database = new MemoryDatabase(this.zone, this.plan.encoded);
     this.books = new SimBooks(this.database);
     this.locks = new SimLocks(this, this.plan.leaseMs);
@@ -96,6 +103,20 @@ export class World {
       this.channels.set(character.id, new SimChannel(character, this));
     }
     for (const repayment of this.plan.repayments) this.database.register(repayment);
+    this.#openParties();
+  }
+
+  #openParties(): void {
+    const { flows } = this.plan;
+    if (flows === null) return;
+    for (const { id, balance } of flows.members) {
+      if (balance > 0n) this.database.flows.open(id, 'CNY', balance);
+    }
+    const accounts = new SimAccounts();
+    for (const { token, balance } of flows.remote) accounts.balances.set(token, balance);
+    const cards = new SimCards(flows.creditsOnce);
+    this.channels.set(flows.cards.id, new SimChannel(flows.cards, this, cards));
+    this.channels.set(flows.accounts.id, new SimChannel(flows.accounts, this, accounts));
   }
 
   get terms(): readonly ChannelTerms[] {
@@ -116,6 +137,10 @@ export class World {
     for (const request of this.plan.requests) {
       this.callers += 1;
       this.time.after(request.atMs, () => sendRequest(this, request, 0));
+    }
+    for (const request of this.plan.flows?.requests ?? []) {
+      this.callers += 1;
+      this.time.after(request.atMs, () => sendFlow(this, request, 0));
     }
     for (const one of this.plan.happenings) {
       // Nothing has settled before the people have done their work.
@@ -253,6 +278,14 @@ export class World {
     });
   }
 
+  /** Some customers order and never pay. */
+  abandons({ orderNo, operation }: Order): boolean {
+    if (operation !== undefined || this.plan.flows === null) return false;
+    const taskId = this.database.taskOfOrder(orderNo);
+    if (taskId === null || !this.database.flows.topUps.has(taskId)) return false;
+    return this.chanceOf(this.ordinalOf(taskId)).yes(0.12);
+  }
+
   isOut({ character: { outage } }: SimChannel): boolean {
     const { nowMs } = this.time;
     return !this.faults.stopped && outage !== null && nowMs >= outage.fromMs && nowMs < outage.toMs;
@@ -294,9 +327,12 @@ export class World {
     const process = new SimProcess(`p${slot + 1}.${this.#births}`, this);
     const chance = new Chance(mix(this.options.seed, this.#births + 1_077));
     this.processes[slot] = process;
+    let sweeps = 0;
     const sweep = (): void => {
       if (!process.alive) return;
       process.deliver(() => void process.compensator.runOnce());
+      sweeps += 1;
+      if (sweeps % settlesEvery === 0) process.deliver(() => settleTopUps(process));
       if (!this.books.settled) this.#relay(process);
       this.time.after(sweepMs, sweep);
     };
@@ -333,6 +369,16 @@ export class World {
     }
   }
 
+  /** A credit of unknown outcome is the settlement's before it is a person's alone. */
+  #awaitsSettlement({ status, settle_at: at, ...row }: Stored): boolean {
+    const swept = sweepMs * (settlesEvery + 1);
+    return (
+      status === 'needs_review' &&
+      at !== null &&
+      !settlesBy({ ...row, settle_at: at ?? null }, this.time.nowMs - swept)
+    );
+  }
+
   #stopFaults(): void {
     this.faults.stopped = true;
     this.note('world', 'faults stop', 0);
@@ -342,9 +388,11 @@ export class World {
   #settled(): boolean {
     if (this.callers > 0 || this.#outside > 0) return false;
     for (const process of this.processes) if (process.paused) return false;
-    for (const table of [this.database.deductions, this.database.refunds]) {
+    const { deductions, refunds, flows } = this.database;
+    for (const table of [deductions, refunds, flows.withdrawals, flows.topUps]) {
       for (const row of table.values()) if (row['status'] === 'processing') return false;
     }
+    for (const row of flows.topUps.values()) if (this.#awaitsSettlement(row)) return false;
     return this.books.settled;
   }
 }

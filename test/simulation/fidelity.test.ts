@@ -2,7 +2,9 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
+import { newAttempt } from '../../src/engine/attempt.js';
 import type { Lease } from '../../src/engine/ports.js';
+import type { Withdrawal } from '../../src/engine/requests.js';
 import { newTaskId, orderNo, type TaskId } from '../../src/ids.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
@@ -16,6 +18,7 @@ import {
 import { Consumers } from '../../src/queue/consumers.js';
 import { QueuedWakeUps } from '../../src/queue/wake-ups.js';
 import { Chance } from '../../src/simulation/chance.js';
+import { deductionsAlone, evenMix, type Mix } from '../../src/simulation/flow-plan.js';
 import type { Stored } from '../../src/simulation/memory-database.js';
 import { LockTable, WakeTable } from '../../src/simulation/redis-ports.js';
 import { outcomeOf } from '../../src/simulation/store-ports.js';
@@ -47,9 +50,12 @@ describe('the stores in memory and the real ones', () => {
   });
 
   /** Everything that reached the database of a world, in order. */
-  async function commandsOf(seed: number): Promise<{ world: World; commands: StoreCommand[] }> {
+  async function commandsOf(
+    seed: number,
+    mix: Mix = evenMix,
+  ): Promise<{ world: World; commands: StoreCommand[] }> {
     const commands: StoreCommand[] = [];
-    const world = new World({ seed, watch: (command) => commands.push(command) });
+    const world = new World({ seed, mix, watch: (command) => commands.push(command) });
     await world.live();
     return { world, commands };
   }
@@ -70,7 +76,7 @@ describe('the stores in memory and the real ones', () => {
       ids,
     );
 
-  for (const seed of [3, 14, 159, 265, 358, 979, 323, 846]) {
+  for (const seed of [3, 14, 159, 265, 846]) {
     it(`answer the commands of world ${seed} alike, and hold the same rows`, async function () {
       this.timeout(30_000);
       const { world, commands } = await commandsOf(seed);
@@ -78,6 +84,7 @@ describe('the stores in memory and the real ones', () => {
       await environment.owner.raw('DELETE FROM in_flight');
       const store = new RepaymentStore(database);
       await store.register(world.plan.repayments, 0);
+      await openMembers(world);
       for (const command of commands) {
         expect(await perform(command), JSON.stringify(about(command))).to.deep.equal(
           expected(command),
@@ -92,6 +99,14 @@ describe('the stores in memory and the real ones', () => {
         ['attempt', 'task_id', [...memory.attempts.values()].flat().map(withCredit(memory)), ids],
         ['review_case', 'task_id', [...memory.cases.values()].flat(), ids],
         ['in_flight', 'task_id', [...memory.inFlight.values()], ids],
+        ['withdrawal', 'id', [...memory.flows.withdrawals.values()], ids],
+        ['top_up', 'id', [...memory.flows.topUps.values()], ids],
+        [
+          'member_entry',
+          'cause_id',
+          [...memory.flows.memberEntries.values()],
+          [...causesOf(world)],
+        ],
         ['outbox', 'message_key', [...memory.outbox.values()], keys],
       ] as const;
       for (const [table, key, kept, wanted] of tables) {
@@ -105,6 +120,10 @@ describe('the stores in memory and the real ones', () => {
           [balance?.paid, balance?.collecting].map(String),
         );
       }
+      for (const { id, balance } of memory.flows.members.values()) {
+        const [row] = await rows('member_account', 'id', [id]);
+        expect(String(row?.['balance_minor'])).to.equal(String(balance));
+      }
       for (const id of ids) {
         const kept = world.database.log.get(id as never) ?? [];
         const loaded = (await journal.load(id as never))?.entries ?? [];
@@ -113,12 +132,32 @@ describe('the stores in memory and the real ones', () => {
     });
   }
 
+  /** As a deposit does: the balance and the line of the money log that says why. */
+  async function openMembers({ plan }: World): Promise<void> {
+    for (const { id, balance } of plan.flows?.members ?? []) {
+      if (balance === 0n) continue;
+      const amount = String(balance);
+      await environment.owner.raw('INSERT INTO member_account VALUES (?, ?, ?, NOW(3))', [
+        id,
+        'CNY',
+        amount,
+      ]);
+      await environment.owner.raw('INSERT INTO member_entry VALUES (?, ?, ?, ?, ?, NOW(3))', [
+        `deposit_${id}`,
+        'deposited',
+        id,
+        'CNY',
+        amount,
+      ]);
+    }
+  }
+
   it('refuse what breaks a constraint by the same name', async () => {
-    const { world, commands } = await commandsOf(77);
+    const { world, commands } = await commandsOf(77, deductionsAlone);
     const [first] = commands;
     if (first?.kind !== 'append') throw new Error('a world starts with an append');
     await new RepaymentStore(database).register(world.plan.repayments, 0);
-    const fresh = new World({ seed: 77 });
+    const fresh = new World({ seed: 77, mix: deductionsAlone });
     const variants = variantsOf(first, world.plan.repayments);
     for (const [name, append] of variants) {
       const real = await outcome(journal.append(append));
@@ -126,6 +165,28 @@ describe('the stores in memory and the real ones', () => {
       expect(memory, name).to.equal(real);
     }
     expect(variants.length).to.be.above(5);
+  });
+
+  it('refuse what breaks a constraint of withdrawals and top-ups by the same name', async () => {
+    const { world, commands } = await commandsOf(78);
+    await openMembers(world);
+    const fresh = new World({ seed: 78 });
+    const { members } = world.database.flows;
+    const variants = flowVariantsOf(commands, [...members.values()][0]?.id ?? '');
+    const answers: string[] = [];
+    for (const [name, append] of variants) {
+      const real = await outcome(journal.append(append));
+      const memory = await outcome((async () => fresh.database.append(append))());
+      expect(memory, name).to.equal(real);
+      answers.push(real);
+    }
+    expect(answers).to.include.members([
+      'committed',
+      'request_repeated',
+      'member_unknown',
+      'balance_too_low',
+      'capture_not_available',
+    ]);
   });
 
   it('grant, extend, release and forget locks alike', async function () {
@@ -330,7 +391,10 @@ function compare(
 }
 
 const nameOf = (row: Stored, key: string): string =>
-  `${row[key]} ${row['attempt_no'] ?? row['case_no'] ?? row['topic'] ?? ''}`;
+  `${row[key]} ${row['attempt_no'] ?? row['case_no'] ?? row['topic'] ?? row['kind'] ?? ''}`;
+
+const causesOf = ({ database }: World): Set<string> =>
+  new Set([...database.flows.memberEntries.values()].map((row) => String(row['cause_id'])));
 
 function plain(value: unknown): string {
   if (!(value instanceof Date)) return String(value);
@@ -377,6 +441,105 @@ function variantsOf(
     ['and once more there', changed(6, { ...elsewhere, requestKey: 'k6' })],
   ];
 }
+
+type AppendCommand = Extract<StoreCommand, { kind: 'append' }>;
+
+/** First appends of withdrawals and top-ups, and what the tables refuse of them. */
+function flowVariantsOf(commands: readonly StoreCommand[], member: string): Variant[] {
+  const firstOf = (kind: 'withdrawal' | 'top_up'): Variant[1] => {
+    const found = commands.find(
+      (one): one is AppendCommand =>
+        one.kind === 'append' && one.append.kind === kind && one.append.afterSeq === 0,
+    );
+    if (found === undefined) throw new Error(`no ${kind}`);
+    return found.append;
+  };
+  const other = (append: Variant[1], n: number) =>
+    append.taskId.replace(/.{4}$/, `f10${n}`) as typeof append.taskId;
+  const withdrawing = (n: number, fields: object): Variant[1] => {
+    const append = firstOf('withdrawal');
+    const [first] = append.entries;
+    if (append.state.kind !== 'withdrawal' || first?.kind !== 'withdrawal_accepted') {
+      throw new Error('not a withdrawal');
+    }
+    const taskId = other(append, n);
+    const local = { memberId: member, funding: null, amountMinor: 1n };
+    const withdrawal = {
+      ...append.state.withdrawal,
+      id: taskId,
+      ...local,
+      ...fields,
+    } as Withdrawal;
+    const state = { ...append.state, taskId, withdrawal, attempts: [], openCall: null, seq: 1 };
+    return { ...append, taskId, entries: [{ ...first, withdrawal }], state };
+  };
+  const failed = (append: Variant[1], atMs: number, writer: string): Variant[1] => ({
+    ...append,
+    afterSeq: 1,
+    entries: [{ kind: 'failed', atMs, code: 'x', detail: 'x' }],
+    before: append.state,
+    state: {
+      ...append.state,
+      seq: 2,
+      end: { kind: 'failed', atMs, code: 'x', detail: 'x' },
+    } as Variant[1]['state'],
+    writer,
+  });
+  const taken = withdrawing(1, { requestKey: 'w1' });
+  const back = failed(taken, 5, 'one.1');
+  const topUp = firstOf('top_up');
+  return [
+    ['one of a balance', taken],
+    ['the same request key', withdrawing(2, { requestKey: 'w1' })],
+    ['a member that is not there', withdrawing(3, { requestKey: 'w3', memberId: 'mb_nowhere' })],
+    ['more than there is', withdrawing(4, { requestKey: 'w4', amountMinor: 10n ** 9n })],
+    ['given back', back],
+    ['given back at another place', { ...back, afterSeq: 2, writer: 'two.2' }],
+    ['a top-up', topUp],
+    ['the same top-up again', secondTopUp(topUp, other(topUp, 6))],
+    ['paid, credited and given back', bothWays(topUp, other(topUp, 7))],
+  ];
+}
+
+function secondTopUp(append: Variant[1], taskId: Variant[1]['taskId']): Variant[1] {
+  const [first] = append.entries;
+  if (append.state.kind !== 'top_up' || first?.kind !== 'top_up_accepted') throw new Error('no');
+  const topUp = { ...append.state.topUp, id: taskId };
+  const state = { ...append.state, taskId, topUp, attempts: [], openCall: null, seq: 1 };
+  return { ...append, taskId, entries: [{ ...first, topUp }], state };
+}
+
+/** A flow gone wrong: the payment is used by a credit that may stand, and by a refund. */
+function bothWays(append: Variant[1], taskId: Variant[1]['taskId']): Variant[1] {
+  const second = secondTopUp(append, taskId);
+  const [intent] = append.entries.filter((one) => 'nature' in one);
+  if (second.state.kind !== 'top_up' || intent === undefined || !('nature' in intent)) {
+    throw new Error('a top-up starts with a pre-recharge');
+  }
+  const topUp = { ...second.state.topUp, requestKey: 'both' };
+  const legs = (['charge', 'credit', 'refund'] as const).map((operation, at) => {
+    const { operation: _of, ...order } = intent.order;
+    const no = at + 1;
+    const numbered = { ...order, orderNo: orderNo(taskId, no) };
+    const placed = operation === 'charge' ? numbered : { ...numbered, operation };
+    const { nature } = intent;
+    const attempt = newAttempt({ ...intent, attemptNo: no, order: placed, nature });
+    return operation === 'credit' ? attempt : { ...attempt, ...captured };
+  });
+  const intents = legs.map(({ no, order, nature }) => ({
+    kind: 'intended' as const,
+    atMs: 1,
+    attemptNo: no,
+    order,
+    nature,
+  }));
+  const [first] = second.entries;
+  const accepted = { ...first, topUp } as (typeof second.entries)[number];
+  const state = { ...second.state, topUp, attempts: legs };
+  return { ...second, entries: [accepted, ...intents], state };
+}
+
+const captured = { status: 'succeeded', channelRef: 'ref', endedAtMs: 1 } as const;
 
 function secondAttempt(append: Variant[1]): Variant[1] {
   const [one] = append.state.attempts;

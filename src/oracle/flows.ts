@@ -1,0 +1,196 @@
+/**
+ * Withdrawals and top-ups against the books of channels, card systems and account services, and the
+ * members' balances against the money log. What a party did against its own word is no fault of ours;
+ * that it is shown to a person is judged all the same.
+ */
+import type { BookedOperation, BookedOrder, Evidence } from './evidence.js';
+import { ordersOf } from './flow-edges.js';
+import type { OrderStory, TaskStory } from './log-story.js';
+import type { Violation, ViolationKind } from './verdict.js';
+
+type Find = (kind: ViolationKind, about: string, detail: string) => void;
+
+export function judgeFlows(
+  evidence: Evidence,
+  stories: ReadonlyMap<string, TaskStory>,
+): readonly Violation[] {
+  const found: Violation[] = [];
+  const find: Find = (kind, about, detail) => void found.push({ kind, about, detail });
+  const books = new Books(evidence.books);
+  for (const story of stories.values()) {
+    if (story.kind !== 'withdrawal' && story.kind !== 'top_up') continue;
+    for (const order of story.orders.values()) onOrder(story, order, books, evidence.quiet, find);
+    if (story.kind === 'withdrawal') onWithdrawal(story, books, find);
+    else onTopUp(story, books, evidence.quiet, find);
+  }
+  onBalances(evidence, stories, find);
+  return found;
+}
+
+/** What was carried out, by order. */
+class Books {
+  readonly #orders = new Map<string, BookedOrder>();
+  readonly #refunds = new Map<string, number>();
+
+  constructor(books: readonly BookedOrder[]) {
+    for (const book of books) {
+      this.#orders.set(`${book.channelId} ${book.orderNo}`, book);
+      for (const { orderNo = '' } of book.refunds ?? []) {
+        this.#refunds.set(orderNo, (this.#refunds.get(orderNo) ?? 0) + 1);
+      }
+    }
+  }
+
+  of({ channelId, orderNo }: OrderStory): BookedOrder | undefined {
+    return this.#orders.get(`${channelId} ${orderNo}`);
+  }
+
+  /** How often, whoever's fault it was. */
+  times(order: OrderStory): number {
+    if (order.operation === 'refund') return this.#refunds.get(order.orderNo) ?? 0;
+    return this.of(order)?.captures.length ?? 0;
+  }
+
+  /** How often by our doing. */
+  ours(order: OrderStory): number {
+    if (order.operation === 'refund') return this.times(order);
+    const captures = this.of(order)?.captures ?? [];
+    return captures.filter(({ own = false, violation = false }) => !own && !violation).length;
+  }
+
+  sum(story: TaskStory, operation: BookedOperation, how: 'times' | 'ours'): number {
+    return ordersOf(story, operation).reduce((sum, order) => sum + this[how](order), 0);
+  }
+}
+
+/** Before a person, or people have decided what becomes of the money. */
+const told = ({ cases }: TaskStory): boolean =>
+  [...cases.values()].some(({ open, decision }) => open || decision?.action === 'write_off');
+
+function onOrder(
+  story: TaskStory,
+  order: OrderStory,
+  books: Books,
+  quiet: boolean,
+  find: Find,
+): void {
+  const { orderNo, operation, status, amountMinor } = order;
+  if (amountMinor !== story.amountMinor) {
+    find('amount_differs', orderNo, `${operation} of ${amountMinor}, asked ${story.amountMinor}`);
+  }
+  const times = books.times(order);
+  if (status === 'succeeded' && times === 0) {
+    find('not_captured', orderNo, `${operation}: ${order.channelId} has not done it`);
+  }
+  if (times === 0) return;
+  if (status === 'open' && quiet && !told(story)) {
+    find('open_but_captured', orderNo, `${operation}: our log has no outcome`);
+  }
+  if (status === 'declined' || status === 'not_executed') {
+    find('dead_but_captured', orderNo, `${operation}: our log says ${status}`);
+  }
+}
+
+function onWithdrawal(story: TaskStory, books: Books, find: Find): void {
+  const { taskId, end, withdrawal } = story;
+  const paid = books.sum(story, 'payout', 'ours');
+  const restored = books.sum(story, 'restore', 'ours');
+  const local = withdrawal?.funding === null;
+  if (paid > 1) find('double_paid', taskId, `paid out ${paid} times`);
+  if (restored > 1) find('restored_twice', taskId, `restored ${restored} times`);
+  if (books.sum(story, 'debit', 'ours') > 1) find('double_charged', taskId, 'debited twice');
+  const given = local ? end === 'failed' : restored > 0;
+  if (paid > 0 && given) find('double_paid', taskId, 'paid out, and given back');
+  if (end !== 'failed' || told(story)) return;
+  const gone = books.sum(story, 'payout', 'times') > 0;
+  if (gone) find('lost', taskId, 'paid out, and our withdrawal failed');
+  const taken = books.sum(story, 'debit', 'times') > 0;
+  if (taken && restored === 0 && !gone) {
+    find('lost', taskId, 'debited, and neither paid out, restored nor shown to a person');
+  }
+}
+
+function onTopUp(story: TaskStory, books: Books, quiet: boolean, find: Find): void {
+  const { taskId, end } = story;
+  const ours = (operation: BookedOperation): number => books.sum(story, operation, 'ours');
+  const times = (operation: BookedOperation): number => books.sum(story, operation, 'times');
+  if (ours('credit') > 1) find('double_credited', taskId, `credited ${ours('credit')} times`);
+  if (ours('charge') > 1) find('double_charged', taskId, `paid ${ours('charge')} times`);
+  if (ours('refund') > 1) find('refunded_twice', taskId, `refunded ${ours('refund')} times`);
+  if (ours('credit') > 0 && times('refund') > 0) {
+    find('wrongly_refunded', taskId, 'the card is credited, and the payment went back');
+  }
+  inOrder(story, books, find);
+  const nobody = !told(story) && (end !== null || quiet);
+  if (!nobody || end === 'succeeded') return;
+  if (times('credit') > 0) find('lost', taskId, `credited, and our top-up is ${end}`);
+  else if (times('charge') > 0 && times('refund') === 0) {
+    find('lost', taskId, `paid, neither credited nor refunded, and our top-up is ${end}`);
+  }
+}
+
+/** Recorded, then paid, then credited. */
+function inOrder(story: TaskStory, books: Books, find: Find): void {
+  const first = (operation: BookedOperation): number =>
+    Math.min(
+      ...ordersOf(story, operation).flatMap((order) =>
+        (books.of(order)?.captures ?? []).map(({ atMs = 0 }) => atMs),
+      ),
+    );
+  const [recordedMs, paidMs, creditedMs] = [
+    first('pre_recharge'),
+    first('charge'),
+    first('credit'),
+  ];
+  if (creditedMs < Infinity && paidMs > creditedMs) {
+    find('credited_unpaid', story.taskId, 'credited before it was paid');
+  }
+  for (const order of ordersOf(story, 'charge')) {
+    const booked = books.of(order);
+    // A refused number that was never placed is in some books, too.
+    if (booked === undefined || booked.captures.length === 0) continue;
+    if (recordedMs > (booked.startedAtMs ?? Infinity) || recordedMs === Infinity) {
+      find('paid_unrecorded', order.orderNo, 'placed before the pre-recharge was recorded');
+    }
+  }
+}
+
+/** A balance is what was deposited, less what withdrawals took that have not given it back. */
+function onBalances(
+  { members, memberEntries }: Evidence,
+  stories: ReadonlyMap<string, TaskStory>,
+  find: Find,
+): void {
+  if (members === undefined || memberEntries === undefined) return;
+  const wanted = new Map<string, bigint>();
+  for (const { taskId, kind, withdrawal, amountMinor, end } of stories.values()) {
+    if (kind !== 'withdrawal' || withdrawal?.funding !== null) continue;
+    wanted.set(`${taskId} withdrawn`, -amountMinor);
+    if (end === 'failed') wanted.set(`${taskId} given_back`, amountMinor);
+  }
+  const sums = new Map<string, bigint>();
+  const causes = new Map<string, bigint>();
+  for (const { cause_id: cause, kind, member_id: id, currency, amount_minor } of memberEntries) {
+    const amount = BigInt(amount_minor);
+    const account = `${id} ${currency}`;
+    sums.set(account, (sums.get(account) ?? 0n) + amount);
+    if (kind === 'deposited') continue;
+    const name = `${cause} ${kind}`;
+    causes.set(name, (causes.get(name) ?? 0n) + amount);
+    const should = wanted.get(name);
+    if (should !== amount) find('balance_differs', cause, `${kind} ${amount}, not ${should}`);
+  }
+  for (const [name, amount] of wanted) {
+    if (causes.has(name)) continue;
+    find(
+      'balance_differs',
+      name.split(' ')[0] ?? '',
+      `${name} of ${amount} is not in the money log`,
+    );
+  }
+  for (const { id, currency, balance_minor } of members) {
+    const [has, should] = [BigInt(balance_minor), sums.get(`${id} ${currency}`) ?? 0n];
+    if (has !== should) find('balance_differs', id, `${has}, the money log makes ${should}`);
+    if (has < 0n) find('balance_differs', id, `${has} is below zero`);
+  }
+}

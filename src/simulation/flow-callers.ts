@@ -1,0 +1,84 @@
+/** Whoever asks for a withdrawal or a top-up, and the sweep that settles top-ups. */
+import type { Entry } from '../engine/entries.js';
+import { LockBusy } from '../engine/executor.js';
+import { RecoupError } from '../errors.js';
+import { taskId, type TaskId } from '../ids.js';
+import { again, onThrown, patienceMs, triesMax } from './callers.js';
+import type { PlannedFlow } from './flow-plan.js';
+import type { Stored } from './memory-database.js';
+import type { SimProcess } from './sim-process.js';
+import type { World } from './world.js';
+
+export function sendFlow(world: World, request: PlannedFlow, tries: number): void {
+  let heard = false;
+  const conclude = (repeat: boolean): void => {
+    if (heard) return;
+    heard = true;
+    if (!repeat || tries >= triesMax) world.callers -= 1;
+    else world.time.after(3_000, () => sendFlow(world, request, tries + 1));
+  };
+  const process = world.someProcess(0);
+  if (process === null) return world.time.after(1_000, () => sendFlow(world, request, tries));
+  world.time.after(patienceMs, () => conclude(true));
+  start(process, request).then(
+    () => conclude(false),
+    (error: unknown) => {
+      const busy = error instanceof LockBusy;
+      if (!busy && !(error instanceof RecoupError)) {
+        world.violated('exception', request.asked.requestKey, String(error));
+      }
+      conclude(busy || (error instanceof RecoupError && again.has(error.code)));
+    },
+  );
+}
+
+/** As the desks do: a request is known by its key, and lives from its first commit on. */
+async function start(process: SimProcess, request: PlannedFlow): Promise<void> {
+  const { world } = process;
+  const { flows } = world.database;
+  const known = await process.io(1, () =>
+    request.kind === 'withdrawal'
+      ? flows.withdrawalByRequest(request.asked.requestKey)
+      : flows.topUpByRequest(request.asked.requestKey),
+  );
+  if (known !== null) throw new RecoupError('request_repeated');
+  const id = world.newTaskId();
+  const { accepted, finished } = process.executor.start([firstEntry(request, id, process)]);
+  await accepted;
+  if (world.database.entries(id) === null) {
+    world.violated('told_too_early', id, 'accepted, and not in the log');
+  }
+  finished.then(
+    ({ state }) => {
+      const row = flows.withdrawals.get(id) ?? flows.topUps.get(id);
+      if ((state?.end ?? null) !== null && (row?.['ended_at'] ?? null) === null) {
+        world.violated('told_too_early', id, 'ended, and not in the log');
+      }
+    },
+    (error: unknown) => onThrown(world, id, error),
+  );
+}
+
+function firstEntry(request: PlannedFlow, id: TaskId, { clock }: SimProcess): Entry {
+  const atMs = clock.nowMs();
+  const given = { id, attemptUntilMs: atMs + request.windowMs };
+  return request.kind === 'withdrawal'
+    ? { kind: 'withdrawal_accepted', atMs, withdrawal: { ...request.asked, ...given } }
+    : { kind: 'top_up_accepted', atMs, topUp: { ...request.asked, ...given } };
+}
+
+/** After the hour the card system is asked for the truth about what is left undecided. */
+export function settleTopUps(process: SimProcess): void {
+  const { world } = process;
+  for (const row of world.database.flows.topUps.values()) {
+    if (row['status'] !== 'needs_review' || !settlesBy(row, process.clock.nowMs())) continue;
+    const id = taskId(String(row['id']));
+    world.note('settlement', 'asks', world.ordinalOf(id));
+    process
+      .run(id, { kind: 'ask', by: 'settlement' })
+      .then(undefined, (error: unknown) => onThrown(world, id, error));
+  }
+}
+
+export const settlesBy = ({ settle_at: at }: Stored, nowMs: number): boolean =>
+  typeof at === 'string' && Date.parse(`${at.replace(' ', 'T')}Z`) <= nowMs;

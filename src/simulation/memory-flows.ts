@@ -1,0 +1,143 @@
+/**
+ * The tables of `migrations/009-withdrawals.ts` and `010-top-ups.ts`, with their constraints: members'
+ * balances, the money log, withdrawals and top-ups. The tables that they share with the other kinds
+ * of task are in memory-database.ts.
+ */
+import { StaleWriter } from '../engine/journal.js';
+import type { TaskId } from '../ids.js';
+import { RecoupError } from '../errors.js';
+import type { Projected, Row } from '../store/projections.js';
+import type { Stored } from './memory-database.js';
+
+export interface MemberBalance {
+  readonly id: string;
+  readonly currency: string;
+  balance: bigint;
+}
+
+const live = new Set(['processing', 'needs_review']);
+
+export class FlowTables {
+  readonly withdrawals = new Map<string, Stored>();
+  readonly topUps = new Map<string, Stored>();
+  readonly members = new Map<string, MemberBalance>();
+  /** The money log, by cause and kind. */
+  readonly memberEntries = new Map<string, Stored>();
+  readonly #withdrawalRequests = new Map<string, string>();
+  readonly #topUpRequests = new Map<string, string>();
+
+  /** A member with money. */
+  open(id: string, currency: string, amount: bigint): void {
+    this.members.set(`${id} ${currency}`, { id, currency, balance: amount });
+    const cause = `deposit_${id}`;
+    this.memberEntries.set(`${cause} deposited`, {
+      cause_id: cause,
+      kind: 'deposited',
+      member_id: id,
+      currency,
+      amount_minor: amount.toString(),
+    });
+  }
+
+  withdrawalByRequest(requestKey: string): string | null {
+    return this.#withdrawalRequests.get(requestKey) ?? null;
+  }
+
+  topUpByRequest(requestKey: string): string | null {
+    return this.#topUpRequests.get(requestKey) ?? null;
+  }
+
+  /** In the order in which MariaDB looks: keys, then parents. */
+  checkTasks(projected: Projected): void {
+    const { withdrawalInsert, withdrawalUpdate, topUpInsert, topUpUpdate } = projected;
+    if (withdrawalInsert !== null) {
+      checkWithdrawal(withdrawalInsert);
+      if (this.#withdrawalRequests.has(String(withdrawalInsert['request_key']))) {
+        throw new RecoupError('request_repeated');
+      }
+      const { balance_of: balanceOf, currency } = withdrawalInsert;
+      if (balanceOf !== null && !this.members.has(`${balanceOf} ${currency}`)) {
+        throw new RecoupError('member_unknown');
+      }
+    }
+    if (withdrawalUpdate !== null) checkWithdrawal(withdrawalUpdate);
+    if (topUpInsert !== null) {
+      checkTopUp(topUpInsert);
+      if (this.#topUpRequests.has(String(topUpInsert['request_key']))) {
+        throw new RecoupError('request_repeated');
+      }
+    }
+    if (topUpUpdate !== null) checkTopUp(topUpUpdate);
+  }
+
+  checkMember({ memberEntry: entry, memberDelta: delta }: Projected): void {
+    if (entry !== null) {
+      // The key is the primary one, and so is read as the log's.
+      if (this.memberEntries.has(nameOf(entry))) {
+        throw new StaleWriter(String(entry['cause_id']) as TaskId, 0);
+      }
+      checkEntry(entry);
+    }
+    if (delta === null) return;
+    const account = this.members.get(`${delta['id']} ${delta['currency']}`);
+    if (account === undefined) throw new Error('1 rows of member_account are missing');
+    if (account.balance + BigInt(delta['balance'] ?? 0) < 0n) {
+      throw new RecoupError('balance_too_low');
+    }
+  }
+
+  apply(taskId: string, projected: Projected): void {
+    const { withdrawalInsert, withdrawalUpdate, topUpInsert, topUpUpdate } = projected;
+    put(this.withdrawals, taskId, withdrawalInsert, withdrawalUpdate);
+    put(this.topUps, taskId, topUpInsert, topUpUpdate);
+    if (withdrawalInsert !== null) {
+      this.#withdrawalRequests.set(String(withdrawalInsert['request_key']), taskId);
+    }
+    if (topUpInsert !== null) this.#topUpRequests.set(String(topUpInsert['request_key']), taskId);
+    const { memberEntry, memberDelta } = projected;
+    if (memberEntry !== null) this.memberEntries.set(nameOf(memberEntry), { ...memberEntry });
+    const account = this.members.get(`${memberDelta?.['id']} ${memberDelta?.['currency']}`);
+    if (account !== undefined) account.balance += BigInt(memberDelta?.['balance'] ?? 0);
+  }
+}
+
+const nameOf = (entry: Row): string => `${entry['cause_id']} ${entry['kind']}`;
+
+function put(
+  table: Map<string, Stored>,
+  taskId: string,
+  insert: Row | null,
+  update: Row | null,
+): void {
+  if (insert !== null) table.set(taskId, { ...insert });
+  const row = table.get(taskId);
+  if (update !== null && row !== undefined) Object.assign(row, update);
+}
+
+/** The CHECK `withdrawal_states`. */
+function checkWithdrawal(row: Row): void {
+  const { status, ended_at: ended, failure_code: code, order_no: order } = row;
+  const ok =
+    (live.has(String(status)) && ended === null && code === null) ||
+    (status === 'succeeded' && ended !== null && order !== null && code === null) ||
+    (status === 'failed' && ended !== null && code !== null);
+  if (!ok) throw new Error(`check withdrawal_states refuses ${String(status)}`);
+}
+
+/** The CHECK `top_up_states`. */
+function checkTopUp(row: Row): void {
+  const { status, ended_at: ended, failure_code: code } = row;
+  const credited = row['credited_at'] !== null && row['refunded_at'] === null;
+  const ok =
+    (live.has(String(status)) && ended === null && code === null) ||
+    (status === 'succeeded' && ended !== null && credited && code === null) ||
+    (status === 'failed' && ended !== null && code !== null);
+  if (!ok) throw new Error(`check top_up_states refuses ${String(status)}`);
+}
+
+/** The CHECK `member_entry_kinds`. */
+function checkEntry({ kind, amount_minor: text }: Row): void {
+  const amount = BigInt(text ?? 0);
+  const ok = kind === 'withdrawn' ? amount < 0n : amount > 0n;
+  if (!ok) throw new Error(`check member_entry_kinds refuses ${String(kind)} of ${amount}`);
+}
