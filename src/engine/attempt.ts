@@ -34,6 +34,8 @@ export interface Attempt {
   /** Why the outcome was last unknown; kept when it is found out, for the report. */
   readonly unknownWhy: UnknownWhy | 'taken_over' | null;
   readonly endedAtMs: number | null;
+  /** The place in the log that first told of its success. */
+  readonly succeededSeq: number | null;
   /**
    * The place in the log at which it was found that this capture belongs to nobody: the task had
    * ended without it. It is owed back unless a decision adopts it. Null: not so.
@@ -69,6 +71,7 @@ export function newAttempt(entry: Intent): Attempt {
     proof: null,
     unknownWhy: null,
     endedAtMs: null,
+    succeededSeq: null,
     excessSeq: null,
     captures: 1,
     adopted: false,

@@ -4,11 +4,11 @@
  * forward undoes what it has done (`undo`), under the same rules: intent first, ask before acting again.
  */
 import { orderNo } from '../ids.js';
-import type { Attempt } from './attempt.js';
+import { isLive, type Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
-import type { Step } from './flow.js';
+import type { Evidence, Step } from './flow.js';
 import { operationOf, type ChannelNature, type Operation, type Order } from './order.js';
-import type { Aim } from './orders.js';
+import { receive, type Aim } from './orders.js';
 import { doneIn, type Case, type OrdersState } from './orders-state.js';
 import type { Party } from './requests.js';
 import type { Route, RouteRequest, RoutePlace } from './route.js';
@@ -129,6 +129,32 @@ export function undo(state: OrdersState, undos: readonly Undo[], nowMs: number):
     });
   }
   return null;
+}
+
+/** People have seen by hand to what an order of this leg should have undone. */
+export const writtenOff = (state: OrdersState, leg: Operation): boolean =>
+  legOf(state, leg).some((one) =>
+    state.cases.some(
+      ({ reason, closed, attemptNo }) =>
+        reason === 'undo_failed' && closed?.action === 'write_off' && attemptNo === one.no,
+    ),
+  );
+
+/**
+ * What was given back cannot be taken again: what comes after that is not adopted. Whether an order of
+ * unknown outcome has been executed is decided at any time.
+ */
+export function receiveUnadopted(
+  state: OrdersState,
+  evidence: Evidence,
+  nowMs: number,
+): readonly Entry[] {
+  if (evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured') {
+    const about = state.cases.find(({ no }) => no === evidence.caseNo);
+    const attempt = state.attempts.find(({ no }) => no === about?.attemptNo);
+    if (attempt === undefined || !isLive(attempt)) return [];
+  }
+  return receive(state, evidence, nowMs);
 }
 
 const caseOf = (state: OrdersState, last: Attempt | undefined): Case | undefined =>

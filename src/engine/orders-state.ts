@@ -70,9 +70,20 @@ export const openCase = (state: OrdersState, reason: CaseReason, attemptNo: numb
     (one) => one.reason === reason && one.attemptNo === attemptNo && one.closed === null,
   );
 
-/** The attempt of a leg that has done what the leg is for. */
-export const doneIn = (state: OrdersState, leg: Operation): Attempt | undefined =>
-  state.attempts.find(({ status, order }) => status === 'succeeded' && operationOf(order) === leg);
+/**
+ * The attempt of a leg that has done what the leg is for: the first that we heard of, so that what
+ * comes later, and is a case, changes nothing in what was built on it.
+ */
+export function doneIn(state: OrdersState, leg: Operation): Attempt | undefined {
+  let first: Attempt | undefined;
+  for (const one of state.attempts) {
+    if (one.status !== 'succeeded' || operationOf(one.order) !== leg) continue;
+    if (first === undefined || seqOf(one) < seqOf(first)) first = one;
+  }
+  return first;
+}
+
+const seqOf = ({ succeededSeq }: Attempt): number => succeededSeq ?? 0;
 
 const difference = ({ field, theirs, ours }: Mismatch): string =>
   `${field} is ${theirs}, ours is ${ours}`;
@@ -202,8 +213,9 @@ function evolveReply<S extends OrdersState>(state: S, entry: EntryOf<'replied'>)
   const openCall = state.openCall?.attemptNo === entry.attemptNo ? null : state.openCall;
   const evolved = withAttempt({ ...state, openCall }, entry.attemptNo, (a) => {
     const after = answered(a, entry);
-    const late = a.status !== 'succeeded' && after.status === 'succeeded' && state.end !== null;
-    return late ? { ...after, excessSeq: state.seq } : after;
+    if (a.status === 'succeeded' || after.status !== 'succeeded') return after;
+    const excessSeq = state.end === null ? after.excessSeq : state.seq;
+    return { ...after, succeededSeq: state.seq, excessSeq };
   });
   const suspicion = suspect(state, before, entry);
   return suspicion === null

@@ -22,21 +22,23 @@
 import { invariant } from '../assert.js';
 import { isLive, type Attempt } from './attempt.js';
 import type { Entry, EntryOf, Intent } from './entries.js';
-import type { Evidence, Flow, Step } from './flow.js';
+import type { Flow, Step } from './flow.js';
 import {
   insisted,
   insistOn,
   legOf,
   nextPlace,
   placing,
+  receiveUnadopted,
   refundNature,
   undo,
+  writtenOff,
   type Routed,
   type Undo,
   type Why,
 } from './legs.js';
 import { operationOf } from './order.js';
-import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
+import { fail, openSuspicion, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
 import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
 import type { TopUp } from './requests.js';
 
@@ -51,7 +53,7 @@ export interface TopUpState extends OrdersState, Routed {
 export const topUpFlow: Flow<TopUpState> = {
   evolve,
   next,
-  receive: hear,
+  receive: receiveUnadopted,
   lockKey: ({ taskId }) => `top_up:${taskId}`,
 };
 
@@ -248,6 +250,12 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
     case 'intended':
       mayPlace(state, entry);
       return evolveIntent(moved, entry);
+    case 'failed':
+      invariant(
+        state.paid === null || doneIn(state, 'refund') !== undefined || writtenOff(state, 'refund'),
+        'what was paid has not failed',
+      );
+      return evolveOrders(moved, entry);
     case 'replied':
       return notePayment(evolveOrders(moved, entry), entry);
     default:
@@ -260,12 +268,6 @@ function notePayment(state: TopUpState, { attemptNo: no, atMs }: EntryOf<'replie
   const heard = state.attempts[no - 1];
   const paid = heard?.status === 'succeeded' && operationOf(heard.order) === 'charge';
   return paid && state.paid === null ? { ...state, paid: { no, atMs }, end: null } : state;
-}
-
-/** Nothing is credited by decree once the top-up has ended: what comes late is given back. */
-function hear(state: TopUpState, evidence: Evidence, nowMs: number): readonly Entry[] {
-  const adopts = evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured';
-  return adopts && state.end !== null ? [] : receive(state, evidence, nowMs);
 }
 
 /** What the log refuses, whatever `next` may come to think. */
@@ -285,18 +287,12 @@ function mayPlace(state: TopUpState, { order }: Intent): void {
       return;
     case 'refund':
       invariant(!done('credit'), 'what is credited is not refunded');
-      invariant(done('void') || writtenOff(state), 'refunded only once it can never be credited');
+      invariant(
+        done('void') || writtenOff(state, 'void'),
+        'refunded only once it can never be credited',
+      );
       return;
     default:
       invariant(operationOf(order) === 'pre_recharge', 'a top-up does not do that');
   }
 }
-
-/** People have seen to the void by hand. */
-const writtenOff = (state: TopUpState): boolean => {
-  const voids = legOf(state, 'void').map(({ no }) => no);
-  return state.cases.some(
-    ({ reason, closed, attemptNo }) =>
-      reason === 'undo_failed' && closed?.action === 'write_off' && voids.includes(attemptNo),
-  );
-};

@@ -16,20 +16,21 @@
 import { invariant } from '../assert.js';
 import { isLive, type Attempt } from './attempt.js';
 import type { Entry, Intent } from './entries.js';
-import type { Evidence, Flow, Step } from './flow.js';
+import type { Flow, Step } from './flow.js';
 import {
   insisted,
   insistOn,
   legOf,
   nextPlace,
   placing,
+  receiveUnadopted,
   undo,
   type Routed,
   type Undo,
   type Why,
 } from './legs.js';
 import { operationOf } from './order.js';
-import { fail, openSuspicion, receive, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
+import { fail, openSuspicion, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
 import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
 import type { Withdrawal } from './requests.js';
 
@@ -42,7 +43,7 @@ export interface WithdrawalState extends OrdersState, Routed {
 export const withdrawalFlow: Flow<WithdrawalState> = {
   evolve,
   next,
-  receive: hear,
+  receive: receiveUnadopted,
   lockKey: ({ taskId }) => `withdrawal:${taskId}`,
 };
 
@@ -124,19 +125,6 @@ function undosOf(state: WithdrawalState, nowMs: number): readonly Undo[] {
       },
     },
   ];
-}
-
-/**
- * What was given back cannot be taken again: a payout that comes after that is not adopted. Whether an
- * order of unknown outcome has paid is decided at any time.
- */
-function hear(state: WithdrawalState, evidence: Evidence, nowMs: number): readonly Entry[] {
-  if (evidence.kind === 'decision' && evidence.decision.action === 'adopt_captured') {
-    const about = state.cases.find(({ no }) => no === evidence.caseNo);
-    const attempt = state.attempts.find(({ no }) => no === about?.attemptNo);
-    if (attempt === undefined || !isLive(attempt)) return [];
-  }
-  return receive(state, evidence, nowMs);
 }
 
 function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {

@@ -129,31 +129,27 @@ function onTopUp(story: TaskStory, books: Books, quiet: boolean, find: Find): vo
   }
 }
 
-/** Recorded, then paid, then credited. */
+/** Recorded, then paid, then credited; by the clock where the books have one. */
 function inOrder(story: TaskStory, books: Books, find: Find): void {
-  const first = (operation: BookedOperation): number =>
-    Math.min(
-      ...ordersOf(story, operation).flatMap((order) =>
-        (books.of(order)?.captures ?? []).map(({ atMs = 0 }) => atMs),
-      ),
+  const times = (operation: BookedOperation): readonly number[] =>
+    ordersOf(story, operation).flatMap((order) =>
+      (books.of(order)?.captures ?? []).map(({ atMs = Number.NaN }) => atMs),
     );
-  const [recordedMs, paidMs, creditedMs] = [
-    first('pre_recharge'),
-    first('charge'),
-    first('credit'),
-  ];
-  if (creditedMs < Infinity && paidMs > creditedMs) {
+  const [recorded, paid, credited] = [times('pre_recharge'), times('charge'), times('credit')];
+  if (credited.length > 0 && !someUntil(paid, Math.min(...credited))) {
     find('credited_unpaid', story.taskId, 'credited before it was paid');
   }
   for (const order of ordersOf(story, 'charge')) {
-    const booked = books.of(order);
-    // A refused number that was never placed is in some books, too.
-    if (booked === undefined || booked.captures.length === 0) continue;
-    if (recordedMs > (booked.startedAtMs ?? Infinity) || recordedMs === Infinity) {
-      find('paid_unrecorded', order.orderNo, 'placed before the pre-recharge was recorded');
-    }
+    const { captures, startedAtMs = Number.NaN } = books.of(order) ?? { captures: [] };
+    // Some books have refused numbers, too, that were never placed.
+    if (captures.length === 0 || someUntil(recorded, startedAtMs)) continue;
+    find('paid_unrecorded', order.orderNo, 'placed before the pre-recharge was recorded');
   }
 }
+
+/** What is not known to be later may have been earlier. */
+const someUntil = (times: readonly number[], limitMs: number): boolean =>
+  times.some((atMs) => !(atMs > limitMs));
 
 /** A balance is what was deposited, less what withdrawals took that have not given it back. */
 function onBalances(

@@ -1,8 +1,9 @@
 /** Whoever asks for a withdrawal or a top-up, and the sweep that settles top-ups. */
-import type { Entry } from '../engine/entries.js';
-import { LockBusy } from '../engine/executor.js';
+import { LockBusy, type RunResult } from '../engine/executor.js';
+import type { Task } from '../engine/tasks.js';
 import { RecoupError } from '../errors.js';
 import { taskId, type TaskId } from '../ids.js';
+import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { again, onThrown, patienceMs, triesMax } from './callers.js';
 import type { PlannedFlow } from './flow-plan.js';
 import type { Stored } from './memory-database.js';
@@ -32,23 +33,17 @@ export function sendFlow(world: World, request: PlannedFlow, tries: number): voi
   );
 }
 
-/** As the desks do: a request is known by its key, and lives from its first commit on. */
 async function start(process: SimProcess, request: PlannedFlow): Promise<void> {
   const { world } = process;
   const { flows } = world.database;
-  const known = await process.io(1, () =>
+  const { id, finished } =
     request.kind === 'withdrawal'
-      ? flows.withdrawalByRequest(request.asked.requestKey)
-      : flows.topUpByRequest(request.asked.requestKey),
-  );
-  if (known !== null) throw new RecoupError('request_repeated');
-  const id = world.newTaskId();
-  const { accepted, finished } = process.executor.start([firstEntry(request, id, process)]);
-  await accepted;
+      ? await withdraw(process, request.asked)
+      : await topUp(process, request.asked);
   if (world.database.entries(id) === null) {
     world.violated('told_too_early', id, 'accepted, and not in the log');
   }
-  finished.then(
+  finished?.then(
     ({ state }) => {
       const row = flows.withdrawals.get(id) ?? flows.topUps.get(id);
       if ((state?.end ?? null) !== null && (row?.['ended_at'] ?? null) === null) {
@@ -59,12 +54,33 @@ async function start(process: SimProcess, request: PlannedFlow): Promise<void> {
   );
 }
 
-function firstEntry(request: PlannedFlow, id: TaskId, { clock }: SimProcess): Entry {
+interface Started {
+  readonly id: TaskId;
+  readonly finished: Promise<RunResult<Task>> | null;
+}
+
+async function withdraw(process: SimProcess, asked: WithdrawalRequest): Promise<Started> {
+  const { withdrawalId: id, finished } = await process.withdrawalDesk.start(asked);
+  return { id, finished };
+}
+
+/** A request is known by its key, and lives from its first commit on. */
+async function topUp(
+  process: SimProcess,
+  asked: Extract<PlannedFlow, { kind: 'top_up' }>['asked'],
+): Promise<Started> {
+  const { world, clock } = process;
+  const { flows } = world.database;
+  const known = await process.io(1, () => flows.topUpByRequest(asked.requestKey));
+  if (known !== null) return { id: taskId(known), finished: null };
+  const id = world.newTaskId();
   const atMs = clock.nowMs();
-  const given = { id, attemptUntilMs: atMs + request.windowMs };
-  return request.kind === 'withdrawal'
-    ? { kind: 'withdrawal_accepted', atMs, withdrawal: { ...request.asked, ...given } }
-    : { kind: 'top_up_accepted', atMs, topUp: { ...request.asked, ...given } };
+  const request = { ...asked, id, attemptUntilMs: atMs + world.attemptWindowMs };
+  const { accepted, finished } = process.executor.start([
+    { kind: 'top_up_accepted', atMs, topUp: request },
+  ]);
+  await accepted;
+  return { id, finished };
 }
 
 /** After the hour the card system is asked for the truth about what is left undecided. */

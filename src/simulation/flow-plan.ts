@@ -1,7 +1,8 @@
 /** What is settled about withdrawals and top-ups in a world before anything happens in it. */
-import type { BankAccount } from '../engine/order.js';
-import type { Party, TopUp, Withdrawal } from '../engine/requests.js';
-import { channelId } from '../ids.js';
+import type { BankAccount, ChannelNature } from '../engine/order.js';
+import type { Party, TopUp } from '../engine/requests.js';
+import { channelId, type ChannelId } from '../ids.js';
+import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { amountMinor } from '../money.js';
 import { Chance, mix } from './chance.js';
 import type { Faults } from './faults.js';
@@ -17,11 +18,9 @@ export interface Mix {
 export const evenMix: Mix = { deductions: 1, withdrawals: 1, topUps: 1 };
 export const deductionsAlone: Mix = { deductions: 1, withdrawals: 0, topUps: 0 };
 
-type FromDesk = 'id' | 'attemptUntilMs';
-
-export type PlannedFlow = { readonly atMs: number; readonly windowMs: number } & (
-  | { readonly kind: 'withdrawal'; readonly asked: Omit<Withdrawal, FromDesk> }
-  | { readonly kind: 'top_up'; readonly asked: Omit<TopUp, FromDesk> }
+export type PlannedFlow = { readonly atMs: number } & (
+  | { readonly kind: 'withdrawal'; readonly asked: WithdrawalRequest }
+  | { readonly kind: 'top_up'; readonly asked: Omit<TopUp, 'id' | 'attemptUntilMs'> }
 );
 
 export interface FlowPlan {
@@ -54,7 +53,7 @@ export function planFlows(seed: number, faults: Faults, how: Mix, where: Surroun
   }));
   const many = (share: number): number => Math.round(chance.between(5, 11) * share);
   const withdrawals = Array.from({ length: many(how.withdrawals) }, (_, at) =>
-    withdrawal(`${seed}_${at + 1}`, members, partyOf(accounts), chance),
+    withdrawal(`${seed}_${at + 1}`, members, accounts.id, chance),
   );
   const topUps = Array.from({ length: many(how.topUps) }, (_, at) =>
     topUp(`${seed}_${at + 1}`, partyOf(cards), chance),
@@ -108,11 +107,22 @@ function party(
   };
 }
 
-const partyOf = ({ id, nature, orderTtlMs }: ChannelCharacter): Party => ({
+export const partyOf = ({ id, nature, orderTtlMs }: ChannelCharacter): Party => ({
   channelId: id,
   nature,
   orderTtlMs,
 });
+
+/** What channels declare of their payouts need not be what they declare of charges. */
+export function payoutNature(seed: number, at: number, nature: ChannelNature): ChannelNature {
+  const chance = new Chance(mix(seed, 0x9a1d + at));
+  const kept = chance.yes(0.5);
+  return {
+    ...nature,
+    honoursExpiry: kept && nature.honoursExpiry,
+    closeProof: kept || chance.yes(0.5) ? nature.closeProof : 'none',
+  };
+}
 
 const account = (token: string): BankAccount => ({ token, bankCode: 'ICBC', last4: '4321' });
 
@@ -121,12 +131,10 @@ function repeated<T extends PlannedFlow>(one: T, chance: Chance): T[] {
   return chance.yes(0.2) ? [one, { ...one, atMs: one.atMs + chance.between(0, 50) }] : [one];
 }
 
-const windows = [300_000, 1_800_000, 3_600_000] as const;
-
 function withdrawal(
   name: string,
   members: FlowPlan['members'],
-  accounts: Party,
+  accounts: ChannelId,
   chance: Chance,
 ): PlannedFlow[] {
   const member = members[chance.between(0, members.length - 1)]?.id ?? '';
@@ -135,13 +143,12 @@ function withdrawal(
     {
       kind: 'withdrawal',
       atMs: chance.between(0, 120_000),
-      windowMs: chance.pick(windows),
       asked: {
         memberId: member,
         amountMinor: amountMinor(chance.between(1, 150_000)),
         currency: 'CNY',
         account: account(`tok_${name}`),
-        funding: remote ? { party: accounts, account: account(`acct_${member}`) } : null,
+        accountService: remote ? { id: accounts, account: account(`acct_${member}`) } : null,
         requestKey: `withdrawal_${name}`,
         requestDigest: 'd'.repeat(64),
       },
@@ -157,7 +164,6 @@ function topUp(name: string, cards: Party, chance: Chance): PlannedFlow[] {
     {
       kind: 'top_up',
       atMs: chance.between(0, 120_000),
-      windowMs: chance.pick(windows),
       asked: {
         customerId: `cu_${name}`,
         amountMinor: amountMinor(amount),

@@ -97,6 +97,7 @@ export class MemoryDatabase {
     }
     if (rows.length < afterSeq) throw new Error(`append to ${taskId} would leave a gap`);
     const projected = project(append, this.zone);
+    this.flows.checkMember(projected);
     this.#checkDeduction(projected);
     this.#checkRefundRow(projected);
     this.flows.checkTasks(projected);
@@ -104,7 +105,6 @@ export class MemoryDatabase {
     this.#checkCaptures(projected);
     this.#checkOutbox(projected);
     this.#checkRepayment(projected);
-    this.flows.checkMember(projected);
     append.entries.forEach((entry, at) =>
       rows.push({ seq: afterSeq + at + 1, writer: append.writer, entry: this.#kept(entry) }),
     );

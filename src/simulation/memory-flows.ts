@@ -3,8 +3,6 @@
  * balances, the money log, withdrawals and top-ups. The tables that they share with the other kinds
  * of task are in memory-database.ts.
  */
-import { StaleWriter } from '../engine/journal.js';
-import type { TaskId } from '../ids.js';
 import { RecoupError } from '../errors.js';
 import type { Projected, Row } from '../store/projections.js';
 import type { Stored } from './memory-database.js';
@@ -70,19 +68,18 @@ export class FlowTables {
     if (topUpUpdate !== null) checkTopUp(topUpUpdate);
   }
 
-  checkMember({ memberEntry: entry, memberDelta: delta }: Projected): void {
-    if (entry !== null) {
-      // The key is the primary one, and so is read as the log's.
-      if (this.memberEntries.has(nameOf(entry))) {
-        throw new StaleWriter(String(entry['cause_id']) as TaskId, 0);
-      }
-      checkEntry(entry);
-    }
-    if (delta === null) return;
-    const account = this.members.get(`${delta['id']} ${delta['currency']}`);
-    if (account === undefined) throw new Error('1 rows of member_account are missing');
-    if (account.balance + BigInt(delta['balance'] ?? 0) < 0n) {
+  /** First of all: whoever wants an account that is held shared would wait for others who want it, too. */
+  checkMember({ memberEntries, memberDelta: delta }: Projected): void {
+    const account = this.members.get(`${delta?.['id']} ${delta?.['currency']}`);
+    if (account !== undefined && account.balance + BigInt(delta?.['balance'] ?? 0) < 0n) {
       throw new RecoupError('balance_too_low');
+    }
+    for (const entry of memberEntries) {
+      if (this.memberEntries.has(nameOf(entry))) {
+        throw new Error('duplicate key member_entry_cause');
+      }
+      if (account === undefined) throw new RecoupError('member_unknown');
+      checkEntry(entry);
     }
   }
 
@@ -94,8 +91,8 @@ export class FlowTables {
       this.#withdrawalRequests.set(String(withdrawalInsert['request_key']), taskId);
     }
     if (topUpInsert !== null) this.#topUpRequests.set(String(topUpInsert['request_key']), taskId);
-    const { memberEntry, memberDelta } = projected;
-    if (memberEntry !== null) this.memberEntries.set(nameOf(memberEntry), { ...memberEntry });
+    const { memberEntries, memberDelta } = projected;
+    for (const entry of memberEntries) this.memberEntries.set(nameOf(entry), { ...entry });
     const account = this.members.get(`${memberDelta?.['id']} ${memberDelta?.['currency']}`);
     if (account !== undefined) account.balance += BigInt(memberDelta?.['balance'] ?? 0);
   }

@@ -290,7 +290,12 @@ export class SimChannel {
       if (record.captures.length > 0) return;
       const { amountMinor } = record.order;
       record.state = 'captured';
-      record.captures.push({ amountMinor, own: false, violation: true });
+      record.captures.push({
+        amountMinor,
+        own: false,
+        violation: true,
+        atMs: this.world.time.nowMs,
+      });
       this.trade?.executed(record.order);
       this.world.note('channel', `${this.id} breaks its promise: captured`, task);
       const answer = this.#stateOf(record);

@@ -10,11 +10,18 @@ import type { TaskId } from '../ids.js';
 import { silentLog } from '../log.js';
 import { DeductionDesk } from '../intake/deduction-desk.js';
 import { RefundDesk } from '../intake/refund-desk.js';
+import { WithdrawalDesk } from '../intake/withdrawal-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { channelsOf } from './line.js';
 import { ledgerOf } from './sim-ledger.js';
-import { deskReadsOf, inFlightOf, journalOf, refundDeskReadsOf } from './store-ports.js';
+import {
+  deskReadsOf,
+  inFlightOf,
+  journalOf,
+  refundDeskReadsOf,
+  withdrawalReadsOf,
+} from './store-ports.js';
 import type { World } from './world.js';
 
 /**
@@ -27,6 +34,7 @@ export class SimProcess {
   readonly executor: Executor<Task>;
   readonly desk: DeductionDesk;
   readonly refundDesk: RefundDesk;
+  readonly withdrawalDesk: WithdrawalDesk;
   readonly wake: (taskId: TaskId, kind: TaskKind) => Promise<void>;
   readonly compensator: Compensator;
   readonly ledger: ReturnType<typeof ledgerOf>;
@@ -67,10 +75,13 @@ export class SimProcess {
       },
       { executorId: name, leaseMarginMs: 1_000, lockWaitMs: world.lockWaitMs },
     );
-    this.desk = new DeductionDesk(deskReadsOf(this), router, this.executor, clock, {
+    const accepting = {
       attemptWindowMs: world.attemptWindowMs,
       newTaskId: () => world.newTaskId(),
-    });
+    };
+    this.desk = new DeductionDesk(deskReadsOf(this), router, this.executor, clock, accepting);
+    const reads = withdrawalReadsOf(this);
+    this.withdrawalDesk = new WithdrawalDesk(reads, router, this.executor, clock, accepting);
     this.refundDesk = new RefundDesk(refundDeskReadsOf(this), this.executor, clock, () =>
       world.newTaskId(),
     );

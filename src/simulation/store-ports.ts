@@ -5,8 +5,11 @@ import { RecoupError } from '../errors.js';
 import { taskId } from '../ids.js';
 import type { DeskReads } from '../intake/deduction-desk.js';
 import type { RefundReads } from '../intake/refund-desk.js';
+import type { WithdrawalDeskReads } from '../intake/withdrawal-desk.js';
+import type { WithdrawalRecord } from '../intake/withdrawal.js';
 import type { CaptureRecord, DeductionRecord, RefundRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
+import { partyOf } from './flow-plan.js';
 import { MemoryInFlightLog, type Stored } from './memory-database.js';
 import { refundReadsOf } from './people.js';
 import type { SimProcess } from './sim-process.js';
@@ -126,6 +129,32 @@ export function refundDeskReadsOf(process: SimProcess): RefundReads {
       // As `channels/refund-terms.ts` has it.
       const nature = { ...character.nature, honoursExpiry: false, closeProof: 'none' } as const;
       return { nature, orderTtlMs: character.orderTtlMs };
+    },
+  };
+}
+
+export function withdrawalReadsOf(process: SimProcess): WithdrawalDeskReads {
+  const { world } = process;
+  const { flows } = world.database;
+  return {
+    member: async (id, currency) =>
+      await process.io(1, () => {
+        const account = flows.members.get(`${id} ${currency}`);
+        if (account === undefined) return null;
+        const balanceMinor = amountMinor(account.balance);
+        return { id, currency, balanceMinor, createdAt: new Date(0) };
+      }),
+    byRequest: async (key) =>
+      await process.io(1, () => {
+        const row = flows.withdrawals.get(flows.withdrawalByRequest(key) ?? '');
+        if (row === undefined) return null;
+        // The desk asks it for these two alone.
+        const { id, request_digest: requestDigest } = row;
+        return { id, requestDigest } as WithdrawalRecord;
+      }),
+    accountService: (id) => {
+      const service = world.channels.get(id)?.character;
+      return service === undefined ? null : partyOf(service);
     },
   };
 }

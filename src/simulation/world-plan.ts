@@ -5,7 +5,7 @@ import { amountMinor, type AmountMinor } from '../money.js';
 import type { ChannelTerms } from '../routing/terms.js';
 import { Chance, mix } from './chance.js';
 import type { Faults } from './faults.js';
-import { planFlows, type FlowPlan, type Mix } from './flow-plan.js';
+import { payoutNature, planFlows, type FlowPlan, type Mix } from './flow-plan.js';
 import type { ChannelCharacter } from './sim-channel.js';
 
 /** Midnight by our calendar; the world starts a few hours into a day. */
@@ -71,8 +71,8 @@ export function planWorld(seed: number, faults: Faults, how: Mix): WorldPlan {
   const terms = channels.map((channel) => termsOf(channel, chance));
   const requests = repayments.flatMap((one) => requestsFor(one, chance));
   return {
-    channels: mixed ? channels.map(paysOut) : channels,
-    terms,
+    channels: mixed ? channels.map((one, at) => paysOut(one, seed, at)) : channels,
+    terms: mixed ? terms.map((one, at) => paidOut(one, seed, at)) : terms,
     processes,
     repayments,
     requests: requests.slice(0, Math.round(requests.length * how.deductions)),
@@ -91,9 +91,17 @@ export function planWorld(seed: number, faults: Faults, how: Mix): WorldPlan {
   };
 }
 
-const paysOut = (channel: ChannelCharacter): ChannelCharacter => ({
+/** For top-ups its charges must be such as can be given back. */
+const paidOut = (terms: ChannelTerms, seed: number, at: number): ChannelTerms => ({
+  ...terms,
+  refunds: true,
+  payouts: { ...terms, nature: payoutNature(seed, at, terms.nature) },
+});
+
+const paysOut = (channel: ChannelCharacter, seed: number, at: number): ChannelCharacter => ({
   ...channel,
   offers: [...channel.offers, 'payout'],
+  payouts: payoutNature(seed, at, channel.nature),
 });
 
 const patient = [1_000, 3_000, 10_000, 30_000, 60_000, 180_000, 600_000, 1_800_000];

@@ -312,10 +312,11 @@ export class World {
   }
 
   usage() {
-    const charges = [...this.database.attempts.values()]
+    const routed = [...this.database.attempts.values()]
       .flat()
-      .filter((row) => row['operation'] === 'charge');
-    return charges.map((row) => ({
+      .filter(({ operation }) => operation === 'charge' || operation === 'payout');
+    return routed.map((row) => ({
+      operation: row['operation'] as 'charge' | 'payout',
       channelId: channelId(String(row['channel_id'])),
       bankCode: String(row['bank_code']),
       amountMinor: BigInt(String(row['amount_minor'])),

@@ -56,7 +56,9 @@ export function topUpRow(state: TopUpState): Row {
     settle_at: sqlTimeOrNull(settleAtMs(state)),
     credit_unknown_since: sqlTimeOrNull(unknown?.order.createdAtMs ?? null),
     credited_at: sqlTimeOrNull(doneIn(state, 'credit')?.endedAtMs ?? null),
-    refunded_at: sqlTimeOrNull(doneIn(state, 'refund')?.endedAtMs ?? null),
+    // A refund that turns up after the card was credited for good is a case, and no way of ending it.
+    refunded_at:
+      end?.kind === 'succeeded' ? null : sqlTimeOrNull(doneIn(state, 'refund')?.endedAtMs ?? null),
     ended_at: sqlTimeOrNull(end?.atMs ?? null),
   };
 }
