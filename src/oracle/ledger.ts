@@ -1,5 +1,5 @@
 /** Messages to the books: one a fact of the log, and one entry in the books a message. */
-import type { Evidence } from './evidence.js';
+import type { BookedOperation, Evidence } from './evidence.js';
 import type { TaskStory } from './log-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
@@ -45,7 +45,9 @@ export function judgeLedger(
 
 function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   const facts = new Map<string, bigint>();
-  for (const { taskId, kind, end, amountMinor, orders } of stories.values()) {
+  for (const story of stories.values()) {
+    const { taskId, kind, end, amountMinor, orders } = story;
+    if (kind === 'top_up') onTopUp(story, facts);
     if (kind === 'withdrawal' || kind === 'top_up') continue;
     const topic = kind === 'refund' ? 'ledger.refund_paid' : 'ledger.repayment_collected';
     if (end === 'succeeded') facts.set(`${topic} ${taskId}`, amountMinor);
@@ -60,6 +62,24 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   }
   return facts;
 }
+
+/** Each payment, credit and refund of a top-up that we have heard of, whatever became of the top-up. */
+function onTopUp({ taskId, orders, creditMinor }: TaskStory, facts: Map<string, bigint>): void {
+  for (const { operation, attemptNo, amountMinor, doneAt } of orders.values()) {
+    const topic = topUpTopics[operation];
+    if (topic === undefined || doneAt === 0) continue;
+    facts.set(
+      `ledger.${topic} ${taskId}/${attemptNo}`,
+      operation === 'credit' ? creditMinor : amountMinor,
+    );
+  }
+}
+
+const topUpTopics: Partial<Readonly<Record<BookedOperation, string>>> = {
+  charge: 'top_up_paid',
+  credit: 'top_up_credited',
+  refund: 'top_up_refunded',
+};
 
 function countBy(names: readonly string[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();

@@ -1,5 +1,5 @@
 import type { BookedOperation, LogRow } from './evidence.js';
-import { edgesOf, mayFail, type StoryKind } from './flow-edges.js';
+import { doneBy, edgesOf, mayFail, type StoryKind } from './flow-edges.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 export interface OrderStory {
@@ -26,6 +26,8 @@ export interface TaskStory {
   /** Of a refund: what goes back. */
   refund: NonNullable<LogRow['body']['refund']> | null;
   repaymentId: string;
+  /** Of a top-up: what the card gets. */
+  creditMinor: bigint;
   /** Of a withdrawal. */
   withdrawal: NonNullable<LogRow['body']['withdrawal']> | null;
   amountMinor: bigint;
@@ -98,6 +100,7 @@ const newStory = (taskId: string): TaskStory => ({
   kind: 'deduction',
   refund: null,
   withdrawal: null,
+  creditMinor: 0n,
   decided: null,
   repaymentId: '',
   amountMinor: 0n,
@@ -144,6 +147,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
   top_up_accepted: (story, { body: { topUp } }) => {
     story.kind = 'top_up';
     story.amountMinor = BigInt(topUp?.amountMinor ?? 0);
+    story.creditMinor = BigInt(topUp?.creditMinor ?? 0);
     story.attemptUntilMs = topUp?.attemptUntilMs ?? Infinity;
   },
   routed: (story, row) => {
@@ -309,6 +313,9 @@ function readReply(story: TaskStory, row: LogRow): void {
   if (kind === 'succeeded') {
     if (order.status !== 'succeeded') order.doneAt = row.seq;
     if (order.status !== 'succeeded' && !isLive(story)) order.excess = true;
+    // A first payment that comes after a top-up has failed opens it again, to be given back.
+    const isPayment = story.kind === 'top_up' && order.operation === 'charge';
+    if (isPayment && story.end === 'failed' && !doneBy(story, 'charge')) story.end = null;
     order.status = 'succeeded';
   }
   if (order.status !== 'open') return;

@@ -1,12 +1,12 @@
-/** Whoever asks for a withdrawal or a top-up, and the sweep that settles top-ups. */
+/** Whoever asks for a withdrawal or a top-up. */
 import { LockBusy, type RunResult } from '../engine/executor.js';
 import type { Task } from '../engine/tasks.js';
 import { RecoupError } from '../errors.js';
-import { taskId, type TaskId } from '../ids.js';
+import type { TaskId } from '../ids.js';
+import type { TopUpRequest } from '../intake/top-up-desk.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { again, onThrown, patienceMs, triesMax } from './callers.js';
 import type { PlannedFlow } from './flow-plan.js';
-import type { Stored } from './memory-database.js';
 import type { SimProcess } from './sim-process.js';
 import type { World } from './world.js';
 
@@ -64,37 +64,7 @@ async function withdraw(process: SimProcess, asked: WithdrawalRequest): Promise<
   return { id, finished };
 }
 
-/** A request is known by its key, and lives from its first commit on. */
-async function topUp(
-  process: SimProcess,
-  asked: Extract<PlannedFlow, { kind: 'top_up' }>['asked'],
-): Promise<Started> {
-  const { world, clock } = process;
-  const { flows } = world.database;
-  const known = await process.io(1, () => flows.topUpByRequest(asked.requestKey));
-  if (known !== null) return { id: taskId(known), finished: null };
-  const id = world.newTaskId();
-  const atMs = clock.nowMs();
-  const request = { ...asked, id, attemptUntilMs: atMs + world.attemptWindowMs };
-  const { accepted, finished } = process.executor.start([
-    { kind: 'top_up_accepted', atMs, topUp: request },
-  ]);
-  await accepted;
+async function topUp(process: SimProcess, asked: TopUpRequest): Promise<Started> {
+  const { topUpId: id, finished } = await process.topUpDesk.start(asked);
   return { id, finished };
 }
-
-/** After the hour the card system is asked for the truth about what is left undecided. */
-export function settleTopUps(process: SimProcess): void {
-  const { world } = process;
-  for (const row of world.database.flows.topUps.values()) {
-    if (row['status'] !== 'needs_review' || !settlesBy(row, process.clock.nowMs())) continue;
-    const id = taskId(String(row['id']));
-    world.note('settlement', 'asks', world.ordinalOf(id));
-    process
-      .run(id, { kind: 'ask', by: 'settlement' })
-      .then(undefined, (error: unknown) => onThrown(world, id, error));
-  }
-}
-
-export const settlesBy = ({ settle_at: at }: Stored, nowMs: number): boolean =>
-  typeof at === 'string' && Date.parse(`${at.replace(' ', 'T')}Z`) <= nowMs;

@@ -1,7 +1,9 @@
 /** What is settled about withdrawals and top-ups in a world before anything happens in it. */
 import type { BankAccount, ChannelNature } from '../engine/order.js';
-import type { Party, TopUp } from '../engine/requests.js';
+import type { Party } from '../engine/requests.js';
 import { channelId, type ChannelId } from '../ids.js';
+import type { TopUpRequest } from '../intake/top-up-desk.js';
+import type { TopUpRule } from '../intake/top-up-rules.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { amountMinor } from '../money.js';
 import { Chance, mix } from './chance.js';
@@ -20,7 +22,7 @@ export const deductionsAlone: Mix = { deductions: 1, withdrawals: 0, topUps: 0 }
 
 export type PlannedFlow = { readonly atMs: number } & (
   | { readonly kind: 'withdrawal'; readonly asked: WithdrawalRequest }
-  | { readonly kind: 'top_up'; readonly asked: Omit<TopUp, 'id' | 'attemptUntilMs'> }
+  | { readonly kind: 'top_up'; readonly asked: TopUpRequest }
 );
 
 export interface FlowPlan {
@@ -29,6 +31,7 @@ export interface FlowPlan {
   readonly remote: readonly { readonly token: string; readonly balance: bigint }[];
   readonly cards: ChannelCharacter;
   readonly creditsOnce: boolean;
+  readonly settleAfterMs: number;
   readonly accounts: ChannelCharacter;
   readonly requests: readonly PlannedFlow[];
 }
@@ -56,13 +59,14 @@ export function planFlows(seed: number, faults: Faults, how: Mix, where: Surroun
     withdrawal(`${seed}_${at + 1}`, members, accounts.id, chance),
   );
   const topUps = Array.from({ length: many(how.topUps) }, (_, at) =>
-    topUp(`${seed}_${at + 1}`, partyOf(cards), chance),
+    topUp(`${seed}_${at + 1}`, chance),
   );
   return {
     members,
     remote,
     cards,
     creditsOnce: chance.yes(0.5),
+    settleAfterMs: chance.pick([300_000, 1_800_000, 3_600_000]),
     accounts,
     requests: [...withdrawals, ...topUps].flat(),
   };
@@ -87,7 +91,8 @@ function party(
     nature: {
       idempotent: chance.yes(0.7),
       honoursExpiry: id !== 'cards' && chance.yes(0.5),
-      closeProof: chance.yes(0.7) ? 'refuses_unseen' : 'none',
+      // A card system that cannot void for ever is not admitted.
+      closeProof: id === 'cards' || chance.yes(0.7) ? 'refuses_unseen' : 'none',
       visibilityMs: invisibleMs + visibilityMarginMs,
       pollScheduleMs: chance.pick([patient, longer, short]),
     },
@@ -157,25 +162,34 @@ function withdrawal(
   );
 }
 
-function topUp(name: string, cards: Party, chance: Chance): PlannedFlow[] {
-  const amount = chance.between(1, 300_000);
-  const bonus = chance.yes(0.5) ? chance.between(1, 1_000) : 0;
+/** What a card gets: with a bonus where the customer asks for that rule. */
+export const topUpRules: readonly TopUpRule[] = [
+  { name: 'plain', currency: 'CNY', min_minor: 1, max_minor: 400_000, bonus: { kind: 'none' } },
+  {
+    name: 'bonus',
+    currency: 'CNY',
+    min_minor: 1,
+    max_minor: 400_000,
+    bonus: { kind: 'share', basis_points: 100 },
+  },
+];
+
+function topUp(name: string, chance: Chance): PlannedFlow[] {
   return repeated(
     {
       kind: 'top_up',
       atMs: chance.between(0, 120_000),
       asked: {
         customerId: `cu_${name}`,
-        amountMinor: amountMinor(amount),
-        creditMinor: amountMinor(amount + bonus),
-        rule: bonus > 0 ? 'bonus' : 'plain',
+        amountMinor: amountMinor(chance.between(1, 300_000)),
+        rule: chance.pick(['plain', 'bonus']),
+        expectedCreditMinor: null,
         currency: 'CNY',
         payer: account(`pay_${name}`),
         card: account(`card_${name}`),
-        cards,
+        cards: null,
         requestKey: `top_up_${name}`,
         requestDigest: 'd'.repeat(64),
-        settleAfterMs: chance.pick([300_000, 1_800_000, 3_600_000]),
       },
     } as const,
     chance,

@@ -3,7 +3,10 @@
  * balances, the money log, withdrawals and top-ups. The tables that they share with the other kinds
  * of task are in memory-database.ts.
  */
+import type { Unsettled } from '../compensation/settlement.js';
 import { RecoupError } from '../errors.js';
+import { taskId, type TaskId } from '../ids.js';
+import { sqlTime } from '../store/database.js';
 import type { Projected, Row } from '../store/projections.js';
 import type { Stored } from './memory-database.js';
 
@@ -21,6 +24,7 @@ export class FlowTables {
   readonly members = new Map<string, MemberBalance>();
   /** The money log, by cause and kind. */
   readonly memberEntries = new Map<string, Stored>();
+  readonly unsettled = new MemoryUnsettled(this);
   readonly #withdrawalRequests = new Map<string, string>();
   readonly #topUpRequests = new Map<string, string>();
 
@@ -99,6 +103,41 @@ export class FlowTables {
 }
 
 const nameOf = (entry: Row): string => `${entry['cause_id']} ${entry['kind']}`;
+
+/** What `SettlementStore` claims; `looks` and `look_at` are columns of its own. */
+export class MemoryUnsettled {
+  readonly #looks = new Map<string, { looks: number; lookAtMs: number }>();
+
+  constructor(private readonly flows: FlowTables) {}
+
+  claimUnsettled({
+    nowMs,
+    pauseMs,
+    pauseMaxMs,
+    limit,
+  }: Parameters<Unsettled['claimUnsettled']>[0]): readonly TaskId[] {
+    const now = sqlTime(nowMs);
+    const due = [...this.flows.topUps.values()]
+      .filter(({ id, ended_at: ended, settle_at: at }) => {
+        const isDue = ended === null && typeof at === 'string' && at <= now;
+        return isDue && (this.#looks.get(String(id))?.lookAtMs ?? 0) <= nowMs;
+      })
+      .toSorted((a, b) => (String(a['settle_at']) < String(b['settle_at']) ? -1 : 1))
+      .slice(0, limit)
+      .map(({ id }) => taskId(String(id)));
+    for (const id of due) {
+      const looks = this.#looks.get(id)?.looks ?? 0;
+      const lookAtMs = nowMs + Math.min(pauseMs * 2 ** looks, pauseMaxMs);
+      this.#looks.set(id, { looks: looks + 1, lookAtMs });
+    }
+    return due;
+  }
+
+  /** It has looked at all that was paid so long ago. */
+  hasLookedAt(id: string): boolean {
+    return this.#looks.has(id);
+  }
+}
 
 function put(
   table: Map<string, Stored>,

@@ -1,4 +1,5 @@
 import { Compensator } from '../compensation/compensator.js';
+import { Settlement } from '../compensation/settlement.js';
 import { poller } from '../compensation/poller.js';
 import type { TaskKind } from '../engine/entries.js';
 import { taskKinds, type Task } from '../engine/tasks.js';
@@ -10,9 +11,11 @@ import type { TaskId } from '../ids.js';
 import { silentLog } from '../log.js';
 import { DeductionDesk } from '../intake/deduction-desk.js';
 import { RefundDesk } from '../intake/refund-desk.js';
+import { TopUpDesk } from '../intake/top-up-desk.js';
 import { WithdrawalDesk } from '../intake/withdrawal-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
+import { topUpRules } from './flow-plan.js';
 import { channelsOf } from './line.js';
 import { ledgerOf } from './sim-ledger.js';
 import {
@@ -20,6 +23,8 @@ import {
   inFlightOf,
   journalOf,
   refundDeskReadsOf,
+  topUpReadsOf,
+  unsettledOf,
   withdrawalReadsOf,
 } from './store-ports.js';
 import type { World } from './world.js';
@@ -35,6 +40,8 @@ export class SimProcess {
   readonly desk: DeductionDesk;
   readonly refundDesk: RefundDesk;
   readonly withdrawalDesk: WithdrawalDesk;
+  readonly topUpDesk: TopUpDesk;
+  readonly settlement: Settlement;
   readonly wake: (taskId: TaskId, kind: TaskKind) => Promise<void>;
   readonly compensator: Compensator;
   readonly ledger: ReturnType<typeof ledgerOf>;
@@ -82,8 +89,21 @@ export class SimProcess {
     this.desk = new DeductionDesk(deskReadsOf(this), router, this.executor, clock, accepting);
     const reads = withdrawalReadsOf(this);
     this.withdrawalDesk = new WithdrawalDesk(reads, router, this.executor, clock, accepting);
+    this.topUpDesk = new TopUpDesk(topUpReadsOf(this, router), this.executor, clock, {
+      rules: topUpRules,
+      payWindowMs: world.attemptWindowMs,
+      settleAfterMs: world.plan.flows?.settleAfterMs ?? 0,
+      newTaskId: accepting.newTaskId,
+    });
     this.refundDesk = new RefundDesk(refundDeskReadsOf(this), this.executor, clock, () =>
       world.newTaskId(),
+    );
+    this.settlement = new Settlement(
+      unsettledOf(this),
+      async (id, evidence) => (await this.run(id, evidence)).outcome,
+      { intervalMs: 600_000, concurrency: 4 },
+      clock,
+      log,
     );
     const resume = async (taskId: TaskId): Promise<RunOutcome> => (await this.run(taskId)).outcome;
     this.wake = poller(resume, wakeUps.of(this), clock, log);

@@ -1,3 +1,4 @@
+import type { Unsettled } from '../compensation/settlement.js';
 import type { InFlightLog } from '../compensation/sweep.js';
 import type { Task } from '../engine/tasks.js';
 import type { Append, Journal } from '../engine/journal.js';
@@ -5,10 +6,13 @@ import { RecoupError } from '../errors.js';
 import { taskId } from '../ids.js';
 import type { DeskReads } from '../intake/deduction-desk.js';
 import type { RefundReads } from '../intake/refund-desk.js';
+import type { TopUpDeskReads } from '../intake/top-up-desk.js';
+import type { TopUpRecord } from '../intake/top-up.js';
 import type { WithdrawalDeskReads } from '../intake/withdrawal-desk.js';
 import type { WithdrawalRecord } from '../intake/withdrawal.js';
 import type { CaptureRecord, DeductionRecord, RefundRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
+import type { LiveRouter } from '../routing/live-router.js';
 import { partyOf } from './flow-plan.js';
 import { MemoryInFlightLog, type Stored } from './memory-database.js';
 import { refundReadsOf } from './people.js';
@@ -156,6 +160,32 @@ export function withdrawalReadsOf(process: SimProcess): WithdrawalDeskReads {
       const service = world.channels.get(id)?.character;
       return service === undefined ? null : partyOf(service);
     },
+  };
+}
+
+export function topUpReadsOf(process: SimProcess, router: LiveRouter): TopUpDeskReads {
+  const { world } = process;
+  const { flows } = world.database;
+  return {
+    byRequest: async (key) =>
+      await process.io(1, () => {
+        const row = flows.topUps.get(flows.topUpByRequest(key) ?? '');
+        if (row === undefined) return null;
+        const { id, request_digest: requestDigest } = row;
+        return { id, requestDigest } as TopUpRecord;
+      }),
+    cards: () => {
+      const cards = world.plan.flows?.cards;
+      return cards === undefined ? [] : [{ ...partyOf(cards), paused: false }];
+    },
+    preview: async (request) => await router.preview(request),
+  };
+}
+
+export function unsettledOf(process: SimProcess): Unsettled {
+  const { unsettled } = process.world.database.flows;
+  return {
+    claimUnsettled: async (claim) => await process.io(2, () => unsettled.claimUnsettled(claim)),
   };
 }
 

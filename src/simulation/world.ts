@@ -7,7 +7,7 @@ import type { QueryAnswer } from '../engine/reply.js';
 import { channelId, taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { ChannelTerms } from '../routing/terms.js';
 import { callBackWith, sendRequest } from './callers.js';
-import { sendFlow, settlesBy, settleTopUps } from './flow-callers.js';
+import { sendFlow } from './flow-callers.js';
 import { evenMix, type Mix } from './flow-plan.js';
 import * as people from './people.js';
 import { Chance, hashText, mix } from './chance.js';
@@ -329,11 +329,14 @@ export class World {
     const chance = new Chance(mix(this.options.seed, this.#births + 1_077));
     this.processes[slot] = process;
     let sweeps = 0;
+    // It rejects when it cannot claim: it comes again.
+    const settle = (): void =>
+      process.deliver(() => void process.settlement.runOnce().catch(() => undefined));
     const sweep = (): void => {
       if (!process.alive) return;
       process.deliver(() => void process.compensator.runOnce());
       sweeps += 1;
-      if (sweeps % settlesEvery === 0) process.deliver(() => settleTopUps(process));
+      if (sweeps % settlesEvery === 0) settle();
       if (!this.books.settled) this.#relay(process);
       this.time.after(sweepMs, sweep);
     };
@@ -371,13 +374,9 @@ export class World {
   }
 
   /** A credit of unknown outcome is the settlement's before it is a person's alone. */
-  #awaitsSettlement({ status, settle_at: at, ...row }: Stored): boolean {
-    const swept = sweepMs * (settlesEvery + 1);
-    return (
-      status === 'needs_review' &&
-      at !== null &&
-      !settlesBy({ ...row, settle_at: at ?? null }, this.time.nowMs - swept)
-    );
+  #awaitsSettlement({ id, status, settle_at: at }: Stored): boolean {
+    const looked = this.database.flows.unsettled.hasLookedAt(String(id));
+    return status === 'needs_review' && at !== null && !looked;
   }
 
   #stopFaults(): void {

@@ -6,7 +6,9 @@ import { newAttempt } from '../../src/engine/attempt.js';
 import type { Lease } from '../../src/engine/ports.js';
 import type { Withdrawal } from '../../src/engine/requests.js';
 import { newTaskId, orderNo, type TaskId } from '../../src/ids.js';
+import type { Deposit } from '../../src/intake/member.js';
 import type { NewRepayment } from '../../src/intake/repayment.js';
+import { amountMinor } from '../../src/money.js';
 import { silentLog } from '../../src/log.js';
 import { RedisLocks } from '../../src/queue/locks.js';
 import {
@@ -25,6 +27,7 @@ import { outcomeOf } from '../../src/simulation/store-ports.js';
 import { World, type StoreCommand } from '../../src/simulation/world.js';
 import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
 import { SqlInFlightLog } from '../../src/store/in-flight.js';
+import { MemberStore } from '../../src/store/members.js';
 import { RepaymentStore } from '../../src/store/repayments.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
 import { until } from '../sandbox/sandbox-process.js';
@@ -132,23 +135,14 @@ describe('the stores in memory and the real ones', () => {
     });
   }
 
-  /** As a deposit does: the balance and the line of the money log that says why. */
   async function openMembers({ plan }: World): Promise<void> {
-    for (const { id, balance } of plan.flows?.members ?? []) {
+    const members = new MemberStore(database);
+    for (const { id: memberId, balance } of plan.flows?.members ?? []) {
       if (balance === 0n) continue;
-      const amount = String(balance);
-      await environment.owner.raw('INSERT INTO member_account VALUES (?, ?, ?, NOW(3))', [
-        id,
-        'CNY',
-        amount,
-      ]);
-      await environment.owner.raw('INSERT INTO member_entry VALUES (?, ?, ?, ?, ?, NOW(3))', [
-        `deposit_${id}`,
-        'deposited',
-        id,
-        'CNY',
-        amount,
-      ]);
+      await members.open(memberId, 'CNY', 0);
+      const causeId = `deposit_${memberId}`;
+      const deposit = { causeId, memberId, amountMinor: amountMinor(balance), currency: 'CNY' };
+      await members.deposit(deposit as Deposit, 0);
     }
   }
 
@@ -535,7 +529,8 @@ function bothWays(append: Variant[1], taskId: Variant[1]['taskId']): Variant[1] 
   }));
   const [first] = second.entries;
   const accepted = { ...first, topUp } as (typeof second.entries)[number];
-  const state = { ...second.state, topUp, attempts: legs };
+  const paid = { no: 1, atMs: 1 };
+  const state = { ...second.state, topUp, attempts: legs, paid };
   return { ...second, entries: [accepted, ...intents], state };
 }
 
