@@ -24,7 +24,7 @@ export function sendRequest(world: World, request: PlannedRequest, tries: number
   if (process === null) return world.time.after(1_000, () => sendRequest(world, request, tries));
   world.time.after(patienceMs, () => conclude(true));
   const { repayment, source, amountMinor, requestKey } = request;
-  process.desk
+  process.desks.deductions
     .start({
       source,
       repaymentId: repayment.id,

@@ -155,7 +155,7 @@ function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, 
     approvedBy: clerks.approvedBy,
     requestKey: key,
   };
-  process.refundDesk.start(request).then(
+  process.desks.refunds.start(request).then(
     ({ refundId, finished }) => {
       if (world.database.entries(refundId) === null) {
         world.violated('told_too_early', refundId, 'a refund was accepted, and is not in the log');

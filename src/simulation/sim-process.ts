@@ -9,24 +9,12 @@ import type { Log } from '../engine/ports.js';
 import type { Clock } from '../clock.js';
 import type { TaskId } from '../ids.js';
 import { silentLog } from '../log.js';
-import { DeductionDesk } from '../intake/deduction-desk.js';
-import { RefundDesk } from '../intake/refund-desk.js';
-import { TopUpDesk } from '../intake/top-up-desk.js';
-import { WithdrawalDesk } from '../intake/withdrawal-desk.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
-import { topUpRules } from './flow-plan.js';
 import { channelsOf } from './line.js';
+import { desksOf, type Desks } from './sim-desks.js';
 import { ledgerOf } from './sim-ledger.js';
-import {
-  deskReadsOf,
-  inFlightOf,
-  journalOf,
-  refundDeskReadsOf,
-  topUpReadsOf,
-  unsettledOf,
-  withdrawalReadsOf,
-} from './store-ports.js';
+import { inFlightOf, journalOf, unsettledOf } from './store-ports.js';
 import type { World } from './world.js';
 
 /**
@@ -37,10 +25,7 @@ import type { World } from './world.js';
 export class SimProcess {
   readonly clock: Clock;
   readonly executor: Executor<Task>;
-  readonly desk: DeductionDesk;
-  readonly refundDesk: RefundDesk;
-  readonly withdrawalDesk: WithdrawalDesk;
-  readonly topUpDesk: TopUpDesk;
+  readonly desks: Desks;
   readonly settlement: Settlement;
   readonly wake: (taskId: TaskId, kind: TaskKind) => Promise<void>;
   readonly compensator: Compensator;
@@ -82,22 +67,7 @@ export class SimProcess {
       },
       { executorId: name, leaseMarginMs: 1_000, lockWaitMs: world.lockWaitMs },
     );
-    const accepting = {
-      attemptWindowMs: world.attemptWindowMs,
-      newTaskId: () => world.newTaskId(),
-    };
-    this.desk = new DeductionDesk(deskReadsOf(this), router, this.executor, clock, accepting);
-    const reads = withdrawalReadsOf(this);
-    this.withdrawalDesk = new WithdrawalDesk(reads, router, this.executor, clock, accepting);
-    this.topUpDesk = new TopUpDesk(topUpReadsOf(this, router), this.executor, clock, {
-      rules: topUpRules,
-      payWindowMs: world.attemptWindowMs,
-      settleAfterMs: world.plan.flows?.settleAfterMs ?? 0,
-      newTaskId: accepting.newTaskId,
-    });
-    this.refundDesk = new RefundDesk(refundDeskReadsOf(this), this.executor, clock, () =>
-      world.newTaskId(),
-    );
+    this.desks = desksOf(this, router);
     this.settlement = new Settlement(
       unsettledOf(this),
       async (id, evidence) => (await this.run(id, evidence)).outcome,

@@ -476,7 +476,7 @@ function flowVariantsOf(commands: readonly StoreCommand[], member: string): Vari
       ...append.state,
       seq: 2,
       end: { kind: 'failed', atMs, code: 'x', detail: 'x' },
-    } as Variant[1]['state'],
+    },
     writer,
   });
   const taken = withdrawing(1, { requestKey: 'w1' });
