@@ -78,4 +78,7 @@ export const up: readonly string[] = [
       OR (status = 'succeeded' AND ended_at IS NOT NULL AND order_no IS NOT NULL AND failure_code IS NULL)
       OR (status = 'failed' AND ended_at IS NOT NULL AND failure_code IS NOT NULL))
   ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`,
+
+  // No channel has part in what is taken of a balance of ours; `deduction_id` is any task's.
+  `ALTER TABLE ledger_entry MODIFY channel_id ${code} NULL, MODIFY order_no ${id} NULL`,
 ];

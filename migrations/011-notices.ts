@@ -42,7 +42,7 @@ const caseTables: readonly CaseTable[] = [
     table: 'dead_letter',
     caseId: `CONCAT('dead:', NEW.id)`,
     kind: 'NEW.kind',
-    taskId: `IF(CHAR_LENGTH(NEW.message_key) = 36, NEW.message_key, NULL)`,
+    taskId: `IF(SUBSTRING(NEW.message_key, 9, 1) = '-', LEFT(NEW.message_key, 36), NULL)`,
   },
   {
     table: 'reconciliation_break',
@@ -174,7 +174,7 @@ export const up: readonly string[] = [
 
   ...caseTables.flatMap(tellsOf),
 
-  // A message's key is a task's id, or an order number, which is shorter.
+  // A message's key begins with a task's id, or is an order number, which has no hyphen.
   `CREATE OR REPLACE VIEW case_view AS
   SELECT 'task' AS source, ${text(`CONCAT('task:', task_id, ':', case_no)`)} AS id,
     ${text('reason')} AS kind, ${text('task_id')} AS task_id, case_no AS no, attempt_no,
@@ -182,7 +182,7 @@ export const up: readonly string[] = [
   FROM review_case
   UNION ALL
   SELECT 'dead', ${text(`CONCAT('dead:', id)`)}, ${text('kind')},
-    ${text(`IF(CHAR_LENGTH(message_key) = 36, message_key, NULL)`)}, id, NULL, amount_minor, evidence,
+    ${text(`IF(SUBSTRING(message_key, 9, 1) = '-', LEFT(message_key, 36), NULL)`)}, id, NULL, amount_minor, evidence,
     opened_at, closed_at, resolution
   FROM dead_letter
   UNION ALL

@@ -38,3 +38,12 @@ export const storedValue: Account = { code: 'stored_value', class: 'liability' }
 
 /** What cards got beyond what was paid (充值赠送). */
 export const topUpBonus: Account = { code: 'top_up_bonus', class: 'expense' };
+
+/** What members have on their balances, as far as withdrawals move them (会员余额). */
+export const memberBalances: Account = { code: 'member_balances', class: 'liability' };
+
+/**
+ * What was taken for withdrawals and is neither paid nor given back (提现在途). Below zero: paid out
+ * without cover, which is a case.
+ */
+export const payoutsInTransit: Account = { code: 'payouts_in_transit', class: 'liability' };

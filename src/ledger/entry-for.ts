@@ -19,6 +19,14 @@
  *                             the card may be spent from              Cr stored value
  *   top_up_refunded           the customer has it back                Dr customer prepayment
  *                             the channel paid it from ours           Cr channel clearing
+ *   withdrawal_taken          the member has that much less           Dr member balances
+ *                             it is on its way                        Cr payouts in transit
+ *   … at an account service   the service took it for us              Dr channel clearing
+ *   withdrawal_paid           it has arrived                          Dr payouts in transit
+ *                             the channel paid it from ours           Cr channel clearing
+ *   withdrawal_given_back     it is not on its way any more           Dr payouts in transit
+ *                             the member has it again                 Cr member balances
+ *   … at an account service   the service gave it back from ours      Cr channel clearing
  *
  * Each stands by itself, so messages may arrive in any order.
  */
@@ -28,10 +36,13 @@ import {
   borrowerReceivable,
   channelClearing,
   customerPrepayment,
+  memberBalances,
   owedToBorrowers,
+  payoutsInTransit,
   storedValue,
   topUpBonus,
 } from './chart.js';
+import type { Account } from './chart.js';
 import { digestOf, type LedgerEntry, type Message, type Transfer } from './entry.js';
 
 export type Reading =
@@ -60,8 +71,27 @@ const common = z.object({
 /** Of a top-up. */
 const ofTopUp = common.omit({ deduction_id: true, repayment_id: true }).extend({ top_up_id: id });
 
+/** Of a withdrawal. */
+const ofWithdrawal = common
+  .omit({ deduction_id: true, repayment_id: true })
+  .extend({ withdrawal_id: id });
+/** Without a channel: of a balance of ours. */
+const ofBalance = ofWithdrawal.partial({ channel_id: true, order_no: true });
+type OfBalance = z.output<typeof ofBalance>;
+
+const balanceOf = ({ channel_id: service }: Pick<OfBalance, 'channel_id'>): Account =>
+  service === undefined ? memberBalances : channelClearing(service);
+
+type Shared = Omit<
+  z.output<typeof common>,
+  'deduction_id' | 'repayment_id' | 'channel_id' | 'order_no'
+>;
+
 /** What all of them say, and whose task it is. */
-type Common = Omit<z.output<typeof common>, 'deduction_id' | 'repayment_id'> & {
+type Common = Shared & {
+  readonly channel_id?: string | undefined;
+  readonly order_no?: string | undefined;
+  readonly withdrawal_id?: string;
   readonly deduction_id?: string;
   readonly repayment_id?: string | null | undefined;
   readonly top_up_id?: string;
@@ -124,6 +154,18 @@ const meanings: Readonly<Record<string, Meaning>> = {
     debit: customerPrepayment,
     credit: channelClearing(channel),
   })),
+  'ledger.withdrawal_taken': meaning(ofBalance, (body) => ({
+    debit: balanceOf(body),
+    credit: payoutsInTransit,
+  })),
+  'ledger.withdrawal_paid': meaning(ofWithdrawal, ({ channel_id: channel }) => ({
+    debit: payoutsInTransit,
+    credit: channelClearing(channel),
+  })),
+  'ledger.withdrawal_given_back': meaning(ofBalance, (body) => ({
+    debit: payoutsInTransit,
+    credit: balanceOf(body),
+  })),
 };
 
 export function entryFor(message: Message): Reading {
@@ -147,10 +189,10 @@ export function entryFor(message: Message): Reading {
     currency: data.currency,
     occurredAtMs: happenedAt === undefined ? message.createdAtMs : Date.parse(happenedAt),
     transfers: meant.transfers(data),
-    deductionId: data.deduction_id ?? data.top_up_id ?? '',
+    deductionId: data.deduction_id ?? data.top_up_id ?? data.withdrawal_id ?? '',
     repaymentId: data.repayment_id ?? null,
-    channelId: data.channel_id,
-    orderNo: data.order_no,
+    channelId: data.channel_id ?? null,
+    orderNo: data.order_no ?? null,
   };
   return { kind: 'entry', entry };
 }

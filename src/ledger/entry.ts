@@ -37,8 +37,9 @@ export interface LedgerEntry {
   /** The task whose money it is, of whichever kind. */
   readonly deductionId: string;
   readonly repaymentId: string | null;
-  readonly channelId: string;
-  readonly orderNo: string;
+  /** Null: no channel had part in it. */
+  readonly channelId: string | null;
+  readonly orderNo: string | null;
 }
 
 /** @param says the body as it was read, its fields in the order of their schema. */

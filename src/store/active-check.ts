@@ -13,6 +13,7 @@ import type {
 import { taskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 import { lookAt } from './active-check-look.js';
+import { endedTasks, type EndedTasks } from './active-check-told.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 
 const waitingCounted = 10_000;
@@ -29,38 +30,6 @@ const liveTasks = tables
 const unended = tables
   .map((name) => `SELECT id, '${name}' AS kind FROM ${name} WHERE id = ? AND ended_at IS NULL`)
   .join(' UNION ALL ');
-
-/** Neither on its way to the ledger nor in it; \`:ours\` says whether we can tell what is in it. */
-const untold = (topic: string, key: string): string =>
-  `(NOT EXISTS (SELECT 1 FROM ledger_inbox i WHERE i.topic = '${topic}' AND i.message_key = ${key})
-    AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.topic = '${topic}' AND o.message_key = ${key}
-      AND (o.delivered_at IS NULL OR NOT :ours)))`;
-
-/** A capture of \`t\` that is owed back, and no ledger knows: earlier releases told nobody. */
-const untoldCapture = `EXISTS (SELECT 1 FROM attempt a
-    LEFT JOIN outbox u ON u.topic = 'ledger.late_capture' AND u.message_key = a.order_no
-    LEFT JOIN ledger_inbox k ON k.topic = 'ledger.late_capture' AND k.message_key = a.order_no
-  WHERE a.task_id = t.id AND a.status = 'succeeded' AND NOT (a.order_no <=> t.order_no)
-    AND u.id IS NULL AND k.message_key IS NULL)`;
-
-/** Of a kind of task, those that have ended and that the ledger was not told of; each mark its own. */
-const ended: readonly { readonly mark: string; readonly table: string; readonly where: string }[] =
-  [
-    {
-      mark: 'ended_deductions',
-      table: 'deduction',
-      where: `(t.status = 'succeeded' AND ${untold('ledger.repayment_collected', 't.id')})
-      OR (t.ended_at IS NOT NULL AND ${untoldCapture})`,
-    },
-    {
-      mark: 'ended_withdrawals',
-      table: 'withdrawal',
-      where: `(t.status = 'succeeded' AND ${untold('ledger.withdrawal_paid', 't.id')})
-      OR (t.balance_of IS NOT NULL AND ${untold('ledger.withdrawal_taken', 't.id')})
-      OR (t.status = 'failed' AND t.balance_of IS NOT NULL
-        AND ${untold('ledger.withdrawal_given_back', 't.id')})`,
-    },
-  ];
 
 export class ActiveCheckStore implements CheckedBook {
   constructor(
@@ -83,14 +52,14 @@ export class ActiveCheckStore implements CheckedBook {
 
   async followUnposted(beforeMs: number, nowMs: number, limit: number): Promise<boolean> {
     let more = false;
-    for (const one of ended) {
+    for (const one of endedTasks) {
       more = (await this.#lookThrough(one, beforeMs, nowMs, limit)) || more;
     }
     return more;
   }
 
   async #lookThrough(
-    { mark: name, table, where }: (typeof ended)[number],
+    { mark: name, table, where }: EndedTasks,
     beforeMs: number,
     nowMs: number,
     limit: number,

@@ -1,8 +1,9 @@
 import type { Entry } from '../engine/entries.js';
+import { operationOf, type Operation } from '../engine/order.js';
 import { statusOf } from '../engine/orders-state.js';
 import type { WithdrawalState } from '../engine/withdrawal.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
-import { nothing, type KindRows, type Row } from './rows.js';
+import { message, nothing, type KindRows, type Row } from './rows.js';
 
 /** How a withdrawal's log shows in its own table, in the member's balance and in the money log. */
 export function withdrawalRows(
@@ -17,6 +18,11 @@ export function withdrawalRows(
     withdrawalUpdate: before === null ? null : withdrawalRow(state),
     memberEntries,
     memberDelta: deltaOf(state, memberEntries),
+    outbox: [
+      ...ofBalance(state, entries),
+      ...ofOrders(state, before, entries),
+      ...paidAgain(state, entries),
+    ],
   };
 }
 
@@ -76,4 +82,70 @@ function deltaOf({ withdrawal }: WithdrawalState, moved: readonly Row[]): Row | 
   const balance = moved.reduce((sum, row) => sum + BigInt(row['amount_minor'] ?? 0), 0n);
   const { memberId: id, currency } = withdrawal;
   return { id, currency, balance: balance.toString() };
+}
+
+const taken = 'ledger.withdrawal_taken';
+const paid = 'ledger.withdrawal_paid';
+const givenBack = 'ledger.withdrawal_given_back';
+
+const commonOf = ({ taskId, withdrawal }: WithdrawalState) => ({
+  withdrawal_id: taskId,
+  amount_minor: withdrawal.amountMinor.toString(),
+  currency: withdrawal.currency,
+});
+
+function ofBalance(state: WithdrawalState, entries: readonly Entry[]): Row[] {
+  if (state.withdrawal.funding !== null) return [];
+  return entries.flatMap(({ kind, atMs }) => {
+    if (kind !== 'withdrawal_accepted' && kind !== 'failed') return [];
+    const topic = kind === 'failed' ? givenBack : taken;
+    const body = { ...commonOf(state), settled_at: new Date(atMs).toISOString() };
+    return [message(topic, state.taskId, body, atMs)];
+  });
+}
+
+const topics: Partial<Record<Operation, string>> = {
+  debit: taken,
+  payout: paid,
+  restore: givenBack,
+};
+
+/** Told once an order, when it is first heard to have succeeded, whatever becomes of the withdrawal. */
+function ofOrders(
+  state: WithdrawalState,
+  before: WithdrawalState | null,
+  entries: readonly Entry[],
+): Row[] {
+  const told = new Set<number>();
+  for (const { no, status } of before?.attempts ?? []) if (status === 'succeeded') told.add(no);
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'replied' || entry.answer.kind !== 'succeeded') return [];
+    const { attemptNo } = entry;
+    if (told.has(attemptNo)) return [];
+    told.add(attemptNo);
+    return movedBy(state, attemptNo, `${state.taskId}/${attemptNo}`, entry.atMs);
+  });
+}
+
+/** The channel paid it again by itself; each time is a message of its own. */
+function paidAgain(state: WithdrawalState, entries: readonly Entry[]): Row[] {
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'captured_again') return [];
+    const { attemptNo, captures, atMs } = entry;
+    return movedBy(state, attemptNo, `${state.taskId}/${attemptNo}.${captures}`, atMs);
+  });
+}
+
+function movedBy(state: WithdrawalState, attemptNo: number, key: string, atMs: number): Row[] {
+  const order = state.attempts[attemptNo - 1]?.order;
+  const topic = order && topics[operationOf(order)];
+  if (order === undefined || topic === undefined) return [];
+  const body = {
+    ...commonOf(state),
+    attempt_no: attemptNo,
+    channel_id: order.channelId,
+    order_no: order.orderNo,
+    settled_at: new Date(atMs).toISOString(),
+  };
+  return [message(topic, key, body, atMs)];
 }
