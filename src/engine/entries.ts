@@ -213,30 +213,41 @@ const entryKinds: Record<EntryKind, true> = {
  * for every field of every entry, nor be told that it has written this nature a thousand times.
  */
 export function encodeEntry(entry: Entry): string {
-  return encodeFields(entry, true);
+  const parts: string[] = [];
+  encodeFields(parts, entry, true);
+  // Joined once: a text that grows piece by piece is a tree of pieces, each an object to collect.
+  return parts.join('');
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function encodeFields(fields: Fields, isEntry = false): string {
-  let text = '';
+function encodeFields(parts: string[], fields: Fields, isEntry = false): void {
+  let before = '{';
   for (const key of Object.keys(fields)) {
     const value = fields[key];
     if (value === undefined || (isEntry && (key === 'kind' || key === 'atMs'))) continue;
-    const written = key === 'nature' ? encodeNature(value as ChannelNature) : encodeValue(value);
-    text += `${text === '' ? '' : ','}${quoted(key)}:${written}`;
+    parts.push(before, quoted(key), ':');
+    if (key === 'nature') parts.push(encodeNature(value as ChannelNature));
+    else encodeValue(parts, value);
+    before = ',';
   }
-  return `{${text}}`;
+  parts.push(before === '{' ? '{}' : '}');
 }
 
-function encodeValue(value: unknown): string {
-  if (typeof value === 'string') return quoted(value);
-  if (typeof value === 'bigint') return `"${value}"`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) {
-    return `[${value.map((one: unknown) => (one === undefined ? 'null' : encodeValue(one))).join()}]`;
+function encodeValue(parts: string[], value: unknown): void {
+  if (typeof value === 'string') parts.push(quoted(value));
+  else if (typeof value === 'bigint') parts.push(`"${value}"`);
+  else if (Array.isArray(value)) encodeList(parts, value);
+  else if (typeof value === 'object' && value !== null) encodeFields(parts, value as Fields);
+  else parts.push(JSON.stringify(value ?? null));
+}
+
+function encodeList(parts: string[], list: readonly unknown[]): void {
+  for (const [index, one] of list.entries()) {
+    parts.push(index === 0 ? '[' : ',');
+    encodeValue(parts, one);
   }
-  return encodeFields(value as Fields);
+  parts.push(list.length === 0 ? '[]' : ']');
 }
 
 /** What JSON takes as it is: neither quotes, backslashes nor control characters, nor half a character. */
@@ -248,8 +259,12 @@ const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.
 const natures = new WeakMap<ChannelNature, string>();
 
 function encodeNature(nature: ChannelNature): string {
-  let text = natures.get(nature);
-  if (text === undefined) natures.set(nature, (text = encodeFields(nature as unknown as Fields)));
+  const known = natures.get(nature);
+  if (known !== undefined) return known;
+  const parts: string[] = [];
+  encodeFields(parts, nature as unknown as Fields);
+  const text = parts.join('');
+  natures.set(nature, text);
   return text;
 }
 

@@ -52,16 +52,17 @@ function insertColumns(
 ): BulkStatement {
   const duplicate = onDuplicate === undefined ? '' : ` ON DUPLICATE KEY UPDATE ${onDuplicate}`;
   const sql = `INSERT INTO ${table} (${columns.join()}) VALUES ?${duplicate}`;
-  let values = '';
+  // Joined once: a text that grows piece by piece is a tree of pieces, each an object to collect.
+  const parts: string[] = [];
   for (const row of rows) {
-    let before = values === '' ? '(' : '),(';
+    let before = parts.length === 0 ? '(' : '),(';
     for (const column of columns) {
-      values += before + literal(row[column]);
+      parts.push(before, literal(row[column]));
       before = ',';
     }
   }
-  values += ')';
-  return { sql, values: [verbatim(values)] };
+  parts.push(')');
+  return { sql, values: [verbatim(parts.join(''))] };
 }
 
 /**
@@ -169,15 +170,15 @@ function selectOf(
       ? `CAST(${value} AS ${castOf(key[name] ?? '')}) AS ${name}`
       : `${value} AS ${name}`;
   });
-  let text = `SELECT ${head.join()}`;
+  const parts = [`SELECT ${head.join()}`];
   for (const row of others) {
     let before = ' UNION ALL SELECT ';
     for (const [name, write] of writers) {
-      text += before + write(row[name]);
+      parts.push(before, write(row[name]));
       before = ',';
     }
   }
-  return text;
+  return parts.join('');
 }
 
 const writerOf = (type = ''): ((value: Value) => string) =>
