@@ -157,13 +157,15 @@ export function compose(around: Surroundings): Services {
   const redis = get(ids.callRedis);
   const ledger = openLedger({ ...around, clock, database: get(ids.database), redis });
   const cases = casesOf(container, { config, log, clock }, ledger);
+  const flows = flowsOf(container, { config, log, clock });
   const refresh = refreshing(directory, log);
 
   const pool = openWorkQueues({ config, log, clock }, get(QueuedWakeUps), resume);
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
+    const sweeps = [get(BatchRunner), get(Compensator), flows.settlement, ledger, cases];
+    const working = [...sweeps, get(ids.notices), pool];
     await Promise.all(working.map(async (one) => await one.close()));
     await get(QueuedWakeUps).close();
     pool.disconnect();
@@ -193,7 +195,7 @@ export function compose(around: Surroundings): Services {
     ledger,
     cases,
     notices: get(ids.notices),
-    flows: flowsOf(container, { config, log, clock }),
+    flows,
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
     refunds: get(RefundStore),

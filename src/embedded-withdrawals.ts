@@ -2,16 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { Services } from './composition-root.js';
 import { outcomeOf, waitOf } from './embedded-await.js';
+import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './embedded-checks.js';
 import type { BankAccount } from './engine/order.js';
 import { RecoupError } from './errors.js';
 import { isChannelId, isRepaymentId as isOwnId, isTaskId } from './ids.js';
-import { isAccountToken } from './intake/due-file.js';
 import type { Member, MemberEntry } from './intake/member.js';
 import type { AttemptRecord, CaseRecord, LoggedEntry } from './intake/records.js';
 import { balanceBank, type WithdrawalRecord } from './intake/withdrawal.js';
 import type { WithdrawalRequest } from './intake/withdrawal-desk.js';
 import { amountMinor, type Currency } from './money.js';
-import { isBareNumber, keptKey } from './personal.js';
+import { keptKey } from './personal.js';
 
 export interface WithdrawRequest {
   readonly memberId: string;
@@ -134,9 +134,6 @@ export class MemberAccounts {
   }
 }
 
-const isNewOwnId = (text: string): boolean => isOwnId(text) && !isBareNumber(text);
-const ownIdRule = '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
-
 function checked(request: WithdrawRequest, scope: string): WithdrawalRequest {
   const { key, memberId, account, accountService, currency = 'CNY' } = request;
   if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new RecoupError('idempotency_key_invalid');
@@ -164,15 +161,3 @@ function checkedService(service: NonNullable<WithdrawRequest['accountService']>)
   const account = checkedAccount({ token, last4, bankCode: balanceBank }, 'accountService');
   return { id, account };
 }
-
-function checkedAccount(account: BankAccount, field: string): BankAccount {
-  if (!isAccountToken(account.token))
-    throw invalid(`${field}.token`, 'a token of 8 to 128 characters');
-  if (!/^[A-Z]{2,12}$/.test(account.bankCode))
-    throw invalid(`${field}.bankCode`, '2 to 12 capitals');
-  if (!/^\d{4}$/.test(account.last4)) throw invalid(`${field}.last4`, 'four digits');
-  return account;
-}
-
-const invalid = (field: string, message: string): RecoupError =>
-  new RecoupError('invalid_request', { problems: [{ field, message }] });

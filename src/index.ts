@@ -11,7 +11,8 @@ import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition-root.js';
 import { loadConfig, type Config } from './config.js';
 import { outcomeOf, waitOf, type Wait } from './embedded-await.js';
-import { MemberAccounts, Withdrawals } from './embedded-withdrawals.js';
+import { TopUps } from './embedded-top-ups.js';
+import { MemberAccounts, Withdrawals, type Embedding } from './embedded-withdrawals.js';
 import type { Log } from './engine/ports.js';
 import { RecoupError } from './errors.js';
 import { AgentDesk } from './http/agent-desk.js';
@@ -37,7 +38,9 @@ export type { LoadedBatch } from './intake/batch-desk.js';
 export type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
 export type { NewRepayment } from './intake/repayment.js';
 export type { Member, MemberEntry } from './intake/member.js';
+export type { TopUpRecord } from './intake/top-up.js';
 export type { WithdrawalRecord } from './intake/withdrawal.js';
+export type { TopUpStory, TopUpStartRequest } from './embedded-top-ups.js';
 export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded-withdrawals.js';
 export {
   type ReceivedHeaders,
@@ -107,6 +110,8 @@ export interface Recoup {
   deduct(request: DeductRequest, options?: DeductOptions): Promise<DeductionRecord>;
   /** Balances that are paid out, and the accounts they are taken from. */
   readonly withdrawals: Withdrawals;
+  /** Stored-value cards that customers pay for. */
+  readonly topUps: TopUps;
   readonly members: MemberAccounts;
   /** Null when there is no such deduction. */
   show(id: string): Promise<DeductionStory | null>;
@@ -179,6 +184,7 @@ const rowsPerStatement = 500;
 class EmbeddedRecoup implements Recoup {
   readonly #underWay = new Set<Promise<unknown>>();
   readonly withdrawals: Withdrawals;
+  readonly topUps: TopUps;
   readonly members: MemberAccounts;
   readonly #agentDesk: AgentDesk;
   #channelsRead: Promise<void> | null = null;
@@ -192,12 +198,14 @@ class EmbeddedRecoup implements Recoup {
         { actor: `${by.name} (${scope})`, action, subject, detail: JSON.stringify(detail) },
         services.clock.nowMs(),
       );
-    this.withdrawals = new Withdrawals({
+    const embedding: Embedding = {
       services,
       scope,
       openChannels: async () => await this.#openChannels(),
       track: (finished) => this.#track(finished),
-    });
+    };
+    this.withdrawals = new Withdrawals(embedding);
+    this.topUps = new TopUps(embedding);
     this.members = new MemberAccounts({ services });
     this.#agentDesk = new AgentDesk({ ...services, audit }, services.config.agentPerBorrowerHour);
   }
@@ -290,9 +298,10 @@ class EmbeddedRecoup implements Recoup {
 
   async startWorker(): Promise<void> {
     await this.#openChannels();
-    const { startPoller, compensator, cases, batchRunner, ledger } = this.services;
+    const { startPoller, compensator, flows, cases, batchRunner, ledger } = this.services;
     startPoller();
     compensator.start();
+    flows.settlement.start();
     cases.start();
     batchRunner.start();
     ledger.start();

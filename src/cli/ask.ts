@@ -4,6 +4,7 @@ import { RecoupError } from '../errors.js';
 import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeOf } from './deduct.js';
 import { withServices } from './session.js';
+import { topUpOutcome } from './top-up.js';
 import { withdrawalOutcome } from './withdraw.js';
 import type { Services } from '../composition-root.js';
 import type { TaskId } from '../ids.js';
@@ -14,7 +15,7 @@ interface AskOptions extends CommonOptions {
 
 export function askCommand(): Command {
   return command('ask', 'ask the channel about a task now; its poll schedule starts anew')
-    .argument('<id>', 'the deduction, or the withdrawal', asDeductionId)
+    .argument('<id>', 'the deduction, the withdrawal or the top-up', asDeductionId)
     .option('--by <name>', 'who wants to know; kept for the audit', userInfo().username)
     .action(
       run<AskOptions>((options, [id = '']) =>
@@ -38,5 +39,7 @@ async function resultOf({ deductions, flows }: Services, id: TaskId): Promise<Re
   if (deduction !== null) return outcomeOf(deduction);
   const withdrawal = await flows.withdrawals.find(id);
   if (withdrawal !== null) return withdrawalOutcome(withdrawal);
+  const topUp = await flows.topUps.find(id);
+  if (topUp !== null) return topUpOutcome(topUp);
   throw new RecoupError('deduction_unknown');
 }

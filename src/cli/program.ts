@@ -12,6 +12,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   doctor: async () => (await import('./doctor.js')).doctorCommand(),
   deduct: async () => (await import('./deduct.js')).deductCommand(),
   withdraw: async () => (await import('./withdraw.js')).withdrawCommand(),
+  'top-up': async () => (await import('./top-up.js')).topUpCommand(),
+  'top-ups': async () => (await import('./top-up.js')).topUpsCommand(),
   withdrawals: async () => (await import('./withdraw.js')).withdrawalsCommand(),
   members: async () => (await import('./members.js')).membersCommand(),
   show: async () => (await import('./show.js')).showCommand(),

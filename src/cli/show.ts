@@ -10,6 +10,7 @@ import { outcomeLine } from './deduct.js';
 import { withServices } from './session.js';
 import { attemptTable, caseLine, timeline } from './story.js';
 import { table } from './table.js';
+import { topUpJson, topUpText } from './top-up.js';
 import { withdrawalJson, withdrawalText } from './withdraw.js';
 
 interface ShowOptions extends CommonOptions {
@@ -19,7 +20,10 @@ interface ShowOptions extends CommonOptions {
 const callsMax = 1_000;
 
 export function showCommand(): Command {
-  return command('show', 'a deduction or a withdrawal, its orders, and its log as a story')
+  return command(
+    'show',
+    'a deduction, a withdrawal or a top-up, its orders, and its log as a story',
+  )
     .argument('<id>', 'as printed by `deduct` or `list`', asDeductionId)
     .option('--calls', 'with the call journal: what passed between us and the channels, masked')
     .action(
@@ -43,6 +47,8 @@ async function storyOf(services: Services, id: string): Promise<Result> {
   const withdrawal = await recoup.withdrawals.show(id);
   if (withdrawal !== null)
     return { json: withdrawalJson(withdrawal), text: withdrawalText(withdrawal) };
+  const topUp = await recoup.topUps.show(id);
+  if (topUp !== null) return { json: topUpJson(topUp), text: topUpText(topUp) };
   const story = await recoup.show(id);
   if (story === null) throw new RecoupError('deduction_unknown');
   const json = {

@@ -35,9 +35,10 @@ export function workerCommand(): Command {
 }
 
 export function startWork(services: Services): void {
-  const { startPoller, compensator, cases, batchRunner, ledger, notices } = services;
+  const { startPoller, compensator, flows, cases, batchRunner, ledger, notices } = services;
   startPoller();
   compensator.start();
+  flows.settlement.start();
   cases.start();
   batchRunner.start();
   ledger.start();

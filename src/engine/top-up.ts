@@ -100,12 +100,15 @@ function next(state: TopUpState, nowMs: number): Step {
 }
 
 /**
- * Until when an order is wanted: a credit for its time, a payment until it has expired or another was
- * made, a refund while the card is not credited. What is not wanted is not sent again.
+ * Until when an order is wanted: a record while a payment may still begin, a credit for its time, a
+ * payment until it has expired or another was made, a refund while the card is not credited. What is
+ * not wanted is not sent again.
  */
 function wantedUntilMs(state: TopUpState, { order, nature }: Attempt): number {
   const closes = nature.closeProof === 'refuses_unseen';
   switch (operationOf(order)) {
+    case 'pre_recharge':
+      return closes ? state.topUp.attemptUntilMs : Infinity;
     case 'credit':
       return settleAtMs(state) ?? Infinity;
     case 'charge':

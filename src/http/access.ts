@@ -20,6 +20,10 @@ export const permissions = {
   'GET /v1/withdrawals': everyone,
   'GET /v1/withdrawals/:id': everyone,
   'POST /v1/withdrawals/:id/ask': ['operator'],
+  'POST /v1/top-ups': ['app'],
+  'GET /v1/top-ups': everyone,
+  'GET /v1/top-ups/:id': everyone,
+  'POST /v1/top-ups/:id/ask': ['operator'],
   // Whoever withdraws may not say what there is to withdraw.
   'POST /v1/members': ['batch', 'operator'],
   'GET /v1/members/:id': everyone,

@@ -30,6 +30,7 @@ export const openapiInfo = {
   tags: [
     { name: 'deductions' },
     { name: 'withdrawals', description: 'Balances that are paid out' },
+    { name: 'top-ups', description: 'Stored-value cards that customers pay for' },
     { name: 'repayments' },
     { name: 'batches' },
     { name: 'reconciliation' },
@@ -178,6 +179,7 @@ function problemExample(code: ErrorCode): Json {
 const tags: readonly (readonly [prefix: string, tag: string])[] = [
   ['/v1/deductions', 'deductions'],
   ['/v1/withdrawals', 'withdrawals'],
+  ['/v1/top-ups', 'top-ups'],
   ['/v1/members', 'withdrawals'],
   ['/v1/repayments', 'repayments'],
   ['/v1/batches', 'batches'],

@@ -21,6 +21,8 @@ import type {
   LoggedEntry,
 } from '../intake/records.js';
 import type { Members } from '../intake/member.js';
+import type { TopUpDesk } from '../intake/top-up-desk.js';
+import type { TopUpReads } from '../intake/top-up.js';
 import type { WithdrawalDesk } from '../intake/withdrawal-desk.js';
 import type { WithdrawalReads } from '../intake/withdrawal.js';
 import type { LedgerReads } from '../ledger/records.js';
@@ -144,6 +146,8 @@ export interface Flows {
   readonly members: Members;
   readonly withdrawals: WithdrawalReads;
   readonly withdrawalDesk: Pick<WithdrawalDesk, 'start'>;
+  readonly topUps: TopUpReads;
+  readonly topUpDesk: Pick<TopUpDesk, 'start'>;
 }
 
 export interface HttpServices {

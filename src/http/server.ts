@@ -24,6 +24,7 @@ import { repaymentRoutes } from './repayment-routes.js';
 import { RunGate } from './run-gate.js';
 import { memberRoutes } from './member-routes.js';
 import { startDeduction } from './start-deduction.js';
+import { topUpRoutes } from './top-up-routes.js';
 import { withdrawalRoutes } from './withdrawal-routes.js';
 import { serializerCompiler, validatorCompiler, type App } from './zod-fastify.js';
 
@@ -115,6 +116,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
     readDeduction(v1, context);
     askAgain(v1, context);
     withdrawalRoutes(v1, context);
+    topUpRoutes(v1, context);
     memberRoutes(v1, context);
     repaymentRoutes(v1, context);
     operationRoutes(v1, context);

@@ -46,6 +46,9 @@ export interface TopUpFilter {
   readonly limit: number;
 }
 
+/** A stored-value card is at no bank. */
+export const cardBank = 'CARD';
+
 /** `store/` provides it. */
 export interface TopUpReads {
   find(id: TaskId): Promise<TopUpRecord | null>;

@@ -1,0 +1,239 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import type { TaskStatus } from '../engine/orders-state.js';
+import type { TopUpStage } from '../engine/top-up.js';
+import { RecoupError } from '../errors.js';
+import { attemptView, caseView, logEntryView } from '../http/views.js';
+import { topUpView } from '../http/top-up-wire.js';
+import { embed, type TopUpStartRequest, type TopUpStory } from '../index.js';
+import type { TaskId } from '../ids.js';
+import type { TopUpRecord } from '../intake/top-up.js';
+import { formatDecimalAmount, type AmountMinor } from '../money.js';
+import {
+  asAmount,
+  asDeductionId as asTaskId,
+  asWhole,
+  command,
+  group,
+  run,
+  type CommonOptions,
+  type Result,
+} from './command.js';
+import { exitCodes } from './exit-codes.js';
+import { withServices } from './session.js';
+import { attemptTable, caseLine, timeline } from './story.js';
+import { table } from './table.js';
+
+interface TopUpOptions extends CommonOptions {
+  readonly customer: string;
+  readonly amount: AmountMinor;
+  readonly rule?: string;
+  readonly credit?: AmountMinor;
+  readonly bank: string;
+  readonly token: string;
+  readonly last4: string;
+  readonly cardToken: string;
+  readonly cardLast4: string;
+  readonly cards?: string;
+  readonly key: string;
+  readonly wait?: number;
+}
+
+const secondsMax = 86_400;
+
+export function topUpCommand(): Command {
+  return command('top-up', 'put on a stored-value card what a customer pays')
+    .requiredOption('--customer <id>', 'whose card')
+    .requiredOption('--amount <yuan>', 'what is paid, such as 1000.00', asAmount)
+    .option('--rule <name>', 'the first that fits unless given')
+    .option('--credit <yuan>', 'what the customer was told the card gets', asAmount)
+    .requiredOption('--bank <code>', 'where it is paid from')
+    .requiredOption('--token <token>', 'the account there: a token, never its number')
+    .requiredOption('--last4 <digits>', 'the last four digits of the account')
+    .requiredOption('--card-token <token>', 'the card: a token, never its number')
+    .requiredOption('--card-last4 <digits>', 'the last four digits of the card')
+    .option('--cards <id>', 'the card system; the one there is unless given')
+    .requiredOption('--key <key>', 'yours, new for each top-up you mean; again: the same one')
+    .option('--wait <seconds>', 'how long to wait for the outcome', asWhole(0, secondsMax))
+    .action(
+      run<TopUpOptions>(async (options) => {
+        const request = requestOf(options);
+        const { wait } = options;
+        return await withServices(options, async (services) => {
+          const recoup = embed(services, 'cli');
+          const waiting = wait === undefined ? {} : { waitMs: wait * 1_000 };
+          const topUp = await recoup.topUps.start(request, waiting);
+          await recoup.settle();
+          return topUpOutcome(topUp);
+        });
+      }),
+    );
+}
+
+function requestOf(options: TopUpOptions): TopUpStartRequest {
+  const { customer, amount, bank, token, last4, key, rule, credit, cards } = options;
+  return {
+    customerId: customer,
+    amountMinor: amount,
+    payer: { token, bankCode: bank, last4 },
+    card: { token: options.cardToken, last4: options.cardLast4 },
+    key,
+    ...(rule !== undefined && { rule }),
+    ...(credit !== undefined && { expectedCreditMinor: credit }),
+    ...(cards !== undefined && { cards }),
+  };
+}
+
+export function topUpOutcome(topUp: TopUpRecord): Result {
+  const { status } = topUp;
+  const ended = status === 'succeeded' ? exitCodes.done : exitCodes.failed;
+  return {
+    json: { top_up: topUpView(topUp) },
+    text: `${outcomeLine(topUp)}\n${topUp.id}`,
+    exitCode: topUp.endedAt === null ? exitCodes.open : ended,
+  };
+}
+
+export function outcomeLine(topUp: TopUpRecord): string {
+  const { status, stage, failureCode, failureDetail, paidAt, refundedAt } = topUp;
+  const paid = `${formatDecimalAmount(topUp.amountMinor)} ${topUp.currency}`;
+  const got = `${formatDecimalAmount(topUp.creditMinor)} ${topUp.currency}`;
+  switch (status) {
+    case 'succeeded':
+      return `succeeded: ${paid} paid, ${got} credited by rule ${topUp.rule}`;
+    case 'failed': {
+      const back = paidAt === null ? 'nothing was paid' : `${paid} was paid`;
+      const gone = refundedAt === null ? '' : ' and has gone back';
+      return `failed: ${failureCode} (${failureDetail}); ${back}${gone}`;
+    }
+    case 'needs_review':
+      return `needs review (${stage}): only a person can decide; see \`recoup cases\``;
+    default:
+      return `processing (${stage}): ${paid} for ${got}; see \`recoup show\``;
+  }
+}
+
+interface ListOptions extends CommonOptions {
+  readonly status?: TaskStatus;
+  readonly stage?: TopUpStage;
+  readonly customer?: string;
+  readonly before?: TaskId;
+  readonly limit: number;
+}
+
+const stages = [
+  'recording',
+  'paying',
+  'crediting',
+  'credit_unknown',
+  'giving_back',
+  'credited',
+  'ended',
+] as const satisfies readonly TopUpStage[];
+const statuses = ['processing', 'needs_review', 'succeeded', 'failed'] as const;
+
+export function topUpsCommand(): Command {
+  return group(
+    'top-ups',
+    'stored-value cards that customers pay for',
+    listCommand(),
+    showCommand(),
+  );
+}
+
+function listCommand(): Command {
+  return command('list', 'top-ups, newest first')
+    .option('--status <status>', statuses.join(', '), asStatus)
+    .option('--stage <stage>', stages.join(', '), asStage)
+    .option('--customer <id>', 'of one customer')
+    .option('--before <id>', 'older than this top-up: the next page', asTaskId)
+    .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
+    .action(
+      run<ListOptions>((options) =>
+        withServices(options, async ({ flows }) => {
+          const { status, stage, customer: customerId, before, limit } = options;
+          const found = await flows.topUps.list({ status, stage, customerId, before, limit });
+          const rows = found.map((one) => [
+            one.id,
+            one.createdAt.toISOString().slice(0, 19),
+            one.customerId,
+            formatDecimalAmount(one.amountMinor),
+            formatDecimalAmount(one.creditMinor),
+            one.status,
+            one.stage,
+            one.channelId ?? one.failureCode ?? '',
+          ]);
+          const head = [
+            'id',
+            'accepted (UTC)',
+            'customer',
+            'pays',
+            'gets',
+            'status',
+            'stage',
+            'by / because',
+          ];
+          return {
+            json: {
+              top_ups: found.map(topUpView),
+              next_before: found.length === limit ? (found.at(-1)?.id ?? null) : null,
+            },
+            text: found.length === 0 ? 'none' : table(head, rows),
+          };
+        }),
+      ),
+    );
+}
+
+function showCommand(): Command {
+  return command('show', 'a top-up, its orders, and its log as a story')
+    .argument('<id>', 'as printed by `top-up` or `top-ups list`', asTaskId)
+    .action(
+      run<CommonOptions>((options, [id = '']) =>
+        withServices(options, async (services) => {
+          const story = await embed(services, 'cli').topUps.show(id);
+          if (story === null) throw new RecoupError('top_up_unknown');
+          return { json: topUpJson(story), text: topUpText(story) };
+        }),
+      ),
+    );
+}
+
+export const topUpJson = (story: TopUpStory): Readonly<Record<string, unknown>> => ({
+  top_up: topUpView(story.topUp),
+  attempts: story.attempts.map(attemptView),
+  cases: story.cases.map(caseView),
+  log: story.log.map(logEntryView),
+});
+
+export function topUpText({ topUp, attempts, cases, log }: TopUpStory): string {
+  const { customerId, bankCode, payerLast4, cards, cardLast4, creditUnknownSince } = topUp;
+  const unknown =
+    creditUnknownSince === null
+      ? []
+      : [
+          `the credit was not confirmed at ${creditUnknownSince.toISOString()}; it counted as credited`,
+        ];
+  return [
+    `top-up ${topUp.id}`,
+    outcomeLine(topUp),
+    `customer ${customerId}, from ${bankCode} …${payerLast4} to the card …${cardLast4} at ${cards}`,
+    ...unknown,
+    '',
+    attemptTable(attempts),
+    ...cases.map(caseLine),
+    '',
+    ...timeline(log),
+  ].join('\n');
+}
+
+function asStatus(text: string): TaskStatus {
+  const status = statuses.find((one) => one === text);
+  if (status !== undefined) return status;
+  throw new InvalidArgumentError(`One of ${statuses.join(', ')}.`);
+}
+
+function asStage(text: string): TopUpStage {
+  const stage = stages.find((one) => one === text);
+  if (stage !== undefined) return stage;
+  throw new InvalidArgumentError(`One of ${stages.join(', ')}.`);
+}

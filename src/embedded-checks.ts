@@ -1,0 +1,22 @@
+/** What an embedding application brings, checked as the API checks it. */
+import type { BankAccount } from './engine/order.js';
+import { RecoupError } from './errors.js';
+import { isRepaymentId as isOwnId } from './ids.js';
+import { isAccountToken } from './intake/due-file.js';
+import { isBareNumber } from './personal.js';
+
+export const isNewOwnId = (text: string): boolean => isOwnId(text) && !isBareNumber(text);
+export const ownIdRule =
+  '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
+
+/** @throws RecoupError `invalid_request` */
+export function checkedAccount(account: BankAccount, field: string): BankAccount {
+  const { token, bankCode, last4 } = account;
+  if (!isAccountToken(token)) throw invalid(`${field}.token`, 'a token of 8 to 128 characters');
+  if (!/^[A-Z]{2,12}$/.test(bankCode)) throw invalid(`${field}.bankCode`, '2 to 12 capitals');
+  if (!/^\d{4}$/.test(last4)) throw invalid(`${field}.last4`, 'four digits');
+  return { token, bankCode, last4 };
+}
+
+export const invalid = (field: string, message: string): RecoupError =>
+  new RecoupError('invalid_request', { problems: [{ field, message }] });
