@@ -33,7 +33,7 @@ export function someTopUp(fields: Partial<TopUpRequest> = {}, word = 'ok'): TopU
 
 /** Orders that are not paid expire sooner. */
 function quickly(profile: Record<string, unknown>): void {
-  (profile['nature'] as Record<string, unknown>)['order_ttl_ms'] = 1_200;
+  (profile['nature'] as Record<string, unknown>)['order_ttl_ms'] = 2_100;
 }
 
 /** What both books say of one top-up. */
