@@ -164,18 +164,16 @@ export function compose(around: Surroundings): Services {
   const close = async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    const sweeps = [get(BatchRunner), get(Compensator), flows.settlement, ledger, cases];
-    const working = [...sweeps, get(ids.notices), pool];
-    await Promise.all(working.map(async (one) => await one.close()));
+    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
+    await Promise.all([flows.settlement, ...working].map(async (one) => await one.close()));
     await get(QueuedWakeUps).close();
     pool.disconnect();
     redis.disconnect();
     get(ids.lockRedis).disconnect();
     await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
     await directory.close();
-    await Promise.all(
-      [ids.database, ids.journalDatabase].map(async (one) => await get(one).destroy()),
-    );
+    const databases = [get(ids.database), get(ids.journalDatabase)];
+    await Promise.all(databases.map(async (one) => await one.destroy()));
   };
   return {
     instanceId,

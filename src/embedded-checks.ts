@@ -3,7 +3,7 @@ import type { BankAccount } from './engine/order.js';
 import { RecoupError } from './errors.js';
 import { isRepaymentId as isOwnId } from './ids.js';
 import { isAccountToken } from './intake/due-file.js';
-import { isBareNumber } from './personal.js';
+import { isBareNumber, namesSomebody } from './personal.js';
 
 export const isNewOwnId = (text: string): boolean => isOwnId(text) && !isBareNumber(text);
 export const ownIdRule =
@@ -20,3 +20,15 @@ export function checkedAccount(account: BankAccount, field: string): BankAccount
 
 export const invalid = (field: string, message: string): RecoupError =>
   new RecoupError('invalid_request', { problems: [{ field, message }] });
+
+const tooPersonal = 'no text, too long, or an account or identity number';
+
+/** @throws RecoupError `agent_reason_missing`, `invalid_request` */
+export function checkedAgent({ name, reason }: Record<'name' | 'reason', string>) {
+  const [who, why] = [name.trim(), reason.trim()];
+  if (why.length < 4 || why.length > 500) throw new RecoupError('agent_reason_missing');
+  if (who.length < 1 || who.length > 100 || namesSomebody(who))
+    throw invalid('agent.name', tooPersonal);
+  if (namesSomebody(why)) throw invalid('agent.reason', tooPersonal);
+  return { name: who, reason: why };
+}

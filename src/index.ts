@@ -11,6 +11,7 @@ import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition-root.js';
 import { loadConfig, type Config } from './config.js';
 import { outcomeOf, waitOf, type Wait } from './embedded-await.js';
+import { checkedAgent } from './embedded-checks.js';
 import { TopUps } from './embedded-top-ups.js';
 import { MemberAccounts, Withdrawals, type Embedding } from './embedded-withdrawals.js';
 import type { Log } from './engine/ports.js';
@@ -25,7 +26,7 @@ import type { NewRepayment } from './intake/repayment.js';
 import type { TrialBalance } from './ledger/records.js';
 import { createLog } from './log.js';
 import { amountMinor } from './money.js';
-import { keptKey, namesSomebody } from './personal.js';
+import { keptKey } from './personal.js';
 import { migrate, pendingMigrations } from './store/migrate.js';
 
 export { type Config, loadConfig } from './config.js';
@@ -380,19 +381,6 @@ class EmbeddedRecoup implements Recoup {
     return await outcomeOf(this.services, { id, firstRun, wait, find });
   }
 }
-
-function checkedAgent({ name, reason }: NonNullable<DeductRequest['agent']>) {
-  const [who, why] = [name.trim(), reason.trim()];
-  if (why.length < 4 || why.length > 500) throw new RecoupError('agent_reason_missing');
-  if (who.length < 1 || who.length > 100 || namesSomebody(who)) throw invalid('agent.name');
-  if (namesSomebody(why)) throw invalid('agent.reason');
-  return { name: who, reason: why };
-}
-
-const invalid = (field: string): RecoupError =>
-  new RecoupError('invalid_request', {
-    problems: [{ field, message: 'no text, too long, or an account or identity number' }],
-  });
 
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof RecoupError && error.code === code;

@@ -1,6 +1,7 @@
 /** The real surroundings of top-ups: MariaDB, Redis, channels and a card system with a book of its own. */
 import type { Services, Wrappers } from '../../src/composition-root.js';
 import type { Config } from '../../src/config.js';
+import { encodeEntry } from '../../src/engine/entries.js';
 import { operationOf, type Operation } from '../../src/engine/order.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import { cardBank, type TopUpRecord } from '../../src/intake/top-up.js';
@@ -52,7 +53,11 @@ export class CardHouse {
   ) {}
 
   static async open(config: Partial<Config> = {}, wrappers?: Wrappers): Promise<CardHouse> {
-    const environment = await startEnvironment({ parties: ['cards'], adjust: quickly });
+    const environment = await startEnvironment({
+      parties: ['cards'],
+      adjust: quickly,
+      sandbox: { latencyScale: 0.1 },
+    });
     const services = await environment.compose({ config, ...(wrappers && { wrappers }) });
     const { cards } = environment.parties;
     if (cards === undefined) throw new Error('no card system');
@@ -94,7 +99,11 @@ export class CardHouse {
     for (;;) {
       const record = await this.record(id);
       if (holds(record)) return record;
-      if (performance.now() > endsAtMs) throw new Error(`still ${JSON.stringify(record)}`);
+      if (performance.now() > endsAtMs) {
+        const log = await this.services.deductions.log(id);
+        const story = log.map(({ entry }) => encodeEntry(entry));
+        throw new Error(`still ${record.status}, ${record.stage}: ${story.join('\n')}`);
+      }
       await this.services.clock.sleep(40);
       await this.services.resume(id);
     }
@@ -114,7 +123,7 @@ export class CardHouse {
   /** Its orders at the payment channels. */
   async booked(id: TaskId): Promise<readonly BookedOrder[]> {
     const attempts = await this.services.deductions.attempts(id);
-    const numbers = new Set(attempts.map(({ orderNo: number }) => number as string));
+    const numbers = new Set(attempts.map(({ orderNo: number }) => number));
     const all = await this.environment.sandbox.book();
     return all.filter((order) => numbers.has(order.orderNo));
   }
