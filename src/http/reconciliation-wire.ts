@@ -67,8 +67,13 @@ const report = z.object({
       }),
     )
     .describe('Each row of either side stands in one line'),
-  theirs: z.object({ captured_minor: minor, refunded_minor: minor, fees_minor: minor }),
-  ours: z.object({ captured_minor: minor, refunded_minor: minor }),
+  theirs: z.object({
+    captured_minor: minor,
+    refunded_minor: minor,
+    paid_out_minor: minor,
+    fees_minor: minor,
+  }),
+  ours: z.object({ captured_minor: minor, refunded_minor: minor, paid_out_minor: minor }),
   controls: z
     .array(z.object({ total: z.string(), unit: z.string(), stated: z.int(), counted: z.int() }))
     .describe('Each total counted in two ways'),
@@ -98,8 +103,8 @@ const example = {
         our_minor: 128_050,
       },
     ],
-    theirs: { captured_minor: 128_050, refunded_minor: 0, fees_minor: 257 },
-    ours: { captured_minor: 128_050, refunded_minor: 0 },
+    theirs: { captured_minor: 128_050, refunded_minor: 0, paid_out_minor: 0, fees_minor: 257 },
+    ours: { captured_minor: 128_050, refunded_minor: 0, paid_out_minor: 0 },
     controls: [{ total: 'their captures', unit: 'minor', stated: 128_050, counted: 128_050 }],
     unexplained_minor: 0,
     mended: 0,
@@ -194,11 +199,13 @@ function reportView(of: NonNullable<Run['report']>): z.input<typeof report> {
     theirs: {
       captured_minor: Number(of.theirMinor.captured),
       refunded_minor: Number(of.theirMinor.refunded),
+      paid_out_minor: Number(of.theirMinor.paidOut ?? 0n),
       fees_minor: Number(of.theirMinor.fees),
     },
     ours: {
       captured_minor: Number(of.ourMinor.captured),
       refunded_minor: Number(of.ourMinor.refunded),
+      paid_out_minor: Number(of.ourMinor.paidOut ?? 0n),
     },
     controls: of.controls.map(({ total, unit, stated, counted }) => ({
       total,

@@ -47,17 +47,21 @@ export interface Statements {
   sweep(channelId: ChannelId, untouchedSinceMs: number): Promise<void>;
 }
 
+export interface DayFees {
+  readonly flatMinor: bigint;
+  readonly basisPoints: number;
+  readonly maxMinor: bigint | null;
+  readonly rounding: StatementTerms['fee_rounding'];
+}
+
 /** One day of one channel, with all that decides how a row matches. */
 export interface MatchDay {
   readonly channelId: ChannelId;
   readonly date: string;
   readonly statementId: string;
-  readonly fees: {
-    readonly flatMinor: bigint;
-    readonly basisPoints: number;
-    readonly maxMinor: bigint | null;
-    readonly rounding: StatementTerms['fee_rounding'];
-  };
+  readonly fees: DayFees;
+  /** Payouts are paid for apart. */
+  readonly payoutFees: DayFees;
   /** An order begun before the first or ended after the second may stand in a day beside. */
   readonly firstHourEndsMs: number;
   readonly lastHourBeginsMs: number;

@@ -19,6 +19,7 @@ import { linesOf, type Line } from './statement-lines.js';
 import { tabGbkDialect } from './statement-tab-gbk.js';
 import {
   noTotals,
+  rowTypes,
   totalsWith,
   type StatementFormat,
   type StatementHead,
@@ -134,7 +135,7 @@ class Reading {
     if (this.#hash.digest('hex') !== sha256) {
       throw new RecoupError('statement_digest', { line: this.#lines });
     }
-    for (const field of ['rows', 'capturedMinor', 'refundedMinor', 'feeMinor'] as const) {
+    for (const field of totalFields) {
       if (totals[field] === stated[field]) continue;
       const details = { field, stated: String(stated[field]), counted: String(totals[field]) };
       throw new RecoupError('statement_totals', { line: this.#lines, ...details });
@@ -176,6 +177,8 @@ class Reading {
   }
 }
 
+const totalFields = ['rows', 'capturedMinor', 'refundedMinor', 'paidOutMinor', 'feeMinor'] as const;
+
 const codes: Readonly<Record<LineFault['part'], ErrorCode>> = {
   head: 'statement_head',
   row: 'statement_row',
@@ -193,8 +196,10 @@ function rowOf(
   lineNo: number,
   { fromMs, untilMs }: ExpectedStatement,
 ): StatementRow {
-  const type = raw.type === words.capture ? 'capture' : raw.type === words.refund ? 'refund' : null;
-  if (type === null) throw new LineFault('row', `type: ${words.capture} or ${words.refund}`);
+  const type = rowTypes.find((one) => words[one] === raw.type);
+  if (type === undefined) {
+    throw new LineFault('row', `type: ${rowTypes.map((one) => words[one]).join(' or ')}`);
+  }
   const { succeeded, failed } = words;
   const status = raw.status === succeeded ? 'succeeded' : raw.status === failed ? 'failed' : null;
   if (status === null) throw new LineFault('row', `status: ${succeeded} or ${failed}`);

@@ -11,7 +11,7 @@
  */
 import type { Readable } from 'node:stream';
 import { businessDate } from '../business-date.js';
-import type { ChannelProfile } from '../channels/profile.js';
+import type { ChannelProfile, StatementTerms } from '../channels/profile.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
 import { RecoupError } from '../errors.js';
@@ -20,6 +20,7 @@ import { dayAfter, dayBeginsMs } from './day.js';
 import { breakOf, type Difference } from './difference.js';
 import { importStatement } from './import-statement.js';
 import type {
+  DayFees,
   Breaks,
   Found,
   KeptStatement,
@@ -185,9 +186,10 @@ export class Reconciler {
   }
 
   #day(
-    { fees, statement: terms }: ChannelProfile,
+    profile: ChannelProfile,
     { id, channelId, date }: Pick<KeptStatement, 'id' | 'channelId' | 'date'>,
   ): MatchDay {
+    const { fees, statement: terms } = profile;
     if (terms === undefined) throw unsupported(channelId);
     const { zone, clock } = this.parts;
     const heldUntil = dayAfter(date, terms.held_days);
@@ -196,18 +198,21 @@ export class Reconciler {
       channelId,
       date,
       statementId: id,
-      fees: {
-        flatMinor: fees.flat_minor,
-        basisPoints: fees.basis_points,
-        maxMinor: fees.max_minor ?? null,
-        rounding: terms.fee_rounding,
-      },
+      fees: feesOf(fees, terms),
+      payoutFees: feesOf(profile.payouts?.fees ?? fees, terms),
       firstHourEndsMs: dayBeginsMs(date, zone) + terms.midnight_slack_ms,
       lastHourBeginsMs: dayBeginsMs(dayAfter(date), zone) - terms.midnight_slack_ms,
       heldUntil: heldUntil >= today ? heldUntil : null,
     };
   }
 }
+
+const feesOf = (fees: ChannelProfile['fees'], { fee_rounding }: StatementTerms): DayFees => ({
+  flatMinor: fees.flat_minor,
+  basisPoints: fees.basis_points,
+  maxMinor: fees.max_minor ?? null,
+  rounding: fee_rounding,
+});
 
 function expectedOf(
   { merchant_id: merchantId, statement }: ChannelProfile,

@@ -30,9 +30,15 @@ export interface ReconciliationReport {
   readonly theirMinor: {
     readonly captured: bigint;
     readonly refunded: bigint;
+    /** Absent in reports of before payouts. */
+    readonly paidOut?: bigint;
     readonly fees: bigint;
   };
-  readonly ourMinor: { readonly captured: bigint; readonly refunded: bigint };
+  readonly ourMinor: {
+    readonly captured: bigint;
+    readonly refunded: bigint;
+    readonly paidOut?: bigint;
+  };
   readonly controls: readonly Control[];
   /** The sum of what the controls are off by; 0 or the run is not complete. */
   readonly unexplainedMinor: bigint;
@@ -58,9 +64,14 @@ export function reportOf(
     theirMinor: {
       captured: totals.capturedMinor,
       refunded: totals.refundedMinor,
+      paidOut: totals.paidOutMinor,
       fees: totals.feeMinor,
     },
-    ourMinor: { captured: counted('capture'), refunded: counted('refund') },
+    ourMinor: {
+      captured: counted('capture'),
+      refunded: counted('refund'),
+      paidOut: counted('payout'),
+    },
     controls,
     unexplainedMinor: controls
       .filter(({ unit }) => unit === 'minor')
@@ -97,10 +108,12 @@ function controlsOf(totals: StatementTotals, { theirs, ours, oursCounted }: Matc
     rows('their rows', totals.rows, count(theirs)),
     minor('their captures', totals.capturedMinor, sum(of(theirs, 'capture'))),
     minor('their refunds', totals.refundedMinor, sum(of(theirs, 'refund'))),
+    minor('their payouts', totals.paidOutMinor, sum(of(theirs, 'payout'))),
     minor('their fees', totals.feeMinor, fees),
     rows('our orders', count(oursCounted), count(ours)),
     minor('our captures', sum(of(oursCounted, 'capture')), sum(of(ours, 'capture'))),
     minor('our refunds', sum(of(oursCounted, 'refund')), sum(of(ours, 'refund'))),
+    minor('our payouts', sum(of(oursCounted, 'payout')), sum(of(ours, 'payout'))),
     minor('matched, theirs and ours', sum(agreed(theirs)), sum(agreed(ours))),
   ];
 }

@@ -22,6 +22,8 @@ const columns = 'type,order_no,channel_ref,status,amount,fee,completed_at';
  *   type,order_no,channel_ref,status,amount,fee,completed_at
  *   capture,R0…01,SW12AB,succeeded,1280.50,2.57,2026-11-22T15:03:04.123+08:00
  *   total,1,1280.50,0.00,2.57,<sha256 of all bytes before this line>
+ *
+ * Where anything was paid out, its sum stands after the fees.
  */
 export const csvDialect: StatementDialect = {
   compressed: false,
@@ -36,9 +38,13 @@ export const csvDialect: StatementDialect = {
   writeRow: (row) => columnsOf(row).join(','),
   trailer(line) {
     const fields = line.split(',');
-    if (fields.length !== 6) throw new LineFault('trailer', 'total and five values');
-    const [, rows = '', captured = '', refunded = '', fees = '', sha256 = ''] = fields;
-    return trailerOf({ rows, captured, refunded, fees, sha256 }, parseYuan);
+    if (fields.length !== 6 && fields.length !== 7) {
+      throw new LineFault('trailer', 'total and five values, or six with what was paid out');
+    }
+    const [, rows = '', captured = '', refunded = '', fees = ''] = fields;
+    const paidOut = fields.length === 7 ? fields[5] : undefined;
+    const sha256 = fields.at(-1) ?? '';
+    return trailerOf({ rows, captured, refunded, fees, paidOut, sha256 }, parseYuan);
   },
   writeTrailer: ({ totals, sha256 }) =>
     [
@@ -47,9 +53,16 @@ export const csvDialect: StatementDialect = {
       formatDecimalAmount(totals.capturedMinor),
       formatDecimalAmount(totals.refundedMinor),
       formatDecimalAmount(totals.feeMinor),
+      ...(totals.paidOutMinor > 0n ? [formatDecimalAmount(totals.paidOutMinor)] : []),
       sha256,
     ].join(','),
-  words: { capture: 'capture', refund: 'refund', succeeded: 'succeeded', failed: 'failed' },
+  words: {
+    capture: 'capture',
+    refund: 'refund',
+    payout: 'payout',
+    succeeded: 'succeeded',
+    failed: 'failed',
+  },
   parseAmount: parseYuan,
   writeAmount: formatDecimalAmount,
   parseTime: parseIsoTime,

@@ -67,6 +67,7 @@ export interface StatementDialect {
   readonly words: {
     readonly capture: string;
     readonly refund: string;
+    readonly payout: string;
     readonly succeeded: string;
     readonly failed: string;
   };
@@ -137,6 +138,8 @@ export function trailerOf(
     readonly captured: string;
     readonly refunded: string;
     readonly fees: string;
+    /** Where anything was paid out. */
+    readonly paidOut?: string | undefined;
     readonly sha256: string;
   },
   parseAmount: (text: string) => bigint | null,
@@ -145,11 +148,23 @@ export function trailerOf(
   const capturedMinor = parseAmount(fields.captured);
   const refundedMinor = parseAmount(fields.refunded);
   const feeMinor = parseAmount(fields.fees);
-  if (rows === null || capturedMinor === null || refundedMinor === null || feeMinor === null) {
+  const paidOutMinor = fields.paidOut === undefined ? 0n : parseAmount(fields.paidOut);
+  const sums = [capturedMinor, refundedMinor, feeMinor, paidOutMinor];
+  if (rows === null || sums.includes(null)) {
     throw new LineFault('trailer', 'a count and three sums, written as the rows write amounts');
   }
   if (!/^[0-9a-f]{64}$/.test(fields.sha256)) {
     throw new LineFault('trailer', 'a SHA-256 in 64 lower-case hex digits');
   }
-  return { totals: { rows, capturedMinor, refundedMinor, feeMinor }, sha256: fields.sha256 };
+  const [captured = 0n, refunded = 0n, fee = 0n, paidOut = 0n] = sums as bigint[];
+  return {
+    totals: {
+      rows,
+      capturedMinor: captured,
+      refundedMinor: refunded,
+      paidOutMinor: paidOut,
+      feeMinor: fee,
+    },
+    sha256: fields.sha256,
+  };
 }

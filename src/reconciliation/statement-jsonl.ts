@@ -67,7 +67,13 @@ export const jsonlDialect: StatementDialect = {
   trailer(line) {
     const { total, ...others } = parsed(line, 'trailer');
     if (Object.keys(others).length > 0) throw new LineFault('trailer', 'a single field, total');
-    return trailerOf(exactly(totalFields, asObject(total, 'trailer'), 'trailer'), parseMinor);
+    const sums = asObject(total, 'trailer');
+    // Where anything was paid out, its sum is among them.
+    if (!Object.hasOwn(sums, 'paid_out')) {
+      return trailerOf(exactly(totalFields, sums, 'trailer'), parseMinor);
+    }
+    const fields = exactly([...totalFields, 'paid_out'], sums, 'trailer');
+    return trailerOf({ ...fields, paidOut: fields.paid_out }, parseMinor);
   },
   writeTrailer: ({ totals, sha256 }) =>
     JSON.stringify({
@@ -76,10 +82,17 @@ export const jsonlDialect: StatementDialect = {
         captured: Number(totals.capturedMinor),
         refunded: Number(totals.refundedMinor),
         fees: Number(totals.feeMinor),
+        ...(totals.paidOutMinor > 0n && { paid_out: Number(totals.paidOutMinor) }),
         sha256,
       },
     }),
-  words: { capture: 'capture', refund: 'refund', succeeded: 'SUCCESS', failed: 'FAILED' },
+  words: {
+    capture: 'capture',
+    refund: 'refund',
+    payout: 'payout',
+    succeeded: 'SUCCESS',
+    failed: 'FAILED',
+  },
   parseAmount: parseMinor,
   writeAmount: (minor) => minor.toString(),
   parseTime: parseIsoTime,
@@ -105,7 +118,15 @@ function asObject(value: unknown, part: Part): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-const numeric = new Set<string>(['amount', 'fee', 'rows', 'captured', 'refunded', 'fees']);
+const numeric = new Set<string>([
+  'amount',
+  'fee',
+  'rows',
+  'captured',
+  'refunded',
+  'fees',
+  'paid_out',
+]);
 
 /** Just these fields, as text: numbers where numbers belong, whole and exact. */
 function exactly<Name extends string>(

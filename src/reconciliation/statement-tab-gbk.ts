@@ -30,6 +30,8 @@ const columns = [
  *   交易类型 商户订单号 渠道流水号 交易状态 金额(元) 手续费(元) 完成时间
  *   扣款 R0…01 UN12AB 成功 1280.50 2.57 20261122150304
  *   合计 笔数 1 扣款 1280.50 退款 0.00 手续费 2.57 校验 <sha256 of all bytes before this line>
+ *
+ * Where anything was paid out, 付款 and its sum stand after the fees.
  */
 export const tabGbkDialect: StatementDialect = {
   compressed: false,
@@ -61,12 +63,12 @@ export const tabGbkDialect: StatementDialect = {
   writeRow: (row) => columnsOf(row).join('\t'),
   trailer(line) {
     const match =
-      /^合计\t笔数\t([^\t]+)\t扣款\t([^\t]+)\t退款\t([^\t]+)\t手续费\t([^\t]+)\t校验\t([^\t]+)$/.exec(
+      /^合计\t笔数\t([^\t]+)\t扣款\t([^\t]+)\t退款\t([^\t]+)\t手续费\t([^\t]+)(?:\t付款\t([^\t]+))?\t校验\t([^\t]+)$/.exec(
         line,
       );
     if (match === null) throw new LineFault('trailer', '合计 with five named values');
-    const [, rows = '', captured = '', refunded = '', fees = '', sha256 = ''] = match;
-    return trailerOf({ rows, captured, refunded, fees, sha256 }, parseYuan);
+    const [, rows = '', captured = '', refunded = '', fees = '', paidOut, sha256 = ''] = match;
+    return trailerOf({ rows, captured, refunded, fees, paidOut, sha256 }, parseYuan);
   },
   writeTrailer: ({ totals, sha256 }) =>
     [
@@ -79,10 +81,11 @@ export const tabGbkDialect: StatementDialect = {
       formatDecimalAmount(totals.refundedMinor),
       '手续费',
       formatDecimalAmount(totals.feeMinor),
+      ...(totals.paidOutMinor > 0n ? ['付款', formatDecimalAmount(totals.paidOutMinor)] : []),
       '校验',
       sha256,
     ].join('\t'),
-  words: { capture: '扣款', refund: '退款', succeeded: '成功', failed: '失败' },
+  words: { capture: '扣款', refund: '退款', payout: '付款', succeeded: '成功', failed: '失败' },
   parseAmount: parseYuan,
   writeAmount: formatDecimalAmount,
   parseTime: parseCompactTime,

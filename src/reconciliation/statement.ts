@@ -4,7 +4,7 @@ import type { ChannelId } from '../ids.js';
 
 export type StatementFormat = StatementTerms['format'];
 
-export const rowTypes = ['capture', 'refund'] as const;
+export const rowTypes = ['capture', 'refund', 'payout'] as const;
 export type RowType = (typeof rowTypes)[number];
 export const rowStatuses = ['succeeded', 'failed'] as const;
 export type RowStatus = (typeof rowStatuses)[number];
@@ -28,6 +28,7 @@ export interface StatementTotals {
   readonly rows: number;
   readonly capturedMinor: bigint;
   readonly refundedMinor: bigint;
+  readonly paidOutMinor: bigint;
   readonly feeMinor: bigint;
 }
 
@@ -35,16 +36,18 @@ export const noTotals: StatementTotals = {
   rows: 0,
   capturedMinor: 0n,
   refundedMinor: 0n,
+  paidOutMinor: 0n,
   feeMinor: 0n,
 };
 
 export function totalsWith(totals: StatementTotals, row: StatementRow): StatementTotals {
   const moved = row.status === 'succeeded';
-  const isCapture = row.type === 'capture';
+  const sum = (type: RowType): bigint => (moved && row.type === type ? row.amountMinor : 0n);
   return {
     rows: totals.rows + 1,
-    capturedMinor: totals.capturedMinor + (moved && isCapture ? row.amountMinor : 0n),
-    refundedMinor: totals.refundedMinor + (moved && !isCapture ? row.amountMinor : 0n),
+    capturedMinor: totals.capturedMinor + sum('capture'),
+    refundedMinor: totals.refundedMinor + sum('refund'),
+    paidOutMinor: totals.paidOutMinor + sum('payout'),
     feeMinor: totals.feeMinor + (moved ? row.feeMinor : 0n),
   };
 }

@@ -145,7 +145,8 @@ export class BreakStore implements Breaks {
       this.database,
       `SELECT b.id AS breakId, a.task_id AS task, a.order_no AS orderNo,
          SUBSTRING_INDEX(GROUP_CONCAT(s.channel_ref ORDER BY s.line_no), ',', 1) AS channelRef,
-         a.amount_minor AS amount, MIN(s.line_no) AS lineNo, ${timesListed('b')} AS captures
+         a.amount_minor AS amount, MIN(s.line_no) AS lineNo,
+         IF(b.type = 'payout', 1, ${timesListed('b')}) AS captures
        FROM reconciliation_break b
          STRAIGHT_JOIN attempt a FORCE INDEX (attempt_order)
            ON a.order_no = b.order_no AND a.channel_id = b.channel_id
@@ -325,7 +326,8 @@ const timesListed = (found: string, what = 'COUNT(DISTINCT e.channel_ref)'): str
      AND e.amount_minor = a.amount_minor)`;
 
 const ourTypeIs = (type: string): string =>
-  `${type} = IF(a.operation = 'refund', 'refund', 'capture')`;
+  `${type} = CASE a.operation
+     WHEN 'refund' THEN 'refund' WHEN 'payout' THEN 'payout' ELSE 'capture' END`;
 
 /** What has come is held no longer; what has not come in time becomes a break of its own date. */
 async function endHolding(

@@ -24,7 +24,8 @@ const listBytesMax = 1_048_576;
 const detailRows = 500;
 
 /** What our order does, in the words of a statement. */
-const ourType = `IF(a.operation = 'refund', 'refund', 'capture')`;
+const ourType = `CASE a.operation
+  WHEN 'refund' THEN 'refund' WHEN 'payout' THEN 'payout' ELSE 'capture' END`;
 /** Rows of these kinds are counted; of the others each is told. */
 const uneventful = `'matched','cross_day','captured_again','failed'`;
 
@@ -32,10 +33,14 @@ const uneventful = `'matched','cross_day','captured_again','failed'`;
 const joinOurs = `LEFT JOIN attempt a
   ON a.order_no = s.order_no AND a.channel_id = :channel AND ${ourType} = s.type`;
 
+const share = (amount: string, flat: string, points: string, max: string): string =>
+  `LEAST(:${flat} + ((CAST(${amount} AS DECIMAL(40,0)) * :${points} + :rounding) DIV 10000), :${max})`;
+
 /** What a channel keeps for an order, by its profile. It keeps nothing for a refund. */
 const feeDue = (amount: string, type: string): string =>
-  `IF(${type} = 'refund', 0,
-    LEAST(:flat + ((CAST(${amount} AS DECIMAL(40,0)) * :points + :rounding) DIV 10000), :feeMax))`;
+  `CASE ${type} WHEN 'refund' THEN 0
+     WHEN 'payout' THEN ${share(amount, 'payFlat', 'payPoints', 'payFeeMax')}
+     ELSE ${share(amount, 'flat', 'points', 'feeMax')} END`;
 
 /** Succeeded rows of the same order in statements that count, but for what `where` says. */
 const succeededRows = (what: string, where: string): string =>
@@ -367,6 +372,9 @@ const named = (day: MatchDay): Named => ({
   points: day.fees.basisPoints,
   rounding: roundings[day.fees.rounding],
   feeMax: day.fees.maxMinor?.toString() ?? feeUnbounded,
+  payFlat: day.payoutFees.flatMinor.toString(),
+  payPoints: day.payoutFees.basisPoints,
+  payFeeMax: day.payoutFees.maxMinor?.toString() ?? feeUnbounded,
   holds: day.heldUntil === null ? 0 : 1,
   firstHour: sqlTime(day.firstHourEndsMs),
   lastHour: sqlTime(day.lastHourBeginsMs),

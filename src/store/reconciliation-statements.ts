@@ -10,6 +10,7 @@ interface StatementRecord {
   readonly rowsTotal: number;
   readonly captured: string;
   readonly refunded: string;
+  readonly paidOut: string;
   readonly fees: string;
 }
 
@@ -29,6 +30,7 @@ export class StatementStore implements Statements {
     const [row] = await selectRows<StatementRecord>(
       this.database,
       `SELECT id, digest, rows_total AS rowsTotal, captured_minor AS captured,
+         paid_out_minor AS paidOut,
          refunded_minor AS refunded, fee_minor AS fees
        FROM channel_statement WHERE valid_channel_id = ? AND valid_date = ?`,
       [channelId, date],
@@ -38,6 +40,7 @@ export class StatementStore implements Statements {
       rows: row.rowsTotal,
       capturedMinor: BigInt(row.captured),
       refundedMinor: BigInt(row.refunded),
+      paidOutMinor: BigInt(row.paidOut),
       feeMinor: BigInt(row.fees),
     };
     return { id: row.id, channelId, date, digest: row.digest, totals };
@@ -117,12 +120,12 @@ export class StatementStore implements Statements {
           [other.id],
         );
       }
-      const { rows, capturedMinor, refundedMinor, feeMinor } = totals;
-      const sums = [capturedMinor, refundedMinor, feeMinor].map(String);
+      const { rows, capturedMinor, refundedMinor, paidOutMinor, feeMinor } = totals;
+      const sums = [capturedMinor, refundedMinor, paidOutMinor, feeMinor].map(String);
       const made = await execute(
         transaction,
         `UPDATE channel_statement SET state = 'valid', valid_at = ?, rows_total = ?,
-           captured_minor = ?, refunded_minor = ?, fee_minor = ?
+           captured_minor = ?, refunded_minor = ?, paid_out_minor = ?, fee_minor = ?
          WHERE id = ? AND state = 'loading'`,
         [sqlTime(nowMs), rows, ...sums, id],
       );
@@ -132,7 +135,8 @@ export class StatementStore implements Statements {
   }
 
   /** What was written is counted again: an import that slept may have lost its rows to a sweep. */
-  async #isWhole(id: string, { rows, capturedMinor, refundedMinor, feeMinor }: StatementTotals) {
+  async #isWhole(id: string, totals: StatementTotals) {
+    const { rows, capturedMinor, refundedMinor, paidOutMinor, feeMinor } = totals;
     const [there] = await selectRows<{ n: number | string; all: string; fees: string }>(
       this.database,
       `SELECT COUNT(*) AS n,
@@ -143,7 +147,7 @@ export class StatementStore implements Statements {
     );
     return (
       Number(there?.n) === rows &&
-      BigInt(there?.all ?? 0) === capturedMinor + refundedMinor &&
+      BigInt(there?.all ?? 0) === capturedMinor + refundedMinor + paidOutMinor &&
       BigInt(there?.fees ?? 0) === feeMinor
     );
   }

@@ -28,7 +28,7 @@ export interface OrderFields {
   readonly createdAtMs?: number;
   readonly endedAtMs?: number;
   readonly channel?: string;
-  readonly operation?: 'charge' | 'refund';
+  readonly operation?: 'charge' | 'refund' | 'payout';
 }
 
 /** SwiftPay's fee: 0.2 %, rounded up, 20 yuan at the most. */

@@ -8,7 +8,9 @@ import type { TaskId } from '../../src/ids.js';
 import { amountMinor } from '../../src/money.js';
 import { recoupHere } from '../cli/recoup.js';
 import { Api, type Json } from '../http/api.js';
+import { until } from '../sandbox/sandbox-process.js';
 import { requestFor } from '../support/requests.js';
+import { aMember, aWithdrawal } from '../withdrawals/practice.js';
 
 const accounts = {
   swiftpay: { token: 'tok_ok_rec_1', bankCode: 'ICBC', last4: '0001' },
@@ -158,6 +160,55 @@ describe("a channel's own statement", () => {
     expect(await api.services.refunds.capture(twice, 1)).to.include({ captures: 2 });
     const cases = await api.services.deductions.cases({ deductionId: twice, limit: 5 });
     expect(cases.map(({ reason }) => reason)).to.eql(['captured_twice']);
+  });
+
+  const payOut = async (bankCode: string): Promise<TaskId> => {
+    const memberId = await aMember(api.services, 1_000);
+    const account = { token: 'tok_ok_paid', bankCode, last4: '4321' };
+    const asked = aWithdrawal(memberId, { account, amountMinor: amountMinor(300) });
+    const { withdrawalId, finished } = await api.services.flows.withdrawalDesk.start(asked);
+    await finished;
+    return withdrawalId;
+  };
+  const paidStatus = async (id: TaskId) => (await api.services.flows.withdrawals.find(id))?.status;
+
+  it('has our payouts, and proves one that we had not heard of', async function () {
+    this.timeout(20_000);
+    await api.environment.sandbox.setFaults([
+      { channel: 'swiftpay', operation: 'payout', fault: 'timeout_after', times: 1 },
+      { channel: 'swiftpay', operation: 'query', fault: 'timeout_before' },
+    ]);
+    const unheard = await payOut('BCM');
+    await api.environment.sandbox.setFaults([]);
+    expect(await paidStatus(unheard)).to.equal('processing');
+    expect(await paidStatus(await payOut('BCM'))).to.equal('succeeded');
+    const json = await bring('swiftpay');
+    expect(json).to.include({ state: 'complete', breaks_open: 0 });
+    expect(await paidStatus(unheard)).to.equal('succeeded');
+    const lines = (json['report'] as Json)['lines'] as Json[];
+    expect(lines.find(({ type }) => type === 'payout')).to.include({
+      kind: 'matched',
+      their_rows: 2,
+      their_minor: 600,
+      their_fee_minor: 200,
+      our_minor: 600,
+    });
+  });
+
+  it('tells of a payout that the channel made twice', async () => {
+    await api.environment.sandbox.setFaults([
+      { channel: 'unionlink', operation: 'payout', fault: 'duplicate_capture', times: 1 },
+    ]);
+    const twice = await payOut('PSBC');
+    await until('it is paid', async () => {
+      await api.services.resume(twice);
+      return (await paidStatus(twice)) === 'succeeded';
+    });
+    expect(await bring('unionlink')).to.include({ state: 'complete', breaks_open: 1 });
+    const found = await api.services.breaks.list({ open: true, limit: 50 });
+    expect(found.map(({ kind, type, amountMinor: minor }) => [kind, type, minor])).to.eql([
+      ['duplicate_capture', 'payout', 300n],
+    ]);
   });
 
   it('gives our book out in the same form, which agrees with itself', async () => {

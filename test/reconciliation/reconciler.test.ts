@@ -186,7 +186,7 @@ describe('reconciliation', () => {
     ]);
     expect(run.state).to.equal('complete');
     expect(report.theirMinor.refunded).to.equal(509n + 128_050n);
-    expect(report.ourMinor).to.eql({ captured: 128_050n, refunded: 507n });
+    expect(report.ourMinor).to.eql({ captured: 128_050n, refunded: 507n, paidOut: 0n });
     expect(day.submitted).to.eql([unheard.orderNo]);
     const found = (await day.open()).map(({ kind, type, orderNo }) => [kind, type, orderNo]);
     expect(found).to.have.deep.members([
@@ -194,6 +194,45 @@ describe('reconciliation', () => {
       ['only_ours', 'refund', missing.orderNo],
       ['only_theirs', 'refund', unheard.orderNo],
       ['only_theirs', 'refund', capture.orderNo],
+    ]);
+  });
+
+  it('holds payouts against payouts, with a fee of their own', async () => {
+    const capture = await day.order();
+    const paid = await day.order({ operation: 'payout', amountMinor: 500n });
+    const dear = await day.order({ operation: 'payout', amountMinor: 600n });
+    const missing = await day.order({ operation: 'payout', amountMinor: 7n });
+    const unheard = await day.order({ operation: 'payout', amountMinor: 9n, status: 'unknown' });
+    const twice = await day.order({ operation: 'payout', amountMinor: 11n });
+    const out = { type: 'payout', feeMinor: 100n } as const;
+    const evidence = new Set<number | undefined>();
+    day.submit = async (_task, { captures }) => {
+      evidence.add(captures);
+      return false;
+    };
+    const { report, run } = await day.reconcile([
+      day.row(capture),
+      day.row(paid, out),
+      day.row(dear, { ...out, feeMinor: 101n }),
+      day.row(missing),
+      day.row(unheard, out),
+      day.row(unheard, { ...out, channelRef: 'SW-again' }),
+      day.row(twice, out),
+      day.row(twice, { ...out, channelRef: 'SW-twice' }),
+    ]);
+    expect(run.state).to.equal('complete');
+    expect(report.theirMinor).to.include({ captured: 128_057n, paidOut: 1_140n });
+    expect(report.ourMinor).to.include({ captured: 128_050n, paidOut: 1_118n });
+    // It is told that it was paid, and not that a capture was made twice.
+    expect([new Set(day.submitted), evidence]).to.eql([new Set([unheard.orderNo]), new Set([1])]);
+    const found = (await day.open()).map(({ kind, type, orderNo }) => [kind, type, orderNo]);
+    expect(found).to.have.deep.members([
+      ['fee_mismatch', 'payout', dear.orderNo],
+      ['only_theirs', 'capture', missing.orderNo],
+      ['only_ours', 'payout', missing.orderNo],
+      ['only_theirs', 'payout', unheard.orderNo],
+      ['duplicate_capture', 'payout', unheard.orderNo],
+      ['duplicate_capture', 'payout', twice.orderNo],
     ]);
   });
 
@@ -333,7 +372,13 @@ describe('reconciliation', () => {
       const about = { channelId: swiftpay, date: '2026-11-22', format: 'csv', by: 'x' } as const;
       const id = await day.statements.begin({ ...about, digest: '0'.repeat(64) }, noonMs);
       await day.statements.addRows(id, [{ ...someRow(), lineNo: 3 }], noonMs);
-      const totals = { rows: 1, capturedMinor: 128_050n, refundedMinor: 0n, feeMinor: 257n };
+      const totals = {
+        rows: 1,
+        capturedMinor: 128_050n,
+        refundedMinor: 0n,
+        paidOutMinor: 0n,
+        feeMinor: 257n,
+      };
       const less = { ...totals, rows: 2 };
       expect(await day.statements.makeValid(id, less, false, noonMs)).to.equal(false);
       expect(await day.statements.makeValid(id, totals, false, noonMs)).to.equal(true);
@@ -386,7 +431,13 @@ describe('reconciliation', () => {
         { ...(one as object), digest: '0'.repeat(64) } as never,
         noonMs,
       );
-      const totals = { rows: 1, capturedMinor: 128_050n, refundedMinor: 0n, feeMinor: 257n };
+      const totals = {
+        rows: 1,
+        capturedMinor: 128_050n,
+        refundedMinor: 0n,
+        paidOutMinor: 0n,
+        feeMinor: 257n,
+      };
       await day.statements.sweep('swiftpay' as never, noonMs + 1);
       await day.statements.addRows(left, [{ ...someRow(), lineNo: 3 }], noonMs);
       const made = await day.statements.makeValid(left, totals, false, noonMs).catch(() => false);

@@ -53,7 +53,7 @@ export function someRow(fields: Partial<NewRow> = {}): NewRow {
 
 export const anyRow = (): fc.Arbitrary<NewRow> =>
   fc.record({
-    type: fc.constantFrom('capture', 'refund'),
+    type: fc.constantFrom('capture', 'refund', 'payout'),
     orderNo: fc.stringMatching(/^[A-Za-z0-9]{1,32}$/),
     channelRef: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,20}$/),
     status: fc.constantFrom('succeeded', 'failed'),
