@@ -6,16 +6,16 @@ import { execute, inTransaction, selectRows, sqlTime, type Database } from './da
 export class SqlDeliveryLog implements DeliveryLog {
   constructor(private readonly database: Database) {}
 
-  /** SKIP LOCKED: relays step around each other's rows. */
   async fanOut(limit: number, nowMs: number): Promise<number> {
+    const seen = await selectRows<Found>(
+      this.database,
+      'SELECT id FROM notice WHERE pending = 1 ORDER BY id LIMIT ?',
+      [limit],
+    );
+    if (seen.length === 0) return 0;
     return await inTransaction(this.database, async (transaction) => {
-      const rows = await selectRows<{ id: string }>(
-        transaction,
-        `SELECT id FROM notice WHERE pending = 1 ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED`,
-        [limit],
-      );
-      if (rows.length === 0) return 0;
-      const ids = rows.map(({ id }) => id);
+      const ids = await locked(transaction, 'notice', seen, 'pending = 1', []);
+      if (ids.length === 0) return 0;
       await execute(
         transaction,
         `INSERT INTO notice_delivery (notice_id, destination_id, next_at)
@@ -30,20 +30,22 @@ export class SqlDeliveryLog implements DeliveryLog {
         `UPDATE notice SET pending = NULL WHERE id IN (${places(ids)})`,
         ids,
       );
-      return rows.length;
+      return ids.length;
     });
   }
 
   async claim(claim: Parameters<DeliveryLog['claim']>[0]): Promise<readonly ClaimedDelivery[]> {
+    const now = sqlTime(claim.nowMs);
+    const seen = await selectRows<Found>(
+      this.database,
+      `SELECT id FROM notice_delivery WHERE destination_id = ? AND next_at <= ?
+       ORDER BY next_at, id LIMIT ?`,
+      [claim.destinationId, now, claim.limit],
+    );
+    if (seen.length === 0) return [];
     return await inTransaction(this.database, async (transaction) => {
-      const rows = await selectRows<{ id: string }>(
-        transaction,
-        `SELECT id FROM notice_delivery WHERE destination_id = ? AND next_at <= ?
-         ORDER BY next_at, id LIMIT ? FOR UPDATE SKIP LOCKED`,
-        [claim.destinationId, sqlTime(claim.nowMs), claim.limit],
-      );
-      if (rows.length === 0) return [];
-      const ids = rows.map(({ id }) => id);
+      const ids = await locked(transaction, 'notice_delivery', seen, 'next_at <= ?', [now]);
+      if (ids.length === 0) return [];
       await execute(
         transaction,
         `UPDATE notice_delivery SET next_at = ?, first_try_at = IFNULL(first_try_at, ?)
@@ -100,6 +102,31 @@ export class SqlDeliveryLog implements DeliveryLog {
       return await execute(transaction, `DELETE FROM notice WHERE id IN (${places(ids)})`, ids);
     });
   }
+}
+
+interface Found {
+  readonly id: string;
+}
+
+/**
+ * Of rows that were seen, those that are still so and that nobody else holds: relays step around each
+ * other. Locked one by one, by id: a locking read of an index also locks the row after the last,
+ * another destination's, and whoever looks for that one would step around it for nothing.
+ */
+async function locked(
+  transaction: Knex.Transaction,
+  table: string,
+  seen: readonly Found[],
+  still: string,
+  values: readonly string[],
+): Promise<readonly string[]> {
+  const rows = await selectRows<Found>(
+    transaction,
+    `SELECT id FROM ${table} FORCE INDEX (PRIMARY)
+     WHERE id IN (${places(seen)}) AND ${still} ORDER BY id FOR UPDATE SKIP LOCKED`,
+    [...seen.map(({ id }) => id), ...values],
+  );
+  return rows.map(({ id }) => id);
 }
 
 type Delivery = Parameters<DeliveryLog['record']>[0];
