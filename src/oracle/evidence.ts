@@ -40,6 +40,8 @@ export interface LogRow {
   readonly taskId: string;
   readonly seq: number;
   readonly kind: string;
+  /** Where it is known. */
+  readonly atMs?: number;
   readonly writer: string;
   readonly body: LogBody;
 }
@@ -70,6 +72,7 @@ export interface LogBody {
     readonly amountMinor: Amount;
     readonly creditMinor: Amount;
     readonly attemptUntilMs?: number;
+    readonly settleAfterMs?: number;
   };
   readonly decision?: { readonly action: string; readonly refundId?: string };
   readonly by?: string;
@@ -85,6 +88,7 @@ export interface LogBody {
     readonly amountMinor: Amount;
     readonly createdAtMs?: number;
   };
+  readonly nature?: { readonly idempotent: boolean };
   readonly via?: string;
   readonly answer?: {
     readonly kind: string;

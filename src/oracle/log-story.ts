@@ -8,6 +8,7 @@ export interface OrderStory {
   readonly orderNo: string;
   readonly channelId: string;
   readonly amountMinor: bigint;
+  readonly idempotent: boolean;
   /** The place in the log that first told of its success; 0: none does. */
   doneAt: number;
   /** Captured, and the task had ended without it: at some time it was owed back. */
@@ -26,8 +27,11 @@ export interface TaskStory {
   /** Of a refund: what goes back. */
   refund: NonNullable<LogRow['body']['refund']> | null;
   repaymentId: string;
-  /** Of a top-up: what the card gets. */
+  /** Of a top-up: what the card gets, and how long a credit is insisted on once it is paid. */
   creditMinor: bigint;
+  settleAfterMs: number;
+  /** Until then; minus infinity while nobody has paid, or where nobody knows. */
+  settleAtMs: number;
   /** Of a withdrawal. */
   withdrawal: NonNullable<LogRow['body']['withdrawal']> | null;
   amountMinor: bigint;
@@ -101,6 +105,8 @@ const newStory = (taskId: string): TaskStory => ({
   refund: null,
   withdrawal: null,
   creditMinor: 0n,
+  settleAfterMs: 0,
+  settleAtMs: -Infinity,
   decided: null,
   repaymentId: '',
   amountMinor: 0n,
@@ -148,6 +154,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     story.kind = 'top_up';
     story.amountMinor = BigInt(topUp?.amountMinor ?? 0);
     story.creditMinor = BigInt(topUp?.creditMinor ?? 0);
+    story.settleAfterMs = topUp?.settleAfterMs ?? 0;
     story.attemptUntilMs = topUp?.attemptUntilMs ?? Infinity;
   },
   routed: (story, row) => {
@@ -161,7 +168,10 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     order.sends += 1;
     story.openCall = order.attemptNo;
   }),
-  close_intended: onOpenOrder((story, order) => {
+  close_intended: onOpenOrder((story, order, row) => {
+    // Unknown counts as credited for its time, where it can be sent again.
+    const insisted = order.operation === 'credit' && order.idempotent;
+    must(story, row, !(insisted && (row.atMs ?? Infinity) < story.settleAtMs));
     story.openCall = order.attemptNo;
   }),
   taken_over: onOpenOrder((story, order, row) => {
@@ -266,7 +276,9 @@ function startAttempt(story: TaskStory, row: LogRow): void {
   const inTime = (order.createdAtMs ?? 0) < story.attemptUntilMs;
   must(story, row, inTime || place?.untimed === true);
   const { orderNo, channelId } = order;
-  const told = { attemptNo, operation, orderNo, channelId, amountMinor: BigInt(order.amountMinor) };
+  const idempotent = row.body.nature?.idempotent ?? false;
+  const amountMinor = BigInt(order.amountMinor);
+  const told = { attemptNo, operation, orderNo, channelId, amountMinor, idempotent };
   const fresh = { status: 'open', sends: 1, excess: false, captures: 1, doneAt: 0 } as const;
   story.orders.set(attemptNo, { ...told, ...fresh });
   story.openCall = attemptNo;
@@ -315,7 +327,10 @@ function readReply(story: TaskStory, row: LogRow): void {
     if (order.status !== 'succeeded' && !isLive(story)) order.excess = true;
     // A first payment that comes after a top-up has failed opens it again, to be given back.
     const isPayment = story.kind === 'top_up' && order.operation === 'charge';
-    if (isPayment && story.end === 'failed' && !doneBy(story, 'charge')) story.end = null;
+    if (isPayment && !doneBy(story, 'charge')) {
+      if (story.end === 'failed') story.end = null;
+      story.settleAtMs = (row.atMs ?? -Infinity) + story.settleAfterMs;
+    }
     order.status = 'succeeded';
   }
   if (order.status !== 'open') return;

@@ -71,15 +71,23 @@ function lineOf({ mutant, by, seed, tasks, seconds }: Caught): string {
   return `${by === null ? 'SURVIVED' : 'caught  '}  ${mutant.name}  [rule ${mutant.rule}]  ${by ?? ''}  (${when})`;
 }
 
-function checkFind({ name, file, find }: Mutant): string {
-  const text = readFileSync(join(distDir, file), 'utf8');
-  const times = text.split(find).length - 1;
-  if (times !== 1) throw new Error(`mutant "${name}": its text stands ${times} times in ${file}`);
-  return text;
+/** @returns the files that it changes, changed. */
+function checkFind({ name, also = [], ...edit }: Mutant): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const { file, find, replace } of [edit, ...also]) {
+    const text = texts.get(file) ?? readFileSync(join(distDir, file), 'utf8');
+    const times = text.split(find).length - 1;
+    if (times !== 1) throw new Error(`mutant "${name}": its text stands ${times} times in ${file}`);
+    texts.set(
+      file,
+      text.replace(find, () => replace),
+    );
+  }
+  return texts;
 }
 
 async function tryMutant(mutant: Mutant): Promise<Caught> {
-  const text = checkFind(mutant);
+  const texts = checkFind(mutant);
   const folder = mkdtempSync(join(tmpdir(), 'recoup-mutant-'));
   const startedMs = performance.now();
   try {
@@ -89,12 +97,11 @@ async function tryMutant(mutant: Mutant): Promise<Caught> {
     }
     symlinkSync(join(projectDir, 'node_modules'), join(folder, 'node_modules'));
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-    const file = join(dist, mutant.file);
-    rmSync(file);
-    writeFileSync(
-      file,
-      text.replace(mutant.find, () => mutant.replace),
-    );
+    for (const [name, text] of texts) {
+      // The clone has it as a link.
+      rmSync(join(dist, name));
+      writeFileSync(join(dist, name), text);
+    }
     const found =
       mutant.test === undefined ? await simulate(dist) : await runTest(dist, mutant.test);
     return { mutant, ...found, seconds: (performance.now() - startedMs) / 1_000 };

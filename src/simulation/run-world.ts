@@ -88,7 +88,8 @@ export function evidenceOf(world: World): Evidence {
   const log: LogRow[] = [];
   for (const [taskId, rows] of database.log) {
     for (const { seq, writer, entry } of rows) {
-      log.push({ taskId, seq, kind: entry.kind, writer, body: entry as LogRow['body'] });
+      const { kind, atMs } = entry;
+      log.push({ taskId, seq, kind, atMs, writer, body: entry as LogRow['body'] });
     }
   }
   return {
