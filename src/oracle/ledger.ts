@@ -47,8 +47,10 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   const facts = new Map<string, bigint>();
   for (const story of stories.values()) {
     const { taskId, kind, end, amountMinor, orders } = story;
-    if (kind === 'top_up') onTopUp(story, facts);
-    if (kind === 'withdrawal' || kind === 'top_up') continue;
+    if (kind === 'withdrawal' || kind === 'top_up') {
+      onFlow(story, facts);
+      continue;
+    }
     const topic = kind === 'refund' ? 'ledger.refund_paid' : 'ledger.repayment_collected';
     if (end === 'succeeded') facts.set(`${topic} ${taskId}`, amountMinor);
     if (kind === 'refund') continue;
@@ -63,22 +65,33 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   return facts;
 }
 
-/** Each payment, credit and refund of a top-up that we have heard of, whatever became of the top-up. */
-function onTopUp({ taskId, orders, creditMinor }: TaskStory, facts: Map<string, bigint>): void {
-  for (const { operation, attemptNo, amountMinor, doneAt } of orders.values()) {
-    const topic = topUpTopics[operation];
+/** Whatever became of the task: each of these orders that we have heard of, and a balance of ours. */
+function onFlow(story: TaskStory, facts: Map<string, bigint>): void {
+  const { taskId, orders, creditMinor, kind, withdrawal, amountMinor, end } = story;
+  for (const { operation, attemptNo, doneAt, captures } of orders.values()) {
+    const topic = topics[kind][operation];
     if (topic === undefined || doneAt === 0) continue;
-    facts.set(
-      `ledger.${topic} ${taskId}/${attemptNo}`,
-      operation === 'credit' ? creditMinor : amountMinor,
-    );
+    const name = `ledger.${topic} ${taskId}/${attemptNo}`;
+    facts.set(name, operation === 'credit' ? creditMinor : amountMinor);
+    if (kind !== 'withdrawal') continue;
+    for (let nth = 2; nth <= captures; nth += 1) facts.set(`${name}.${nth}`, amountMinor);
   }
+  if (kind !== 'withdrawal' || withdrawal?.funding !== null) return;
+  facts.set(`ledger.withdrawal_taken ${taskId}`, amountMinor);
+  if (end === 'failed') facts.set(`ledger.withdrawal_given_back ${taskId}`, amountMinor);
 }
 
-const topUpTopics: Partial<Readonly<Record<BookedOperation, string>>> = {
-  charge: 'top_up_paid',
-  credit: 'top_up_credited',
-  refund: 'top_up_refunded',
+type Topics = Partial<Readonly<Record<BookedOperation, string>>>;
+
+const topics: Readonly<Record<TaskStory['kind'], Topics>> = {
+  deduction: {},
+  refund: {},
+  withdrawal: {
+    debit: 'withdrawal_taken',
+    payout: 'withdrawal_paid',
+    restore: 'withdrawal_given_back',
+  },
+  top_up: { charge: 'top_up_paid', credit: 'top_up_credited', refund: 'top_up_refunded' },
 };
 
 function countBy(names: readonly string[]): ReadonlyMap<string, number> {
