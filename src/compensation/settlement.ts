@@ -96,7 +96,7 @@ export class Settlement {
       const outcome = await this.run(task);
       if (outcome !== 'review') return outcome;
       asked();
-      return await this.run(task, { kind: 'ask', by: 'settlement' });
+      return await this.run(task, { kind: 'ask', by: 'settlement', once: true });
     } catch (error) {
       this.log.error('top-up not settled', { task_id: task, why: String(error) });
       return 'threw';

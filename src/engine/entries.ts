@@ -145,8 +145,13 @@ export type Entry = { readonly atMs: number } & (
       readonly by: string;
       readonly approvedBy: string;
     }
-  /** A person wants the channel asked again: the poll schedule starts anew. */
-  | { readonly kind: 'ask_requested'; readonly attemptNo: number; readonly by: string }
+  /** A person wants the channel asked again: the poll schedule starts anew, or `once` at its last ask. */
+  | {
+      readonly kind: 'ask_requested';
+      readonly attemptNo: number;
+      readonly by: string;
+      readonly once?: true;
+    }
 );
 
 export type EntryKind = Entry['kind'];

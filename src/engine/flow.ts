@@ -77,8 +77,8 @@ export type Evidence =
       readonly by: string;
       readonly approvedBy: string;
     }
-  /** A person wants the channel asked again. */
-  | { readonly kind: 'ask'; readonly by: string };
+  /** A person wants the channel asked again; `once`: a sweep does, which will come again. */
+  | { readonly kind: 'ask'; readonly by: string; readonly once?: true };
 
 export function fold<S extends TaskState>(flow: Flow<S>, entries: readonly Entry[]): S | null {
   let state: S | null = null;

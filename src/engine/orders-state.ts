@@ -199,7 +199,10 @@ function evolveAttempt<S extends OrdersState>(state: S, entry: AttemptEntry): S 
         return dead(a, entry.proof, atMs);
       });
     case 'ask_requested':
-      return change(() => ({ asks: 0, closedAtAsk: 0, nextAskMs: atMs }));
+      return change(({ nature }) => {
+        const asks = entry.once === true ? nature.pollScheduleMs.length - 1 : 0;
+        return { asks, closedAtAsk: asks, nextAskMs: atMs };
+      });
     default:
       return assertNever(entry);
   }

@@ -125,7 +125,7 @@ export function tidyUp(state: OrdersState, nowMs: number): Step {
 export function receive(state: OrdersState, evidence: Evidence, nowMs: number): readonly Entry[] {
   switch (evidence.kind) {
     case 'ask':
-      return askAgain(state, evidence.by, nowMs);
+      return askAgain(state, evidence, nowMs);
     case 'decision':
       return decide(state, evidence, nowMs);
     case 'callback':
@@ -136,10 +136,15 @@ export function receive(state: OrdersState, evidence: Evidence, nowMs: number): 
   }
 }
 
-function askAgain(state: OrdersState, by: string, nowMs: number): readonly Entry[] {
+function askAgain(
+  state: OrdersState,
+  { by, once }: Omit<Extract<Evidence, { kind: 'ask' }>, 'kind'>,
+  nowMs: number,
+): readonly Entry[] {
   const live = state.attempts.find(isLive);
   if (live === undefined || state.openCall !== null) return [];
-  return [{ kind: 'ask_requested', atMs: nowMs, attemptNo: live.no, by }];
+  const asked = { kind: 'ask_requested', atMs: nowMs, attemptNo: live.no, by } as const;
+  return [{ ...asked, ...(once && { once }) }];
 }
 
 /** Verified words of a channel, read against our order; empty when they say nothing new. */
@@ -202,7 +207,7 @@ function decide(
   if (about === undefined || attempt === undefined || state.openCall !== null) return [];
   if (decision.action === 'ask_again') {
     const who = `${by}, ${approvedBy}`;
-    if (about.reason !== 'undo_failed') return askAgain(state, who, atMs);
+    if (about.reason !== 'undo_failed') return askAgain(state, { by: who }, atMs);
     // Nothing is open: another order is tried.
     return [{ kind: 'case_closed', atMs, caseNo, resolution: `tried again (${who})` }];
   }
