@@ -134,8 +134,8 @@ export interface Recoup {
   /** @throws RecoupError `batch_unknown`. */
   batch(id: string): Promise<BatchStory>;
   /**
-   * Starts collecting batches, asking channels, resuming what was left and posting to the ledger, in
-   * this process, until `close`.
+   * Starts collecting batches, asking channels, resuming what was left, posting to the ledger and
+   * sending notices, in this process, until `close`.
    *
    * @throws RecoupError `schema_outdated`.
    */
@@ -299,13 +299,14 @@ class EmbeddedRecoup implements Recoup {
 
   async startWorker(): Promise<void> {
     await this.#openChannels();
-    const { startPoller, compensator, flows, cases, batchRunner, ledger } = this.services;
+    const { startPoller, compensator, flows, cases, batchRunner, ledger, notices } = this.services;
     startPoller();
     compensator.start();
     flows.settlement.start();
     cases.start();
     batchRunner.start();
     ledger.start();
+    notices.start();
   }
 
   async trialBalance(): Promise<TrialBalance> {
