@@ -9,16 +9,20 @@
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import { ChannelDirectory } from '../../src/channels/directory.js';
+import { accountOperations, partyOf } from '../../src/channels/party.js';
 import { isRouted } from '../../src/channels/profile.js';
 import { routedTerms } from '../../src/composition-routing.js';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
-import { deductionFlow, type DeductionState } from '../../src/engine/deduction.js';
+import { operations, type Order } from '../../src/engine/order.js';
+import { taskFlow, type Task } from '../../src/engine/tasks.js';
 import { Executor } from '../../src/engine/executor.js';
 import type { Journal } from '../../src/engine/journal.js';
 import type { ChannelCalls, Channels, Log } from '../../src/engine/ports.js';
-import { repaymentId, taskId } from '../../src/ids.js';
+import { channelId, repaymentId, taskId } from '../../src/ids.js';
 import { DeductionDesk } from '../../src/intake/deduction-desk.js';
+import { WithdrawalDesk, type WithdrawalRequest } from '../../src/intake/withdrawal-desk.js';
+import { amountMinor } from '../../src/money.js';
 import { RedisLocks } from '../../src/queue/locks.js';
 import { connectRedis, lockOptions } from '../../src/queue/redis.js';
 import { LiveHealth } from '../../src/routing/live-health.js';
@@ -26,8 +30,10 @@ import { LiveRouter, liveRouterDefaults } from '../../src/routing/live-router.js
 import { ChannelStore } from '../../src/store/channels.js';
 import { openDatabase } from '../../src/store/database.js';
 import { DeductionStore } from '../../src/store/deductions.js';
+import { MemberStore } from '../../src/store/members.js';
 import { RepaymentStore } from '../../src/store/repayments.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
+import { WithdrawalStore } from '../../src/store/withdrawals.js';
 
 export interface Doom {
   /** The boundary to die at, as it is printed ("after charge 1"); null: none. */
@@ -35,17 +41,28 @@ export interface Doom {
   readonly env: Record<string, string>;
   /** A new deduction for this repayment, or … */
   readonly repayment?: string;
+  /** … a new withdrawal, or … */
+  readonly withdrawal?: DoomedWithdrawal;
   /** … this task, resumed. */
   readonly task?: string;
   /** How long the channel needs at least to have a request, ms. */
   readonly inFlightMs: number;
 }
 
+export interface DoomedWithdrawal {
+  readonly memberId: string;
+  readonly key: string;
+  readonly amount: number;
+  readonly token: string;
+  /** Of an account at the account service; null: the member's balance in our tables. */
+  readonly serviceToken: string | null;
+}
+
 async function main(): Promise<void> {
   process.stdout.write('ready\n');
   const [line] = (await once(createInterface(process.stdin), 'line')) as [string];
   const doom = JSON.parse(line) as Doom;
-  const { executor, desk, close } = await wire(doom);
+  const { executor, desk, withdrawalDesk, close } = await wire(doom);
   let task = doom.task === undefined ? null : taskId(doom.task);
   if (doom.repayment !== undefined) {
     const started = await desk.start({
@@ -60,6 +77,11 @@ async function main(): Promise<void> {
     task = started.deductionId;
     await started.finished;
   }
+  if (doom.withdrawal !== undefined) {
+    const started = await withdrawalDesk.start(withdrawalOf(doom.withdrawal));
+    task = started.withdrawalId;
+    await started.finished;
+  }
   if (task === null) throw new Error('nothing to do');
   for (;;) {
     const { outcome, state } = await executor.run(task);
@@ -69,6 +91,20 @@ async function main(): Promise<void> {
   }
   process.stdout.write('finished\n');
   await close();
+}
+
+function withdrawalOf(asked: DoomedWithdrawal): WithdrawalRequest {
+  const { memberId, key, amount, token, serviceToken } = asked;
+  const account = { token: serviceToken ?? '', bankCode: 'BALANCE', last4: '0001' };
+  return {
+    memberId,
+    amountMinor: amountMinor(amount),
+    currency: 'CNY',
+    account: { token, bankCode: 'ICBC', last4: '0000' },
+    accountService: serviceToken === null ? null : { id: channelId('accounts'), account },
+    requestKey: key,
+    requestDigest: '0'.repeat(64),
+  };
 }
 
 /** By hand and without the queue, since starting is what these processes mostly do. */
@@ -85,9 +121,9 @@ async function wire(doom: Doom) {
   const settings = { ...liveRouterDefaults, zone: config.businessZone };
   const router = new LiveRouter(() => terms, new LiveHealth(), store, systemClock, settings);
   const wrap = wrappersFor(doom);
-  const executor = new Executor<DeductionState>(
+  const executor = new Executor<Task>(
     {
-      flow: deductionFlow,
+      flow: taskFlow,
       journal: wrap.journal(new SqlJournal(database, config.businessZone, systemClock, log)),
       locks: new RedisLocks(redis, config.lockLeaseMs, systemClock, log),
       channels: wrap.channels(directory),
@@ -107,16 +143,25 @@ async function wire(doom: Doom) {
   };
   const window = { attemptWindowMs: config.attemptWindowMs };
   const desk = new DeductionDesk(reads, router, executor, systemClock, window);
+  const members = new MemberStore(database);
+  const withdrawals = new WithdrawalStore(database);
+  const withdrawalReads = {
+    member: members.find.bind(members),
+    byRequest: withdrawals.findByRequest.bind(withdrawals),
+    accountService: (id: Parameters<typeof directory.get>[0]) =>
+      partyOf(directory.get(id), accountOperations),
+  };
+  const withdrawalDesk = new WithdrawalDesk(withdrawalReads, router, executor, systemClock, window);
   const close = async (): Promise<void> => {
     redis.disconnect();
     await directory.close();
     await database.destroy();
   };
-  return { executor, desk, close };
+  return { executor, desk, withdrawalDesk, close };
 }
 
 interface Wrapped {
-  readonly journal: (inner: Journal<DeductionState>) => Journal<DeductionState>;
+  readonly journal: (inner: Journal<Task>) => Journal<Task>;
   readonly channels: (inner: Channels) => Channels;
 }
 
@@ -141,9 +186,15 @@ function wrappersFor({ killAt, inFlightMs }: Doom): Wrapped {
       return received;
     };
     const { close } = channel;
+    const placings = operations.flatMap((operation) => {
+      const place = channel[operation];
+      return place === undefined
+        ? []
+        : [[operation, (order: Order) => around(operation, () => place(order))]];
+    });
     return {
+      ...(Object.fromEntries(placings) as Pick<ChannelCalls, 'charge'>),
       timeoutsMs: channel.timeoutsMs,
-      charge: (order) => around('charge', () => channel.charge(order)),
       query: (order) => around('query', () => channel.query(order)),
       ...(close && { close: (order) => around('close', () => close(order)) }),
     };
