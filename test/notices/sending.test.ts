@@ -1,10 +1,15 @@
 import { expect } from 'chai';
+import type { CaseRecord, Person } from '../../src/cases/case.js';
+import type { Resolution } from '../../src/cases/resolution.js';
 import type { Services } from '../../src/composition-root.js';
 import { selectRows } from '../../src/store/database.js';
 import type { NoticeStory } from '../../src/notices/records.js';
 import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { Receiver } from './receiver.js';
+
+const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
+const li: Person = { name: 'Li Na', keyId: 'key_li' };
 
 const config = {
   noticeAllowInternal: true,
@@ -178,6 +183,44 @@ describe('sending notices', function () {
       `SELECT * FROM audit WHERE action = 'notice_redeliver'`,
     );
     expect(audit).to.include({ actor: 'Wang Fang', subject: notice.id });
+  });
+
+  it('what was given up is sent again, or dropped, by the decision of two people', async () => {
+    const id = await destination(['deduction.succeeded']);
+    const { desk } = services.cases;
+    const giveUp = async (): Promise<CaseRecord> => {
+      receiver.answer = () => 503;
+      await Promise.all([collect(), collect()]);
+      await send();
+      await environment.owner.raw(
+        `UPDATE notice_delivery SET first_try_at = first_try_at - INTERVAL 1 DAY`,
+      );
+      await dueNow();
+      await send();
+      receiver.answer = () => 204;
+      receiver.received.length = 0;
+      const open = await desk.list({ open: true, limit: 10 });
+      expect(open.map(({ kind }) => kind)).to.eql(['notices_exhausted']);
+      return open[0]!;
+    };
+    const resolve = async (one: CaseRecord, resolution: Resolution): Promise<void> => {
+      const { no, payloadDigest } = await desk.propose(one.id, resolution, wang);
+      const { state } = await desk.approve(one.id, no, payloadDigest, li);
+      expect(state).to.equal('executed');
+    };
+    const exhausted = async () =>
+      await services.notices.desk.list({ destinationId: id, state: 'exhausted', limit: 10 });
+
+    await resolve(await giveUp(), { action: 'ask_again' });
+    await send();
+    expect(receiver.received).to.have.length(2);
+    expect(await desk.list({ open: true, limit: 10 })).to.eql([]);
+
+    await resolve(await giveUp(), { action: 'write_off', reason: 'told by telephone' });
+    await send();
+    expect(receiver.received).to.eql([]);
+    expect(await exhausted()).to.eql([]);
+    expect(await desk.list({ open: true, limit: 10 })).to.eql([]);
   });
 
   it('a destination that says it is gone is paused, and is a case until it is resumed', async () => {
