@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: what Recoup does a second, beside what the database could do and what others do.
  *
- *   --only A,B     sections: throughput (the usual)
+ *   --only A,B     sections: throughput (the usual), fairness, workers, recovery, growth, pending, router, batch
+ *   --rows N       growth: rows of history (1,000,000); batch: of the file (1,000,000); pending: orders (20,000)
  *   --rounds N     rounds through all cells (5)
  *   --seconds S    about how long one measurement takes (2)
  *   --no-peers     without DBOS, which needs PostgreSQL and packages of its own
@@ -12,7 +13,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { batch } from './batch.js';
+import { growth } from './growth.js';
 import { machine } from './machine.js';
+import { pending } from './pending.js';
+import { router } from './router.js';
 import { fairness, recovery, workers, type Section } from './sections.js';
 import { Stage } from './stage.js';
 import { starvation } from './starvation.js';
@@ -21,6 +26,7 @@ import { throughput, throughputTable, type Settings } from './throughput.js';
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: 'throughput' },
+    rows: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     'no-peers': { type: 'boolean', default: false },
@@ -50,6 +56,10 @@ const sections: Readonly<Record<string, (stage: Stage) => Promise<Section>>> = {
   fairness: async (stage) => await fairness(stage, settings),
   workers: async (stage) => await workers(stage, settings),
   recovery: async (stage) => await recovery(stage, settings),
+  growth: async (stage) => await growth(stage, settings, Number(values.rows ?? 1_000_000)),
+  pending: async (stage) => await pending(stage, settings, Number(values.rows ?? 20_000)),
+  router: async () => router(settings),
+  batch: async (stage) => await batch(stage, settings, Number(values.rows ?? 1_000_000)),
   starvation: async (stage) => await starvation(stage, settings),
 };
 

@@ -6,14 +6,13 @@ import { LiveHealth } from '../src/routing/live-health.js';
 import { planRoute } from '../src/routing/plan-route.js';
 import { termsOf, type ChannelTerms } from '../src/routing/terms.js';
 import type { ChannelUsage, RoutingWorld } from '../src/routing/world.js';
+import { ranged, spread, table, type Spread } from './figures.js';
+import type { Section } from './sections.js';
+import type { Settings } from './throughput.js';
 
-/**
- * How long a plan takes. The engine routes up to 10,000 deductions a second on one thread, so every
- * 10 µs here is a tenth of it. Run: `npx tsc -p . ; node dist/bench/routing.js`.
- */
+/** How long a plan takes. Every deduction makes one, on the thread that does everything else. */
 const banks = ['ICBC', 'CCB', 'ABC', 'BOC', 'CMB', 'PSBC', 'SPDB', 'CITIC', 'CEB', 'PAB'];
 const nowMs = Date.UTC(2026, 2, 1, 4);
-const roundsMs = 1_500;
 
 function terms(index: number): ChannelTerms {
   const bankLimits = { per_transaction_max_minor: 5_000_000n, daily_max_minor: 10n ** 11n };
@@ -49,19 +48,18 @@ function usageOf(ids: readonly ChannelId[]): ReadonlyMap<ChannelId, ChannelUsage
   return new Map(ids.map((id) => [id, { totalMinor: 1_234_567_890n, byBank }]));
 }
 
-function measure(name: string, once: (i: number) => unknown): void {
-  for (let i = 0; i < 20_000; i += 1) once(i);
+/** µs each. */
+function timeOf(once: (i: number) => unknown, forMs: number): number {
+  for (let i = 0; i < 2_000; i += 1) once(i);
   const startedMs = performance.now();
   let ops = 0;
   let tookMs = 0;
-  while (tookMs < roundsMs) {
-    for (let i = 0; i < 500; i += 1) once(ops + i);
-    ops += 500;
+  while (tookMs < forMs) {
+    for (let i = 0; i < 50; i += 1) once(ops + i);
+    ops += 50;
     tookMs = performance.now() - startedMs;
   }
-  const perSecond = Math.round((ops / tookMs) * 1000).toLocaleString('en');
-  const each = ((tookMs / ops) * 1000).toFixed(2);
-  process.stdout.write(`${name.padEnd(52)} ${perSecond.padStart(12)} ops/s ${each} µs\n`);
+  return (tookMs / ops) * 1_000;
 }
 
 const taskIds = Array.from({ length: 1000 }, () => newTaskId());
@@ -79,7 +77,34 @@ function request(i: number): RouteRequest {
   return asked;
 }
 
-for (const count of [3, 20]) {
+/** µs a plan with 5, 50 and 500 channels: in a world that stands still, and as the live router asks. */
+export function router({ smoke, rounds }: Settings): Section {
+  const counts = smoke ? [5] : [5, 50, 500];
+  const figures = counts.map((count) => {
+    const each = Array.from({ length: smoke ? 1 : rounds }, () => round(count, smoke ? 10 : 500));
+    const of = (name: keyof Round): Spread => spread(each.map((one) => one[name]));
+    return { count, plan: of('plan'), rejected: of('rejected'), live: of('live') };
+  });
+  return {
+    figures,
+    text: table(
+      ['µs', ...counts.map((count) => `${count} channels`)],
+      [
+        ['a plan', ...figures.map(({ plan }) => ranged(plan))],
+        ['a plan, all over a limit', ...figures.map(({ rejected }) => ranged(rejected))],
+        ['an answer observed, views and a plan', ...figures.map(({ live }) => ranged(live))],
+      ],
+    ),
+  };
+}
+
+interface Round {
+  readonly plan: number;
+  readonly rejected: number;
+  readonly live: number;
+}
+
+function round(count: number, forMs: number): Round {
   const channels = Array.from({ length: count }, (_, i) => terms(i));
   const ids = channels.map((channel) => channel.channelId);
   const health = new LiveHealth();
@@ -104,14 +129,15 @@ for (const count of [3, 20]) {
     probeShare: 0.03,
   });
   const still = world(nowMs);
-  measure(`planRoute, ${count} channels`, (i) => planRoute(request(i), still));
-  measure(`planRoute, ${count} channels, all over a limit`, (i) =>
-    planRoute({ ...request(i), amountMinor: amountMinor(9_000_000) }, still),
-  );
-  measure(`observe + views + planRoute, ${count} channels`, (i) => {
-    // Ten thousand a second: a tenth of a millisecond passes with each.
-    const atMs = nowMs + i / 10;
-    observe(i, atMs);
-    return planRoute(request(i), world(atMs));
-  });
+  const tooMuch = amountMinor(11_000_000);
+  return {
+    plan: timeOf((i) => planRoute(request(i), still), forMs),
+    rejected: timeOf((i) => planRoute({ ...request(i), amountMinor: tooMuch }, still), forMs),
+    live: timeOf((i) => {
+      // Ten thousand a second: a tenth of a millisecond passes with each.
+      const atMs = nowMs + i / 10;
+      observe(i, atMs);
+      return planRoute(request(i), world(atMs));
+    }, forMs),
+  };
 }
