@@ -40,6 +40,10 @@ export async function readEvidence(
     repayments: await query('SELECT * FROM repayment ORDER BY id'),
     outbox: await query('SELECT topic, message_key FROM outbox'),
     refunds: await query('SELECT * FROM refund ORDER BY id'),
+    withdrawals: await query('SELECT * FROM withdrawal ORDER BY id'),
+    topUps: await query('SELECT * FROM top_up ORDER BY id'),
+    members: await query('SELECT * FROM member_account ORDER BY id'),
+    memberEntries: await query('SELECT * FROM member_entry ORDER BY cause_id, kind'),
     posted: await query(
       `SELECT e.topic, e.message_key, SUM(p.amount_minor) AS amount_minor
        FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id

@@ -1,5 +1,5 @@
 /**
- * The demo: `npm run demo [-- --json] [-- --keep] [-- --file due.csv]`. Everything in it is real: the
+ * The demo: `npm run demo [-- --json] [-- --keep] [-- --file due.csv] [-- --flows]`. Everything in it is real: the
  * stores, the processes, the channels' HTTP, the kill. docs/demo.md says what to look at.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,8 @@ import { loadConfig } from '../config.js';
 import type { RecoupError } from '../errors.js';
 import { judge, readLogs } from '../oracle/index.js';
 import { spendTheEvening, type Evening } from './evening.js';
+import { runFlows } from './flows/main.js';
+import { flowComplaints, flowReport, flowSummary } from './flows/report.js';
 import { OurDatabase } from './our-books.js';
 import { Daemon, runRecoup, type Environment } from './processes.js';
 import { complaints, report, summary, type Findings } from './report.js';
@@ -35,6 +37,10 @@ const { values: options } = parseArgs({
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     file: { type: 'string', default: example('due-repayments.csv') },
+    /** Deductions, withdrawals and top-ups together. */
+    flows: { type: 'boolean', default: false },
+    /** With --flows: tasks of each flow. */
+    each: { type: 'string', default: '150' },
     seed: { type: 'string', default: 'demo' },
     'latency-scale': { type: 'string', default: '1' },
     /** For the whole run; past it the demo says what is stuck. */
@@ -72,10 +78,12 @@ async function main(): Promise<number> {
     });
   }
   try {
+    if (options.flows) return await allFlows(corner, folder, daemons);
     const { found, kept } = await collect(corner, database, folder, daemons);
     const wrong = complaints(found);
     keep = options.keep;
-    print(found, wrong, keep ? await keptLines(kept, folder, daemons) : []);
+    const lines = keep ? await keptLines(kept, folder, daemons) : [];
+    tell(report(found), wrong, lines, summary(found));
     return wrong.length === 0 ? 0 : 1;
   } finally {
     if (keep) for (const daemon of daemons) daemon.letGo();
@@ -86,6 +94,20 @@ async function main(): Promise<number> {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+}
+
+async function allFlows(corner: Corner, folder: string, daemons: Daemon[]): Promise<number> {
+  const found = await runFlows(corner, folder, daemons, {
+    each: Number(options.each),
+    seed: options.seed,
+    latencyScale: options['latency-scale'],
+    deadlineMs: startedMs + Number(options['deadline-seconds']) * 1_000,
+    seconds,
+    say,
+  });
+  const wrong = flowComplaints(found);
+  tell(flowReport(found), wrong, [], flowSummary(found));
+  return wrong.length === 0 ? 0 : 1;
 }
 
 async function collect(
@@ -185,12 +207,17 @@ async function findOut(
   };
 }
 
-function print(found: Findings, wrong: readonly string[], kept: readonly string[]): void {
-  const text = [report(found), ...wrong.map((one) => `WRONG: ${one}`), ...kept];
+function tell(
+  story: string,
+  wrong: readonly string[],
+  kept: readonly string[],
+  result: object,
+): void {
+  const text = [story, ...wrong.map((one) => `WRONG: ${one}`), ...kept];
   // With --json the story goes to stderr: stdout ends in one JSON object and holds nothing else.
   const stream = options.json ? process.stderr : process.stdout;
   stream.write(`${text.join('\n')}\n`);
-  if (options.json) process.stdout.write(`${JSON.stringify(summary(found))}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
 async function keptLines(

@@ -6,6 +6,7 @@ import { readEvidence } from './evidence.js';
 /** A task that had not ended and whose last entry a certain process wrote. */
 export interface HeldTask {
   readonly taskId: string;
+  readonly kind: string;
   readonly seq: number;
   /** The last entry says that a call is under way: an intent without an outcome. */
   readonly midCall: boolean;
@@ -17,7 +18,7 @@ export interface Counts {
   readonly waitingForReview: number;
 }
 
-const intents = ['charge_intended', 'resend_intended', 'close_intended'];
+const isIntent = (entry: string): boolean => /(^|_)intended$/.test(entry);
 
 export class OurDatabase {
   readonly #pool: Pool;
@@ -73,20 +74,20 @@ export class OurDatabase {
 
   /** What a process had in its hands, by the last word of each log. */
   async heldBy(instanceId: string): Promise<HeldTask[]> {
-    const rows = await this.#rows<{ taskId: string; seq: number; kind: string }>(
-      `SELECT f.task_id AS taskId, f.seq, l.kind FROM in_flight f
+    const rows = await this.#rows<{ taskId: string; kind: string; seq: number; entry: string }>(
+      `SELECT f.task_id AS taskId, f.kind, f.seq, l.kind AS entry FROM in_flight f
        JOIN execution_log l ON l.task_id = f.task_id AND l.seq = f.seq
        WHERE f.ended_at IS NULL AND l.writer LIKE ?`,
       [`${instanceId.replaceAll(/[%_\\]/g, (sign) => `\\${sign}`)}.%`],
     );
-    return rows.map(({ taskId, seq, kind }) => ({ taskId, seq, midCall: intents.includes(kind) }));
+    return rows.map(({ entry, ...task }) => ({ ...task, midCall: isIntent(entry) }));
   }
 
   /** The intents so far: every order that the log has announced. */
   async intents(): Promise<LogRow[]> {
     const rows = await this.#rows<Omit<LogRow, 'body'> & { body: string }>(
       `SELECT task_id AS taskId, seq, kind, writer, body FROM execution_log
-       WHERE kind LIKE '%\\_intended'`,
+       WHERE kind = 'intended' OR kind LIKE '%\\_intended'`,
     );
     return rows.map((row) => ({ ...row, body: JSON.parse(row.body) as LogBody }));
   }
@@ -95,6 +96,33 @@ export class OurDatabase {
   async waiting(): Promise<number> {
     const [row] = await this.#rows<{ n: string }>(
       'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NULL AND wake_at IS NOT NULL',
+    );
+    return Number(row?.n ?? 0);
+  }
+
+  /** Tasks without an outcome and not before a person, by kind. */
+  async underWay(): Promise<{ kind: string; count: number }[]> {
+    const kinds = ['deduction', 'refund', 'withdrawal', 'top_up'];
+    const each = kinds.map(
+      (kind) => `SELECT '${kind}' AS kind, COUNT(*) AS n FROM ${kind} WHERE status = 'processing'`,
+    );
+    const rows = await this.#rows<{ kind: string; n: string }>(each.join(' UNION ALL '));
+    return rows.map(({ kind, n }) => ({ kind, count: Number(n) })).filter(({ count }) => count > 0);
+  }
+
+  /** What only a person can decide, and why. */
+  async openCases(): Promise<{ taskId: string; reason: string; evidence: string }[]> {
+    return await this.#rows(
+      `SELECT task_id AS taskId, reason, evidence FROM review_case WHERE closed_at IS NULL
+       ORDER BY task_id LIMIT 20`,
+    );
+  }
+
+  /** Messages that are not in the books yet, and not before a person. */
+  async unposted(): Promise<number> {
+    const [row] = await this.#rows<{ n: string }>(
+      `SELECT COUNT(*) AS n FROM outbox o WHERE o.delivered_at IS NULL AND o.topic LIKE 'ledger.%'
+         AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.open_outbox_id = o.id)`,
     );
     return Number(row?.n ?? 0);
   }

@@ -1,14 +1,24 @@
 /** The channels' side of the story: the sandbox's own book, asked over HTTP. */
-import type { BookedOrder } from '../oracle/index.js';
+import type { BookedOperation, BookedOrder } from '../oracle/index.js';
 
 interface BookLine {
   readonly channel: string;
   readonly orderNo: string;
-  readonly operation?: 'charge' | 'refund';
+  readonly operation?: BookedOperation;
   readonly state: BookedOrder['state'];
   readonly amountMinor: number | null;
-  readonly captures: readonly { readonly amountMinor: number; readonly violation?: boolean }[];
+  readonly captures: readonly Took[];
+  /** Each time that anything but a charge or a refund was done. */
+  readonly executions?: readonly Took[];
+  /** When the book first had it. */
+  readonly firstAt?: number;
   readonly refunds?: readonly { readonly orderNo: string; readonly amountMinor: number }[];
+}
+
+interface Took {
+  readonly amountMinor: number;
+  readonly at?: number;
+  readonly violation?: boolean;
 }
 
 export class Witness {
@@ -46,6 +56,16 @@ export class Witness {
     await response.arrayBuffer();
   }
 
+  /** What is on accounts, minor units, by their tokens. */
+  async setBalances(channel: string, balances: Readonly<Record<string, number>>): Promise<void> {
+    const response = await fetch(`${this.adminUrl}/_balances?channel=${channel}`, {
+      method: 'PUT',
+      body: JSON.stringify(balances),
+    });
+    if (!response.ok) throw new Error(`the balances of ${channel} answer ${response.status}`);
+    await response.arrayBuffer();
+  }
+
   async callbacks(): Promise<{ sent: number; acknowledged: number }> {
     const response = await fetch(`${this.adminUrl}/_stats`);
     const { channels } = (await response.json()) as {
@@ -70,16 +90,21 @@ export function readBook(text: string): BookedOrder[] {
     .filter((line) => line !== '')
     .map((line) => {
       const read = JSON.parse(line) as BookLine;
-      const { channel, orderNo, operation = 'charge', state, amountMinor, captures } = read;
+      const { channel, orderNo, operation = 'charge', state, amountMinor, firstAt } = read;
+      const done = [...read.captures, ...(read.executions ?? [])];
       return {
         channelId: channel,
         orderNo,
         operation,
         state,
         amountMinor: amountMinor === null ? null : BigInt(amountMinor),
-        captures: captures.map(({ amountMinor: taken, violation = false }) => ({
+        ...(firstAt !== undefined && { startedAtMs: firstAt }),
+        // No sandbox carries a number out twice because it was sent twice: what is more than once is its own.
+        captures: done.map(({ amountMinor: taken, at, violation = false }, times) => ({
           amountMinor: BigInt(taken),
           violation,
+          ...(times > 0 && { own: true }),
+          ...(at !== undefined && { atMs: at }),
         })),
         refunds: (read.refunds ?? []).map((one) => ({
           orderNo: one.orderNo,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { Redis } from 'ioredis';
+import type { FlowSummary } from '../../src/demo/flows/report.js';
 import type { Summary } from '../../src/demo/report.js';
 
 const generator = 'scripts/make-due-repayments.mjs';
@@ -49,6 +50,41 @@ describe('The demo', () => {
     const { amounts_minor: amounts } = summary;
     expect(amounts.collected).to.equal(amounts.captured_at_channels);
     expect(amounts.collected + amounts.declined + amounts.needs_review).to.equal(amounts.due);
+  });
+});
+
+/** How much of it: enough for every trouble of a card system to come up. */
+const each = 40;
+
+describe('The demo of all flows', () => {
+  before(async () => {
+    const redis = new Redis(process.env['RECOUP_REDIS_URL'] ?? '');
+    await redis.flushdb();
+    redis.disconnect();
+  });
+
+  it('moves all money once, through a killed process and an emptied Redis, by the books of all parties', async function () {
+    this.timeout(200_000);
+    const { code, out, err } = await demo('--flows', '--json', '--each', String(each));
+    const summary = JSON.parse(out.trim().split('\n').at(-1) ?? '') as FlowSummary;
+    expect(code, err).to.equal(0);
+    for (const [flow, counts] of Object.entries(summary.flows)) {
+      expect(counts, flow).to.include({
+        in_flight: 0,
+        double_paid: 0,
+        lost: 0,
+        double_credited: 0,
+        wrongly_refunded: 0,
+      });
+      const { started, succeeded, failed, needs_review, refused } = counts;
+      expect(succeeded + failed + needs_review, flow).to.equal(started);
+      expect(started + refused, flow).to.be.within(each - 2, each);
+      expect(succeeded, flow).to.be.above(each / 3);
+    }
+    expect(summary.flows.withdrawals.given_back, 'given back to members').to.be.above(0);
+    expect(summary.flows.top_ups.given_back, 'refunded to customers').to.be.above(0);
+    expect(summary).to.include({ worker_kills: 1, redis_flushes: 1, books_agree: true });
+    expect(summary.resumed_mid_call).to.be.at.least(1);
   });
 });
 

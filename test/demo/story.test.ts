@@ -70,8 +70,9 @@ describe('The story of the demo', () => {
       // The dead process had committed this before it died.
       ...log('own', intent(1, 'swiftpay'), ['replied', { attemptNo: 1 }]),
     ];
-    const held = ['mid', 'left', 'own'].map((taskId) => ({ taskId, seq: 1, midCall: true }));
-    const waiting = { taskId: 'waiting', seq: 1, midCall: false };
+    const one = { kind: 'deduction', seq: 1 };
+    const held = ['mid', 'left', 'own'].map((taskId) => ({ ...one, taskId, midCall: true }));
+    const waiting = { ...one, taskId: 'waiting', midCall: false };
     const found = resumed([...held, waiting], 'w1', told, new Map([['mid', 'succeeded']]));
     expect(found).to.deep.equal({
       tasks: 2,
