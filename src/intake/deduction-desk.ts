@@ -164,8 +164,11 @@ export function noChannel(route: Route, bankCode: string): RecoupError {
     code,
     reason,
   }));
-  const bankUnknown =
-    rejected.length > 0 && rejected.every(({ code }) => code === 'bank_unsupported');
+  // Whoever does not do this at all says nothing of the bank.
+  const able = rejected.filter(
+    ({ code }) => code !== 'payout_unsupported' && code !== 'refund_unsupported',
+  );
+  const bankUnknown = able.length > 0 && able.every(({ code }) => code === 'bank_unsupported');
   return bankUnknown
     ? new RecoupError('bank_unknown', { bank_code: bankCode })
     : new RecoupError('no_eligible_channel', { rejected });
