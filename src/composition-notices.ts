@@ -43,7 +43,7 @@ export interface NoticeServices {
 export function openNotices(around: NoticeSurroundings): NoticeServices {
   const { config, env, database, clock, log, wrappers = {} } = around;
   const directory = new DestinationDirectory(new NoticeDestinationStore(database), env, log);
-  const sqlDeliveries = new SqlDeliveryLog(database);
+  const sqlDeliveries = new SqlDeliveryLog(database, clock, log);
   const deliveries = wrappers.deliveries?.(sqlDeliveries) ?? sqlDeliveries;
   const { noticeTimeoutMs: timeoutMs, noticeAllowInternal: allowInternal } = config;
   const httpPoster = new HttpPoster({ timeoutMs, allowInternal });

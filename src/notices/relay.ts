@@ -17,8 +17,17 @@ export interface NoticeRelaySettings extends BackOffSettings {
 /** Requests under way to one destination. */
 interface Lane {
   underWay: number;
+  /** Under way, or answered and not written down yet. */
+  unrecorded: number;
   claiming: boolean;
+  /** Claimed, and not begun yet. */
+  readonly claimed: { readonly delivery: ClaimedDelivery; readonly beginByMs: number }[];
 }
+
+const newLane = (): Lane => ({ underWay: 0, unrecorded: 0, claiming: false, claimed: [] });
+
+/** Claimed at a time, for each request that may be under way: a claim is a commit. */
+const claimsAhead = 8;
 
 const fanOutPage = 200;
 /** Destinations change seldom: how often they are read while the relay runs. */
@@ -92,46 +101,66 @@ export class NoticeRelay {
   }
 
   async #fill(to: OpenDestination): Promise<void> {
-    const lane = this.#lanes.get(to.id) ?? { underWay: 0, claiming: false };
+    const lane = this.#lanes.get(to.id) ?? newLane();
     this.#lanes.set(to.id, lane);
-    const limit = this.settings.perDestination - lane.underWay;
-    if (lane.claiming || limit <= 0 || this.#stop.signal.aborted) return;
+    this.#begin(to, lane);
+    const aheadMax = this.settings.perDestination * claimsAhead;
+    const isFull = lane.claimed.length > 0 || lane.unrecorded >= 2 * aheadMax;
+    if (lane.claiming || isFull || this.#stop.signal.aborted) return;
     lane.claiming = true;
     try {
+      const { claimMs } = this.settings;
       const nowMs = this.clock.nowMs();
-      const againAtMs = nowMs + this.settings.claimMs;
-      const claim = { destinationId: to.id, nowMs, againAtMs, limit };
-      for (const delivery of await this.deliveries.claim(claim)) {
-        lane.underWay += 1;
-        const sending = this.#send(to, delivery).finally(() => {
-          lane.underWay -= 1;
-          this.#underWay.delete(sending);
-        });
-        this.#underWay.add(sending);
-      }
+      // A request that begins in the first half of its claim ends in the second.
+      const beginByMs = this.clock.monotonicMs() + claimMs / 2;
+      const found = await this.deliveries.claim({
+        destinationId: to.id,
+        nowMs,
+        againAtMs: nowMs + claimMs,
+        limit: aheadMax,
+      });
+      lane.claimed.push(...found.map((delivery) => ({ delivery, beginByMs })));
     } finally {
       lane.claiming = false;
+    }
+    this.#begin(to, lane);
+  }
+
+  #begin(to: OpenDestination, lane: Lane): void {
+    while (lane.underWay < this.settings.perDestination && !this.#stop.signal.aborted) {
+      const next = lane.claimed.shift();
+      if (next === undefined) return;
+      // It has waited too long behind others: it is due again by itself.
+      if (this.clock.monotonicMs() > next.beginByMs) continue;
+      lane.underWay += 1;
+      lane.unrecorded += 1;
+      const sending = this.#send(to, lane, next.delivery).finally(() =>
+        this.#underWay.delete(sending),
+      );
+      this.#underWay.add(sending);
     }
   }
 
   /** Never rejects: what could not be recorded is sent again when its claim has run out. */
-  async #send(to: OpenDestination, delivery: ClaimedDelivery): Promise<void> {
+  async #send(to: OpenDestination, lane: Lane, delivery: ClaimedDelivery): Promise<void> {
+    const { messageId: id, body } = delivery;
+    const [atMs, startedMs] = [this.clock.nowMs(), this.clock.monotonicMs()];
+    const headers = { ...signed({ id, body }, to.keys, atMs) };
+    const answer = await this.poster.post({ url: to.url, headers, body });
+    const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
+    lane.underWay -= 1;
+    const next = this.#fillOn(to);
     try {
-      const { messageId: id, body } = delivery;
-      const [atMs, startedMs] = [this.clock.nowMs(), this.clock.monotonicMs()];
-      const headers = { ...signed({ id, body }, to.keys, atMs) };
-      const answer = await this.poster.post({ url: to.url, headers, body });
-      const durationMs = Math.round(this.clock.monotonicMs() - startedMs);
       await this.#record(to, delivery, answer, { atMs, durationMs });
     } catch (error) {
-      this.log.warn('notice not recorded', { id: delivery.messageId, why: String(error) });
-      return;
+      this.log.warn('notice not recorded', { id, why: String(error) });
     }
-    // There is room now: what else is due need not wait for the next look.
-    const underWay = this.#lanes.get(to.id)?.underWay ?? 0;
-    if (underWay <= this.settings.perDestination / 2) await this.#fillOn(to);
+    lane.unrecorded -= 1;
+    await next;
+    await this.#fillOn(to);
   }
 
+  /** There is room now: what else is due need not wait for the next look. Never rejects. */
   async #fillOn(to: OpenDestination): Promise<void> {
     try {
       const now = this.destinations.open().find(({ id }) => id === to.id);

@@ -1,10 +1,33 @@
 import type { Knex } from 'knex';
+import type { Clock } from '../clock.js';
+import type { Log } from '../engine/ports.js';
 import type { ClaimedDelivery, DeliveryLog, Try, Verdict } from '../notices/ports.js';
+import { ascii, insertRows, text, updateRows, type BulkUpdate } from './bulk.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { GroupCommit } from './group-commit.js';
+import type { Row } from './rows.js';
 
 /** Notices on their way, on MariaDB (migration 011 says what the columns mean). */
 export class SqlDeliveryLog implements DeliveryLog {
-  constructor(private readonly database: Database) {}
+  readonly #records: GroupCommit<Recorded>;
+
+  constructor(
+    private readonly database: Database,
+    clock: Clock,
+    log: Log,
+  ) {
+    this.#records = new GroupCommit<Recorded>(
+      {
+        write: async (records) => this.#write(records),
+        // Written again it is one line more in the delivery log.
+        findCommitted: async () => new Set(),
+        collision: () => null,
+      },
+      { committers: 1, batchMax: 256, patienceMs: 15_000 },
+      clock,
+      log,
+    );
+  }
 
   async fanOut(limit: number, nowMs: number): Promise<number> {
     const seen = await selectRows<Found>(
@@ -48,9 +71,8 @@ export class SqlDeliveryLog implements DeliveryLog {
       if (ids.length === 0) return [];
       await execute(
         transaction,
-        `UPDATE notice_delivery SET next_at = ?, first_try_at = IFNULL(first_try_at, ?)
-         WHERE id IN (${places(ids)})`,
-        [sqlTime(claim.againAtMs), sqlTime(claim.nowMs), ...ids],
+        `UPDATE notice_delivery SET next_at = ? WHERE id IN (${places(ids)})`,
+        [sqlTime(claim.againAtMs), ...ids],
       );
       return await selectRows<ClaimedDelivery>(
         transaction,
@@ -63,20 +85,22 @@ export class SqlDeliveryLog implements DeliveryLog {
     });
   }
 
-  async record(
-    delivery: Parameters<DeliveryLog['record']>[0],
-    one: Try,
-    verdict: Verdict,
-  ): Promise<void> {
-    await inTransaction(this.database, async (transaction) => {
-      await execute(
+  /** What comes in while a transaction is under way shares the next one. */
+  async record(delivery: Delivery, one: Try, verdict: Verdict): Promise<void> {
+    await this.#records.add({ delivery, one, verdict });
+  }
+
+  async #write(records: readonly Recorded[]): Promise<void> {
+    const inOrder = records.toSorted((a, b) => (BigInt(idOf(a)) < BigInt(idOf(b)) ? -1 : 1));
+    await this.database.transaction(async (transaction) => {
+      await insertRows(transaction, 'notice_try', inOrder.map(tryRow));
+      await delivered(
         transaction,
-        `INSERT INTO notice_try (delivery_id, at, duration_ms, http_status, error)
-         VALUES (?,?,?,?,?)`,
-        [delivery.deliveryId, sqlTime(one.atMs), one.durationMs, one.status, cut(one.error, 300)],
+        inOrder.filter(({ verdict }) => verdict.kind === 'delivered'),
       );
-      if (verdict.kind === 'delivered') await delivered(transaction, delivery, one);
-      else await inVain(transaction, delivery, one, verdict);
+      for (const { delivery, one, verdict } of inOrder) {
+        if (verdict.kind !== 'delivered') await inVain(transaction, delivery, one, verdict);
+      }
     });
   }
 
@@ -131,25 +155,61 @@ async function locked(
 
 type Delivery = Parameters<DeliveryLog['record']>[0];
 
+interface Recorded {
+  readonly delivery: Delivery;
+  readonly one: Try;
+  readonly verdict: Verdict;
+}
+
+const idOf = ({ delivery }: Recorded): string => delivery.deliveryId;
+
+const tryRow = ({ delivery, one }: Recorded): Row => ({
+  delivery_id: delivery.deliveryId,
+  at: sqlTime(one.atMs),
+  duration_ms: one.durationMs,
+  http_status: one.status,
+  error: cut(one.error, 300),
+});
+
 /** Whatever else was made of it meanwhile: it has arrived. */
+const deliveredUpdate: BulkUpdate = {
+  table: 'notice_delivery',
+  key: { id: 'BIGINT' },
+  values: {
+    state: ascii(40),
+    next_at: 'DATETIME(3)',
+    delivered_at: 'DATETIME(3)',
+    last_status: 'INT',
+    last_error: text(300),
+  },
+  deltas: { tries: 'tried' },
+  where: `t.state <> 'delivered'`,
+};
+
 async function delivered(
   transaction: Knex.Transaction,
-  { deliveryId, destinationId }: Delivery,
-  { atMs, durationMs, status }: Try,
+  records: readonly Recorded[],
 ): Promise<void> {
-  const at = sqlTime(atMs + durationMs);
-  await execute(
+  if (records.length === 0) return;
+  const rows = records.map(({ delivery, one }) => ({
+    id: delivery.deliveryId,
+    state: 'delivered',
+    next_at: null,
+    delivered_at: sqlTime(one.atMs + one.durationMs),
+    last_status: one.status,
+    last_error: null,
+    tried: 1,
+  }));
+  await updateRows(transaction, deliveredUpdate, rows);
+  const ids = rows.map(({ id }) => id);
+  const given = await selectRows<{ to: string }>(
     transaction,
-    `UPDATE notice_delivery SET state = 'delivered', next_at = NULL, delivered_at = ?,
-       tries = tries + 1, last_status = ?, last_error = NULL WHERE id = ? AND state <> 'delivered'`,
-    [at, status, deliveryId],
+    `SELECT DISTINCT destination_id AS \`to\` FROM notice_delivery
+     WHERE id IN (${places(ids)}) AND exhausted_at IS NOT NULL ORDER BY destination_id`,
+    ids,
   );
-  const [given] = await selectRows(
-    transaction,
-    'SELECT 1 FROM notice_delivery WHERE id = ? AND exhausted_at IS NOT NULL',
-    [deliveryId],
-  );
-  if (given !== undefined) await closeExhausted(transaction, destinationId, at);
+  const at = rows.at(-1)?.delivered_at ?? '';
+  for (const { to } of given) await closeExhausted(transaction, to, at);
 }
 
 /** The case about notices given up ends when the last of them has arrived. */
@@ -188,7 +248,7 @@ async function inVain(
   const found = await execute(
     transaction,
     `UPDATE notice_delivery SET tries = tries + 1, last_status = ?, last_error = ?, state = ?,
-       next_at = ?, exhausted_at = IFNULL(?, exhausted_at)
+       next_at = ?, exhausted_at = IFNULL(?, exhausted_at), first_try_at = IFNULL(first_try_at, ?)
      WHERE id = ? AND state = 'waiting' AND tries = ?`,
     [
       status,
@@ -196,6 +256,7 @@ async function inVain(
       isOver ? 'exhausted' : 'waiting',
       isOver ? null : next,
       isOver ? now : null,
+      sqlTime(atMs),
       deliveryId,
       tries,
     ],
