@@ -10,6 +10,7 @@ import { callBackWith, sendRequest } from './callers.js';
 import { sendFlow } from './flow-callers.js';
 import { evenMix, type Mix } from './flow-plan.js';
 import * as people from './people.js';
+import { sqlTime } from '../store/database.js';
 import { Chance, hashText, mix } from './chance.js';
 import { Faults } from './faults.js';
 import { MemoryDatabase, type Stored } from './memory-database.js';
@@ -334,7 +335,7 @@ export class World {
       process.deliver(() => void process.settlement.runOnce().catch(() => undefined));
     const sweep = (): void => {
       if (!process.alive) return;
-      process.deliver(() => void process.compensator.runOnce());
+      if (this.#isOverdue()) process.deliver(() => void process.compensator.runOnce());
       sweeps += 1;
       if (sweeps % settlesEvery === 0) settle();
       if (!this.books.settled) this.#relay(process);
@@ -371,6 +372,16 @@ export class World {
       default:
         throw new Error('unreachable happening');
     }
+  }
+
+  /** What no sweep would find need not be looked for, by four processes for days. */
+  #isOverdue(): boolean {
+    if (this.options.watch !== undefined) return true;
+    const now = sqlTime(this.time.nowMs);
+    for (const { ended_at: ended, wake_at: at } of this.database.inFlight.values()) {
+      if (ended === null && typeof at === 'string' && at <= now) return true;
+    }
+    return false;
   }
 
   /** A credit of unknown outcome is the settlement's before it is a person's alone. */
