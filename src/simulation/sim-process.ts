@@ -14,7 +14,7 @@ import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { channelsOf } from './line.js';
 import { desksOf, type Desks } from './sim-desks.js';
 import { ledgerOf } from './sim-ledger.js';
-import { inFlightOf, journalOf, unsettledOf } from './store-ports.js';
+import { inFlightOf, journalOf, unsettledOf, usageOf } from './store-ports.js';
 import type { World } from './world.js';
 
 /**
@@ -48,7 +48,7 @@ export class SimProcess {
     };
     const { clock } = this;
     const health = new LiveHealth();
-    const usage = async () => await this.io(2, () => world.usage());
+    const usage = async () => await this.io(2, () => usageOf(world));
     const router = new LiveRouter(() => world.terms, health, { usage }, clock, {
       ...liveRouterDefaults,
       zone: world.zone,

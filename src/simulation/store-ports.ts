@@ -3,7 +3,7 @@ import type { InFlightLog } from '../compensation/sweep.js';
 import type { Task } from '../engine/tasks.js';
 import type { Append, Journal } from '../engine/journal.js';
 import { RecoupError } from '../errors.js';
-import { taskId } from '../ids.js';
+import { channelId, taskId } from '../ids.js';
 import type { DeskReads } from '../intake/deduction-desk.js';
 import type { RefundReads } from '../intake/refund-desk.js';
 import type { TopUpDeskReads } from '../intake/top-up-desk.js';
@@ -17,6 +17,7 @@ import { partyOf } from './flow-plan.js';
 import { MemoryInFlightLog, type Stored } from './memory-database.js';
 import { refundReadsOf } from './people.js';
 import type { SimProcess } from './sim-process.js';
+import type { World } from './world.js';
 
 /** The database as one process sees it: late, refusing, and now and then silent about what it did. */
 export function journalOf(process: SimProcess): Journal<Task> {
@@ -92,6 +93,19 @@ export function inFlightOf(process: SimProcess): InFlightLog {
     purgeEnded: async (before, limit) =>
       await process.io(2, () => inFlight.purgeEnded(before, limit)),
   };
+}
+
+/** What may have been or may yet be taken, or paid out, of the day's limits. */
+export function usageOf({ database }: World) {
+  const routed = [...database.attempts.values()]
+    .flat()
+    .filter(({ operation }) => operation === 'charge' || operation === 'payout');
+  return routed.map((row) => ({
+    operation: row['operation'] as 'charge' | 'payout',
+    channelId: channelId(String(row['channel_id'])),
+    bankCode: String(row['bank_code']),
+    amountMinor: BigInt(String(row['amount_minor'])),
+  }));
 }
 
 export function deskReadsOf(process: SimProcess): DeskReads {

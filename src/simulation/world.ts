@@ -312,18 +312,6 @@ export class World {
     return rows.some((row) => row['order_no'] === orderNo && row['status'] === 'succeeded');
   }
 
-  usage() {
-    const routed = [...this.database.attempts.values()]
-      .flat()
-      .filter(({ operation }) => operation === 'charge' || operation === 'payout');
-    return routed.map((row) => ({
-      operation: row['operation'] as 'charge' | 'payout',
-      channelId: channelId(String(row['channel_id'])),
-      bankCode: String(row['bank_code']),
-      amountMinor: BigInt(String(row['amount_minor'])),
-    }));
-  }
-
   #born(slot: number): void {
     this.#births += 1;
     const process = new SimProcess(`p${slot + 1}.${this.#births}`, this);
