@@ -4,7 +4,7 @@ import type { Task } from '../engine/tasks.js';
 import type { Append } from '../engine/journal.js';
 import type { Order } from '../engine/order.js';
 import type { QueryAnswer } from '../engine/reply.js';
-import { channelId, taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
+import { taskId as asTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { ChannelTerms } from '../routing/terms.js';
 import { callBackWith, sendRequest } from './callers.js';
 import { sendFlow } from './flow-callers.js';
