@@ -5,6 +5,7 @@
  *   --rows N       growth: rows of history (1,000,000); batch: of the file (1,000,000); pending: orders (20,000)
  *   --rounds N     rounds through all cells (5)
  *   --seconds S    about how long one measurement takes (2)
+ *   --minutes M    throughput: fewer rounds where they would take longer (7)
  *   --no-peers     without DBOS, which needs PostgreSQL and packages of its own
  *   --smoke        a minute's work at most, to see that everything runs; its figures say nothing
  *   --json         the last line of stdout is JSON
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     rows: { type: 'string' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
+    minutes: { type: 'string', default: '7' },
     'no-peers': { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -43,6 +45,7 @@ const settings: Settings = {
   rounds: values.smoke ? 1 : Number(values.rounds),
   warmUps: values.smoke ? 1 : 2,
   seconds: values.smoke ? 0.1 : Number(values.seconds),
+  minutes: Number(values.minutes),
   levels: values.smoke ? [1, 16] : [1, 64, 512, 4_096],
   peers: !values.smoke && !values['no-peers'],
   progress,

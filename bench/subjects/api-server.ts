@@ -10,7 +10,7 @@ const digest = createHash('sha256').update(key).digest('hex');
 await services.access.addKey({ id: 'bench', name: 'bench', role: 'app' }, digest, Date.now());
 // More than the usual gate lets in: here the engine is measured, not its refusal.
 const app = createHttpServer(services, { runsMax: 8_192 });
-await app.listen({ host: '127.0.0.1', port: 0 });
+await app.listen({ host: '127.0.0.1', port: 0, backlog: 4_096 });
 const { port } = app.server.address() as AddressInfo;
 process.send?.({ port, key });
 process.once('disconnect', () => {

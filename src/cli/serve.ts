@@ -50,12 +50,15 @@ export function serveCommand(): Command {
     );
 }
 
+/** Connections that come at once wait to be accepted; Node's 511 is less than one batch of callers. */
+const backlog = 4_096;
+
 async function listen(server: Server, services: Services, options: ServeOptions): Promise<string> {
   const { config } = services;
   const host = options.host ?? config.httpHost;
   const port = options.port ?? config.httpPort;
   try {
-    await server.listen({ host, port });
+    await server.listen({ host, port, backlog });
   } catch (error) {
     await server.close();
     await services.close();
