@@ -51,7 +51,8 @@ export function groupSql(commits: readonly Commit[]): string {
 }
 
 export function insertSql(table: string, rows: readonly Row[]): string {
-  const columns = Object.keys(rows[0] ?? {});
+  const all = Object.keys(rows[0] ?? {});
+  const columns = all.filter((column) => rows.some((row) => row[column] !== null));
   const values = rows.map((row) => `(${columns.map((column) => literal(row[column])).join()})`);
   return `INSERT INTO ${table} (${columns.join()}) VALUES ${values.join()}`;
 }
@@ -64,15 +65,21 @@ export function updateSql(table: string, rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {});
   const key = keys[table] ?? [];
   const on = key.map((column) => `t.${column} = j.${column}`).join(' AND ');
+  const [first = {}] = rows;
+  // What is the same in all rows is said once, as the journal does.
+  const varying = columns.filter(
+    (column) => key.includes(column) || rows.some((row) => row[column] !== first[column]),
+  );
   const set = columns
     .filter((column) => !key.includes(column))
     .map((column) => {
+      const given = varying.includes(column) ? `j.${column}` : value(first, column);
       const sum = deltas[column];
-      return sum === undefined ? `t.${column} = j.${column}` : `t.${sum} = t.${sum} + j.${column}`;
+      return sum === undefined ? `t.${column} = ${given}` : `t.${sum} = t.${sum} + ${given}`;
     })
     .join();
   const selects = rows.map((row, index) => {
-    const fields = columns.map((column) =>
+    const fields = varying.map((column) =>
       index > 0 ? value(row, column) : `${value(row, column)} AS ${column}`,
     );
     return `SELECT ${fields.join()}`;
