@@ -48,6 +48,8 @@ export interface TopUpState extends OrdersState, Routed {
   readonly acceptedAtMs: number;
   /** The payment: the first charge found captured, and when. Another one besides it is a case. */
   readonly paid: { readonly no: number; readonly atMs: number } | null;
+  /** The place in the log at which giving the payment back began. */
+  readonly refundSeq: number | null;
 }
 
 export const topUpFlow: Flow<TopUpState> = {
@@ -242,14 +244,26 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
     const { topUp, atMs: acceptedAtMs } = entry;
     const { id: taskId } = topUp;
     const kind = 'top_up';
-    return { ...noOrders, kind, taskId, seq: 1, topUp, acceptedAtMs, route: null, paid: null };
+    return {
+      ...noOrders,
+      kind,
+      taskId,
+      seq: 1,
+      topUp,
+      acceptedAtMs,
+      route: null,
+      paid: null,
+      refundSeq: null,
+    };
   }
   const moved = { ...state, seq: state.seq + 1 };
   switch (entry.kind) {
     case 'routed':
       return { ...moved, route: { plan: entry.route, atMs: entry.atMs } };
-    case 'charge_intended':
     case 'refund_intended':
+      mayPlace(state, entry);
+      return evolveIntent({ ...moved, refundSeq: state.refundSeq ?? moved.seq }, entry);
+    case 'charge_intended':
     case 'intended':
       mayPlace(state, entry);
       return evolveIntent(moved, entry);

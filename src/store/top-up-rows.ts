@@ -77,9 +77,12 @@ interface Held {
 function heldOf(state: TopUpState | null): Held | null {
   const paid = state === null ? undefined : paymentOf(state);
   if (state === null || paid === undefined) return null;
+  const { refundSeq } = state;
   const refunds = legOf(state, 'refund');
   const credited = legOf(state, 'credit').some(
-    (one) => !isDead(one) && (one.status !== 'succeeded' || refunds.length === 0),
+    (one) =>
+      !isDead(one) &&
+      (one.status !== 'succeeded' || refundSeq === null || (one.succeededSeq ?? 0) < refundSeq),
   );
   const { amountMinor } = state.topUp;
   return {
