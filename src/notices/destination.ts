@@ -28,6 +28,7 @@ const kinds: Readonly<Record<TaskKind, true>> = {
 /** Everything that notices tell of. */
 export const noticeTypes: readonly string[] = [
   ...Object.keys(kinds).flatMap((kind) => [`${kind}.succeeded`, `${kind}.failed`]),
+  'top_up.credit_unknown',
   'case.opened',
   'operators.schedule_ending',
 ];

@@ -12,6 +12,7 @@ import type { TaskKind } from '../engine/entries.js';
 import type { Append } from '../engine/journal.js';
 import { statusOf } from '../engine/orders-state.js';
 import type { Task, TaskOf } from '../engine/tasks.js';
+import { stageOf } from '../engine/top-up.js';
 import { sqlTime } from './database.js';
 import type { Row } from './rows.js';
 
@@ -54,7 +55,11 @@ const factsOf: { readonly [K in TaskKind]: (task: TaskOf<K>) => Facts } = {
 const facts = (task: Task): Facts => (factsOf[task.kind] as (task: Task) => Facts)(task);
 
 export function noticesOf(append: Append<Task>, wants: WantsNotice): readonly Row[] {
-  return [...endNotices(append, wants), ...scheduleNotices(append, wants)];
+  return [
+    ...endNotices(append, wants),
+    ...unknownCredit(append, wants),
+    ...scheduleNotices(append, wants),
+  ];
 }
 
 /** `deduction.succeeded`, `refund.failed`, …: each time that a task comes to an end. */
@@ -76,6 +81,19 @@ function endNotices({ state, entries, afterSeq }: Append<Task>, wants: WantsNoti
     const event = { type, key: `${state.taskId}/${afterSeq + index + 1}`, atMs };
     return [noticeRow(event, state.taskId, data)];
   });
+}
+
+const unknownCreditType = 'top_up.credit_unknown';
+
+/** Once a top-up: its credit is not confirmed, and counts as credited until its end is told. */
+function unknownCredit({ state, before, entries }: Append<Task>, wants: WantsNotice): Row[] {
+  if (state.kind !== 'top_up' || stageOf(state) !== 'credit_unknown') return [];
+  if (before?.kind === 'top_up' && stageOf(before) === 'credit_unknown') return [];
+  if (!wants(unknownCreditType)) return [];
+  const { taskId } = state;
+  const atMs = entries.at(-1)?.atMs ?? 0;
+  const data = { id: taskId, status: statusOf(state), ...facts(state) };
+  return [noticeRow({ type: unknownCreditType, key: taskId, atMs }, taskId, data)];
 }
 
 const endingType = 'operators.schedule_ending';

@@ -70,7 +70,7 @@ describe('credited or given back, never both, whatever a flow came to think', ()
     } as const;
     return await journal.append(append).then(
       () => 'written',
-      (error: { code?: string }) => error.code ?? String(error),
+      (error: Error & { code?: string }) => error.code ?? error.message,
     );
   }
 
