@@ -30,6 +30,7 @@ export async function readEvidence(
       seq,
       kind,
       at,
+      atMs: at.getTime(),
       writer,
       body: JSON.parse(body) as LogBody,
     })),

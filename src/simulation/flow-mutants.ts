@@ -46,13 +46,6 @@ const withdrawals: readonly Mutant[] = [
     ...unknownOf('restore', neverSent),
   },
   {
-    name: 'restored although it was found paid',
-    rule: 'what nobody wants is not sent again',
-    file: withdrawal,
-    find: "operationOf(order) === 'restore' && paid !== undefined ? 'dead' : insisted(nature);",
-    replace: 'insisted(nature);',
-  },
-  {
     name: 'paid out before it was debited',
     rule: 'nothing is paid out that was not taken',
     file: withdrawal,
