@@ -252,14 +252,6 @@ const tables: readonly Mutant[] = [
     test: fidelity,
   },
   {
-    name: 'the money log takes a cause twice',
-    rule: 'given back once',
-    file: 'migrations/009-withdrawals.js',
-    find: 'UNIQUE KEY member_entry_cause (cause_id, kind),',
-    replace: '',
-    test: fidelity,
-  },
-  {
     name: 'the table has no unique withdrawal request',
     rule: 'the same request twice is the same withdrawal',
     file: 'migrations/009-withdrawals.js',
