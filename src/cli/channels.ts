@@ -58,6 +58,7 @@ async function list({ channelStore, directory }: Services): Promise<Result> {
       tier: profile.tier,
       paused: paused || profile.paused,
       banks: Object.keys(profile.banks),
+      operations: [...profile.operations, ...(profile.can_refund ? ['refund'] : [])],
       // A channel whose secrets are missing here is left out by the directory.
       open: directory.get(channelId) !== undefined,
     };
@@ -68,9 +69,10 @@ async function list({ channelStore, directory }: Services): Promise<Result> {
     one.mode,
     String(one.tier),
     one.paused ? 'paused' : one.open ? 'open' : 'not open: see `recoup doctor`',
+    one.operations.join(' '),
     one.banks.join(' '),
   ]);
-  const text = table(['id', 'name', 'mode', 'tier', 'state', 'banks'], rows);
+  const text = table(['id', 'name', 'mode', 'tier', 'state', 'does', 'banks'], rows);
   return { json: { channels }, text };
 }
 

@@ -17,7 +17,7 @@ export function operationRoutes(app: App, { services }: HttpContext): void {
     method: 'POST',
     url: '/v1/routes/preview',
     schema: {
-      summary: 'Show the plan a deduction would get now, with every reason',
+      summary: 'Show the plan a deduction or a payout would get now, with every reason',
       body: requests.previewBody,
       response: { 200: replies.routePlan },
     },
@@ -30,13 +30,15 @@ export function operationRoutes(app: App, { services }: HttpContext): void {
       },
     },
     handler: async (request) => {
-      const { bank_code, amount_minor, currency } = request.body;
+      const { bank_code, amount_minor, currency, operation, refundable } = request.body;
       if (amount_minor <= 0) throw new RecoupError('amount_not_positive');
       const route = await router.preview({
         taskId: previewTask,
         bankCode: bank_code,
         amountMinor: amountMinor(amount_minor),
         currency,
+        ...(operation === 'payout' && { operation }),
+        ...(refundable && { refundable }),
         exclude: [],
       });
       return routeView(route);

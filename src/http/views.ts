@@ -185,6 +185,7 @@ export function channelView(
     paused: profile.paused,
     currencies: [...profile.currencies],
     banks: Object.keys(profile.banks),
+    operations: [...profile.operations, ...(profile.can_refund ? ['refund'] : [])],
     per_transaction_min_minor: minorOrNull(limits.per_transaction_min_minor),
     per_transaction_max_minor: minorOrNull(limits.per_transaction_max_minor),
   };

@@ -121,7 +121,13 @@ export const csvBody = z.unknown().meta({
 });
 
 export const previewBody = z
-  .strictObject({ bank_code: bankCode, amount_minor: askedAmount, currency })
+  .strictObject({
+    bank_code: bankCode,
+    amount_minor: askedAmount,
+    currency,
+    operation: z.enum(['charge', 'payout']).default('charge'),
+    refundable: z.boolean().default(false).describe('Only channels that can give it back'),
+  })
   .meta({ examples: [{ bank_code: 'ICBC', amount_minor: 128_050, currency: 'CNY' }] });
 
 export const limitUpTo = (max: number, usual: number) =>

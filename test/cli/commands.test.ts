@@ -241,6 +241,16 @@ describe('The recoup command', function () {
       expect((await run('channels', 'pause', 'nobody')).code).to.equal(2);
     });
 
+    it('previews payouts by what channels say of them', async () => {
+      const preview = ['routes', 'preview', '--bank', 'CMB', '--amount', '100', '--json'];
+      type Plan = { places: { channel_id: string }[]; rejected: Record<string, string>[] };
+      const charge = (await run(...preview)).json as unknown as Plan;
+      expect(charge.places.map(({ channel_id }) => channel_id)).to.include('oldbank');
+      const payout = (await run(...preview, '--payout')).json as unknown as Plan;
+      expect(payout.places.map(({ channel_id }) => channel_id)).to.deep.equal(['swiftpay']);
+      expect(payout.rejected.map(({ code }) => code)).to.include('payout_unsupported');
+    });
+
     it('makes keys that are shown once and kept as digests, and revokes them', async () => {
       const made = await run('keys', 'create', '--role', 'agent', '--name', 'wang', '--json');
       const { id, key } = made.json as unknown as { id: string; key: string };

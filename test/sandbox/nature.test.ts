@@ -36,6 +36,43 @@ describe('The sandbox keeps the promises of each nature', () => {
   const captures = async ({ orderNo }: Order): Promise<number> =>
     (await sandbox.order(orderNo))?.captures.length ?? 0;
 
+  describe('a payer who does not pay at once', () => {
+    it('is waited for, and then has paid, also at a channel that answers at once', async () => {
+      const order = practiceOrderOn('swiftpay', 'tok_later_1');
+      expect(await swiftpay.charge(order)).to.include({ kind: 'pending' });
+      const paid = await until('the payer has paid', async () => {
+        const answer = await swiftpay.query(order);
+        return answer.kind === 'pending' ? null : answer;
+      });
+      expect(paid).to.include({ kind: 'succeeded' });
+      expect(await captures(order)).to.equal(1);
+    });
+
+    it('who never pays is waited for until the order is closed, which it then stays', async () => {
+      const order = practiceOrderOn('unionlink', 'tok_unpaid_1');
+      expect(await unionlink.charge(order)).to.include({ kind: 'pending' });
+      expect(await unionlink.query(order)).to.include({ kind: 'pending' });
+      expect(await unionlink.close!(order)).to.deep.equal({ kind: 'closed' });
+      const closed = { kind: 'not_executed', proof: 'closed' };
+      expect(await unionlink.query(order)).to.include(closed);
+      expect(await unionlink.charge(order)).to.include(closed);
+      expect(await captures(order)).to.equal(0);
+    });
+
+    it('who never pays lets the order expire, where that is honoured', async () => {
+      const now = Date.now();
+      const times = { createdAtMs: now, expiresAtMs: now + 150 };
+      const order = practiceOrderOn('swiftpay', 'tok_unpaid_2', times);
+      expect(await swiftpay.charge(order)).to.include({ kind: 'pending' });
+      const ended = await until('the order has expired', async () => {
+        const answer = await swiftpay.query(order);
+        return answer.kind === 'pending' ? null : answer;
+      });
+      expect(ended).to.include({ kind: 'declined', code: 'order_expired' });
+      expect(await captures(order)).to.equal(0);
+    });
+  });
+
   describe('idempotent by order number', () => {
     it('captures once, however often and however fast the same bytes come', async () => {
       const order = practiceOrder('swiftpay');
