@@ -132,6 +132,15 @@ describe('What an answer means', () => {
     expect(chargeAnswer(provesNothing, order, heard)).to.include({ kind: 'unknown' });
   });
 
+  it('is proof by a closed payout only where the channel says so of payouts', () => {
+    const payout = { ...order, operation: 'payout' } as const;
+    const heard = said({ code: '4411' });
+    expect(queryAnswer(unionlink, payout, heard)).to.include({ proof: 'closed' });
+    const silent = { ...(unionlink as object), payouts: undefined } as never;
+    expect(queryAnswer(silent, payout, heard)).to.include({ kind: 'unknown' });
+    expect(queryAnswer(silent, order, heard)).to.include({ proof: 'closed' });
+  });
+
   it('is, for a close: closed, not found, refused, or unknown', () => {
     expect(closeAnswer(unionlink, order, said({ code: '0002' }))).to.deep.equal({ kind: 'closed' });
     expect(closeAnswer(unionlink, order, said({ code: '3404' }))).to.include({ kind: 'not_found' });
