@@ -12,13 +12,14 @@ export interface Received {
   readonly path: string;
 }
 
-/** A status; or nothing at all, ever. */
+/** A status; or nothing at all until `release`. */
 export type Answer = number | 'hang';
 
 export class Receiver {
   readonly secret = newSecret();
   readonly received: Received[] = [];
   readonly forged: string[] = [];
+  readonly #hanging: ServerResponse[] = [];
   answer: (received: Received) => Answer = () => 204;
 
   private constructor(private readonly server: Server) {}
@@ -50,7 +51,13 @@ export class Receiver {
     const received = { id: verified.id, body, event, path: request.url ?? '' };
     this.received.push(received);
     const answer = this.answer(received);
-    if (answer !== 'hang') response.writeHead(answer).end('what is said to people');
+    if (answer === 'hang') this.#hanging.push(response);
+    else response.writeHead(answer).end('what is said to people');
+  }
+
+  /** Answers what hangs. */
+  release(status: number): void {
+    for (const response of this.#hanging.splice(0)) response.writeHead(status).end();
   }
 
   at(path: string): Received[] {
