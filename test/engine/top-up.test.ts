@@ -311,6 +311,7 @@ describe('the top-up flow', () => {
     driver.hears('charge', succeeded, 0);
     const step = driver.unheard(pending, ['query']);
     expect(step.kind).to.equal('close');
+    expect(driver.nowMs).to.be.below(driver.of('charge', 1).order.expiresAtMs);
     expect(driver.answer('close', { kind: 'closed' }).kind).to.equal('credit');
   });
 
