@@ -3,7 +3,7 @@
  *
  *   --seeds N        how many (200)            --from S   the first one (1)
  *   --seed S         one world, its story; a failing one is shrunk first
- *   --tasks N        worlds until so many tasks were simulated
+ *   --tasks N        worlds until so many tasks were simulated (--deductions N: so many of these)
  *   --mix D:W:T      how many deductions, withdrawals and top-ups for each planned one (1:1:1)
  *   --workers N      child processes (as many as there are cores)
  *   --mutants        the seeded bugs: each must be caught
@@ -27,6 +27,7 @@ const { values } = parseArgs({
     from: number,
     seed: number,
     tasks: number,
+    deductions: number,
     mix: number,
     workers: number,
     part: { type: 'boolean' },
@@ -94,13 +95,16 @@ async function runMany(): Promise<number> {
 }
 
 async function simulate(): Promise<Total> {
-  const wanted = values.tasks === undefined ? Infinity : Number(values.tasks);
-  const seeds = Number.isFinite(wanted) ? Infinity : Number(values.seeds ?? 200);
+  const { tasks, deductions } = values;
+  const bounded = tasks !== undefined || deductions !== undefined;
+  const enough = (): boolean =>
+    total.tasks >= Number(tasks ?? Infinity) || total.deductions >= Number(deductions ?? Infinity);
+  const seeds = bounded ? Infinity : Number(values.seeds ?? 200);
   const first = Number(values.from ?? 1);
   const workers = Number(values.workers ?? availableParallelism());
   const total = nothing();
   if (seeds <= portion || workers <= 1) {
-    for (let seed = first; seed < first + seeds && total.tasks < wanted; seed += 1) {
+    for (let seed = first; seed < first + seeds && !enough(); seed += 1) {
       addWorld(total, await runWorld({ seed, mix: how }));
     }
     return total;
@@ -108,7 +112,7 @@ async function simulate(): Promise<Total> {
   let next = first;
   const take = (): { from: number; count: number } | null => {
     const count = Math.min(portion, first + seeds - next);
-    if (count <= 0 || total.tasks >= wanted) return null;
+    if (count <= 0 || enough()) return null;
     next += count;
     return { from: next - count, count };
   };
