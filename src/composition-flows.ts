@@ -46,12 +46,20 @@ export function openFlows(around: FlowSurroundings): FlowServices {
   const reads = {
     member: members.find.bind(members),
     byRequest: withdrawals.findByRequest.bind(withdrawals),
-    accountService: (id: ChannelId) => partyOf(directory.get(id), accountOperations),
+    accountService: (id: ChannelId) =>
+      partiesOf(directory, accountOperations).find(({ channelId }) => channelId === id) ?? null,
   };
   const { attemptWindowMs } = config;
   const desk = new WithdrawalDesk(reads, router, executor, clock, { attemptWindowMs });
   return { members, withdrawals, withdrawalDesk: desk, ...openTopUps(around) };
 }
+
+/** Those that are open and offer all of this, and whether an operator has paused them. */
+const partiesOf = (directory: ChannelDirectory, operations: Parameters<typeof partyOf>[1]) =>
+  directory.profiles().flatMap(({ id, paused }) => {
+    const party = partyOf(directory.get(id), operations);
+    return party === null ? [] : [{ ...party, paused }];
+  });
 
 function openTopUps(around: FlowSurroundings) {
   const { config, database, executor, router, directory, clock, log } = around;
@@ -59,11 +67,7 @@ function openTopUps(around: FlowSurroundings) {
   const topUpDesk = new TopUpDesk(
     {
       byRequest: (key) => topUps.findByRequest(key),
-      cards: () =>
-        directory.profiles().flatMap(({ id, paused }) => {
-          const party = partyOf(directory.get(id), cardOperations);
-          return party === null ? [] : [{ ...party, paused }];
-        }),
+      cards: () => partiesOf(directory, cardOperations),
       preview: (request) => router.preview(request),
     },
     executor,

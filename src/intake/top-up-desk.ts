@@ -146,7 +146,9 @@ export class TopUpDesk {
         why:
           other !== undefined
             ? 'there are several: name one'
-            : 'none is open that can record, credit and void, and promises to refuse what is voided',
+            : open.some(({ paused }) => paused)
+              ? 'paused by an operator'
+              : 'none is open that can record, credit and void, and promises to refuse what is voided',
       });
     }
     const { channelId, nature, orderTtlMs } = party;

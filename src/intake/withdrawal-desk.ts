@@ -16,7 +16,7 @@ export interface WithdrawalDeskReads {
   member(id: string, currency: Currency): Promise<Member | null>;
   byRequest(requestKey: string): Promise<WithdrawalRecord | null>;
   /** How debits and their restoring at a service are to be judged; null where it offers none. */
-  accountService(id: ChannelId): Party | null;
+  accountService(id: ChannelId): (Party & { readonly paused: boolean }) | null;
 }
 
 export interface WithdrawalRequest {
@@ -118,11 +118,16 @@ export class WithdrawalDesk {
 
   #funding({ accountService }: WithdrawalRequest): Withdrawal['funding'] {
     if (accountService === null) return null;
-    const party = this.reads.accountService(accountService.id);
-    if (party === null) {
+    const service = this.reads.accountService(accountService.id);
+    if (service === null) {
       throw new RecoupError('account_service_unknown', { account_service: accountService.id });
     }
-    return { party, account: accountService.account };
+    const { channelId, nature, orderTtlMs, paused } = service;
+    if (paused) {
+      const rejected = [{ channel_id: channelId, code: 'paused', reason: 'paused by an operator' }];
+      throw new RecoupError('no_eligible_channel', { rejected });
+    }
+    return { party: { channelId, nature, orderTtlMs }, account: accountService.account };
   }
 
   async #checkBalance({ memberId, currency, amountMinor }: WithdrawalRequest): Promise<void> {

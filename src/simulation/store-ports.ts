@@ -172,7 +172,7 @@ export function withdrawalReadsOf(process: SimProcess): WithdrawalDeskReads {
       }),
     accountService: (id) => {
       const service = world.channels.get(id)?.character;
-      return service === undefined ? null : partyOf(service);
+      return service === undefined ? null : { ...partyOf(service), paused: false };
     },
   };
 }

@@ -148,8 +148,10 @@ async function wire(doom: Doom) {
   const withdrawalReads = {
     member: members.find.bind(members),
     byRequest: withdrawals.findByRequest.bind(withdrawals),
-    accountService: (id: Parameters<typeof directory.get>[0]) =>
-      partyOf(directory.get(id), accountOperations),
+    accountService: (id: Parameters<typeof directory.get>[0]) => {
+      const party = partyOf(directory.get(id), accountOperations);
+      return party && { ...party, paused: false };
+    },
   };
   const withdrawalDesk = new WithdrawalDesk(withdrawalReads, router, executor, systemClock, window);
   const close = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Evidence } from '../../src/engine/flow.js';
-import type { TaskId } from '../../src/ids.js';
+import { channelId, type TaskId } from '../../src/ids.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { CardHouse, nthOrder, someTopUp } from './card-house.js';
 
@@ -52,6 +52,21 @@ describe('a top-up, end to end', () => {
     const refused = await topUpDesk.start(other).catch((error: { code?: string }) => error.code);
     expect(refused).to.equal('idempotency_key_reused');
     expect(await house.truth(both[0].topUpId, request)).to.deep.equal(paidOnce);
+  });
+
+  it('begins nothing at a card system that is paused', async () => {
+    const { channelStore, directory, flows } = house.services;
+    const pause = async (paused: boolean): Promise<void> => {
+      await channelStore.setPaused(channelId('cards'), paused, Date.now());
+      await directory.refresh();
+    };
+    await pause(true);
+    const refused = await flows.topUpDesk.start(someTopUp()).catch((error: unknown) => error);
+    await pause(false);
+    expect(refused).to.have.property('code', 'cards_unavailable');
+    const details = { cards: null, why: 'paused by an operator' };
+    expect(refused).to.have.deep.property('details', details);
+    expect(await house.record(await house.start(someTopUp()))).to.include({ status: 'succeeded' });
   });
 
   it('a payment that is refused is voided at the card system, and nothing was paid', async () => {

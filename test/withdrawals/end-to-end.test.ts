@@ -99,6 +99,23 @@ describe('withdrawals, end to end', function () {
     ]);
   });
 
+  it('takes nothing at an account service that is paused', async () => {
+    const { channelStore, directory } = services;
+    const pause = async (paused: boolean): Promise<void> => {
+      await channelStore.setPaused(channelId('accounts'), paused, Date.now());
+      await directory.refresh();
+    };
+    await pause(true);
+    const refused = await withdraw(elsewhere()).catch((error: unknown) => error);
+    await pause(false);
+    expect(refused).to.have.property('code', 'no_eligible_channel');
+    const rejected = [{ channel_id: 'accounts', code: 'paused', reason: 'paused by an operator' }];
+    expect(refused).to.have.deep.property('details', { rejected });
+    const { id } = await withdraw(elsewhere());
+    expect(await finish(id)).to.equal('ended');
+    expect(await status(id)).to.equal('succeeded');
+  });
+
   it('refused everywhere: given back once, as a posting of its own', async () => {
     await environment.sandbox.setFaults([declines]);
     const { id, memberId } = await withdraw();
