@@ -378,3 +378,6 @@ export class RecoupError extends Error {
     return errorTable[this.code][2];
   }
 }
+
+export const isCode = (error: unknown, code: ErrorCode): boolean =>
+  error instanceof RecoupError && error.code === code;

@@ -15,7 +15,7 @@ import { checkedAgent } from './embedded-checks.js';
 import { TopUps } from './embedded-top-ups.js';
 import { MemberAccounts, Withdrawals, type Embedding } from './embedded-withdrawals.js';
 import type { Log } from './engine/ports.js';
-import { RecoupError } from './errors.js';
+import { isCode, RecoupError } from './errors.js';
 import { AgentDesk } from './http/agent-desk.js';
 import { isRepaymentId, isTaskId, type ChannelId, type TaskId } from './ids.js';
 import type { Batch, BatchProgress } from './intake/batch.js';
@@ -382,9 +382,6 @@ class EmbeddedRecoup implements Recoup {
     return await outcomeOf(this.services, { id, firstRun, wait, find });
   }
 }
-
-const isCode = (error: unknown, code: string): boolean =>
-  error instanceof RecoupError && error.code === code;
 
 function digestOf({ repaymentId: id, amountMinor: amount, agent }: DeductRequest): string {
   const asked = [id, amount === undefined ? 'all' : String(amount), agent?.name, agent?.reason];

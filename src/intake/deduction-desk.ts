@@ -4,7 +4,7 @@ import type { Deduction, Source } from '../engine/entries.js';
 import { LockBusy, type Executor, type RunResult } from '../engine/executor.js';
 import type { Router } from '../engine/ports.js';
 import type { Route } from '../engine/route.js';
-import { RecoupError } from '../errors.js';
+import { isCode, RecoupError } from '../errors.js';
 import { newTaskId, type RepaymentId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 import type { DeductionRecord } from './records.js';
@@ -173,6 +173,3 @@ export function noChannel(route: Route, bankCode: string): RecoupError {
     ? new RecoupError('bank_unknown', { bank_code: bankCode })
     : new RecoupError('no_eligible_channel', { rejected });
 }
-
-const isCode = (error: unknown, ...codes: readonly string[]): boolean =>
-  error instanceof RecoupError && codes.includes(error.code);

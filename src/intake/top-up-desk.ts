@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { LockBusy, type Executor, type RunResult } from '../engine/executor.js';
+import type { Executor, RunResult } from '../engine/executor.js';
 import type { BankAccount } from '../engine/order.js';
 import type { Party, TopUp } from '../engine/requests.js';
 import type { Route, RouteRequest } from '../engine/route.js';
@@ -8,6 +8,7 @@ import { RecoupError } from '../errors.js';
 import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 import { noChannel } from './deduction-desk.js';
+import { once } from './once.js';
 import { creditFor, type TopUpRule } from './top-up-rules.js';
 import type { TopUpRecord } from './top-up.js';
 
@@ -72,18 +73,10 @@ export class TopUpDesk {
    *   `idempotency_key_reused`, `busy` or `journal_unavailable`. Nothing was written, but for the last.
    */
   async start(request: TopUpRequest): Promise<TopUpStarted> {
-    const before = await this.#known(request);
-    if (before !== null) return before;
-    try {
-      return await this.#start(request);
-    } catch (error) {
-      const refused = error instanceof LockBusy || error instanceof RecoupError;
-      if (!refused || isCode(error, 'journal_unavailable')) throw error;
-      // Two with the same key at once: the other was first.
-      const same = await this.#known(request);
-      if (same !== null) return same;
-      throw error instanceof LockBusy ? new RecoupError('busy') : error;
-    }
+    return await once(
+      async () => await this.#known(request),
+      async () => await this.#start(request),
+    );
   }
 
   /** @throws RecoupError `idempotency_key_reused` */
@@ -155,6 +148,3 @@ export class TopUpDesk {
     return { channelId, nature, orderTtlMs };
   }
 }
-
-const isCode = (error: unknown, code: string): boolean =>
-  error instanceof RecoupError && error.code === code;

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { BankAccount } from '../engine/order.js';
-import { LockBusy, type Executor, type RunResult } from '../engine/executor.js';
+import type { Executor, RunResult } from '../engine/executor.js';
 import type { Router } from '../engine/ports.js';
 import type { Party, Withdrawal } from '../engine/requests.js';
 import type { Task } from '../engine/tasks.js';
@@ -9,6 +9,7 @@ import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 import { noChannel } from './deduction-desk.js';
 import type { Member } from './member.js';
+import { once } from './once.js';
 import type { WithdrawalRecord } from './withdrawal.js';
 
 /** What the desk reads. `store/` and `channels/` provide it. */
@@ -64,18 +65,10 @@ export class WithdrawalDesk {
    *   `busy` or `journal_unavailable`. Nothing was written, but for the last.
    */
   async start(request: WithdrawalRequest): Promise<WithdrawalStarted> {
-    const before = await this.#known(request);
-    if (before !== null) return before;
-    try {
-      return await this.#start(request);
-    } catch (error) {
-      const refused = error instanceof LockBusy || error instanceof RecoupError;
-      if (!refused || isCode(error, 'journal_unavailable')) throw error;
-      // A repeated request is told so whatever else is in its way: that may well be itself.
-      const same = await this.#known(request);
-      if (same !== null) return same;
-      throw error instanceof LockBusy ? new RecoupError('busy') : error;
-    }
+    return await once(
+      async () => await this.#known(request),
+      async () => await this.#start(request),
+    );
   }
 
   /** @throws RecoupError `idempotency_key_reused` */
@@ -150,6 +143,3 @@ export class WithdrawalDesk {
     };
   }
 }
-
-const isCode = (error: unknown, code: string): boolean =>
-  error instanceof RecoupError && error.code === code;

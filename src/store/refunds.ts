@@ -2,6 +2,7 @@ import { channelId, taskId, type OrderNo, type RepaymentId, type TaskId } from '
 import type { CaptureRecord, RefundFilter, RefundRecord } from '../intake/records.js';
 import { amountMinor, type Currency } from '../money.js';
 import { execute, selectRows, type Database } from './database.js';
+import { newestFirst } from './newest-first.js';
 
 type RefundRow = Omit<RefundRecord, 'id' | 'deductionId' | 'amountMinor'> & {
   id: string;
@@ -46,16 +47,15 @@ export class RefundStore {
 
   /** Newest first. */
   async list(filter: RefundFilter): Promise<readonly RefundRecord[]> {
-    const conditions = [
-      ['status = ?', filter.status],
-      ['deduction_id = ?', filter.deductionId],
-      ['id < ?', filter.before],
-    ].filter(([, value]) => value !== undefined);
-    const where = conditions.map(([condition]) => condition).join(' AND ');
-    return await this.#select(`${where === '' ? '' : `WHERE ${where}`} ORDER BY id DESC LIMIT ?`, [
-      ...conditions.map(([, value]) => value),
+    const rest = newestFirst(
+      [
+        ['status = ?', filter.status],
+        ['deduction_id = ?', filter.deductionId],
+        ['id < ?', filter.before],
+      ],
       filter.limit,
-    ]);
+    );
+    return await this.#select(...rest);
   }
 
   async #select(rest: string, values: readonly unknown[]): Promise<readonly RefundRecord[]> {

@@ -2,6 +2,7 @@ import { taskId, type TaskId } from '../ids.js';
 import type { TopUpFilter, TopUpReads, TopUpRecord } from '../intake/top-up.js';
 import { amountMinor } from '../money.js';
 import { selectRows, type Database } from './database.js';
+import { newestFirst } from './newest-first.js';
 
 type TopUpRow = Omit<TopUpRecord, 'id' | 'amountMinor' | 'creditMinor'> & {
   id: string;
@@ -37,17 +38,16 @@ export class TopUpStore implements TopUpReads {
   }
 
   async list(filter: TopUpFilter): Promise<readonly TopUpRecord[]> {
-    const conditions = [
-      ['status = ?', filter.status],
-      ['stage = ?', filter.stage],
-      ['customer_id = ?', filter.customerId],
-      ['id < ?', filter.before],
-    ].filter(([, value]) => value !== undefined);
-    const where = conditions.map(([condition]) => condition).join(' AND ');
-    return await this.#select(`${where === '' ? '' : `WHERE ${where}`} ORDER BY id DESC LIMIT ?`, [
-      ...conditions.map(([, value]) => value),
+    const rest = newestFirst(
+      [
+        ['status = ?', filter.status],
+        ['stage = ?', filter.stage],
+        ['customer_id = ?', filter.customerId],
+        ['id < ?', filter.before],
+      ],
       filter.limit,
-    ]);
+    );
+    return await this.#select(...rest);
   }
 
   async #select(rest: string, values: readonly unknown[]): Promise<readonly TopUpRecord[]> {

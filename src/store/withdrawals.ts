@@ -2,6 +2,7 @@ import { taskId, type TaskId } from '../ids.js';
 import type { WithdrawalFilter, WithdrawalReads, WithdrawalRecord } from '../intake/withdrawal.js';
 import { amountMinor } from '../money.js';
 import { selectRows, type Database } from './database.js';
+import { newestFirst } from './newest-first.js';
 
 type WithdrawalRow = Omit<WithdrawalRecord, 'id' | 'amountMinor'> & {
   id: string;
@@ -34,16 +35,15 @@ export class WithdrawalStore implements WithdrawalReads {
   }
 
   async list(filter: WithdrawalFilter): Promise<readonly WithdrawalRecord[]> {
-    const conditions = [
-      ['status = ?', filter.status],
-      ['member_id = ?', filter.memberId],
-      ['id < ?', filter.before],
-    ].filter(([, value]) => value !== undefined);
-    const where = conditions.map(([condition]) => condition).join(' AND ');
-    return await this.#select(`${where === '' ? '' : `WHERE ${where}`} ORDER BY id DESC LIMIT ?`, [
-      ...conditions.map(([, value]) => value),
+    const rest = newestFirst(
+      [
+        ['status = ?', filter.status],
+        ['member_id = ?', filter.memberId],
+        ['id < ?', filter.before],
+      ],
       filter.limit,
-    ]);
+    );
+    return await this.#select(...rest);
   }
 
   async #select(rest: string, values: readonly unknown[]): Promise<readonly WithdrawalRecord[]> {
