@@ -1,8 +1,26 @@
 import { RecoupError } from '../errors.js';
 import { isTaskId, type TaskId } from '../ids.js';
 
+type Query = Readonly<Record<string, string | number | undefined>>;
+
+/**
+ * @param rows newest first, read to one more than `query.limit`
+ * @param path where the pages are
+ */
+export function pageOf<R extends { readonly id: TaskId }>(
+  rows: readonly R[],
+  path: string,
+  query: Query & { readonly limit: number },
+): { page: readonly R[]; next_cursor: string | null; next: string | null } {
+  const page = rows.slice(0, query.limit);
+  const last = page.at(-1);
+  const cursor = rows.length > query.limit && last !== undefined ? cursorOf(last.id) : null;
+  const next = cursor === null ? null : nextPage(path, { ...query, cursor });
+  return { page, next_cursor: cursor, next };
+}
+
 /** Opaque to callers: what it holds may change. */
-export const cursorOf = (last: TaskId): string => Buffer.from(`1:${last}`).toString('base64url');
+const cursorOf = (last: TaskId): string => Buffer.from(`1:${last}`).toString('base64url');
 
 /** @throws RecoupError `invalid_request` */
 export function fromCursor(cursor: string): TaskId {
@@ -15,10 +33,7 @@ export function fromCursor(cursor: string): TaskId {
 }
 
 /** The address of the next page: the same query with its cursor. */
-export function nextPage(
-  path: string,
-  query: Readonly<Record<string, string | number | undefined>>,
-): string {
+export function nextPage(path: string, query: Query): string {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) given.set(name, String(value));

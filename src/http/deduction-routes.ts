@@ -1,7 +1,8 @@
 import { RecoupError } from '../errors.js';
-import { callerOf, findDeduction, type HttpContext } from './context.js';
-import { cursorOf, fromCursor, nextPage } from './cursor.js';
-import { attemptView, caseView, deductionView, logEntryView } from './views.js';
+import { findDeduction, type HttpContext } from './context.js';
+import { fromCursor, pageOf } from './cursor.js';
+import { askNow, storyOf } from './task-routes.js';
+import { deductionView } from './views.js';
 import * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
@@ -25,14 +26,8 @@ export function listDeductions(app: App, { services: { deductions } }: HttpConte
         before: cursor === undefined ? undefined : fromCursor(cursor),
         limit: limit + 1,
       });
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const next = rows.length > limit && last !== undefined ? cursorOf(last.id) : null;
-      return {
-        deductions: page.map(deductionView),
-        next_cursor: next,
-        next: next === null ? null : nextPage('/v1/deductions', { ...request.query, cursor: next }),
-      };
+      const { page, ...next } = pageOf(rows, '/v1/deductions', request.query);
+      return { deductions: page.map(deductionView), ...next };
     },
   });
 }
@@ -49,17 +44,7 @@ export function readDeduction(app: App, { services: { deductions } }: HttpContex
     config: { docs: { problems: ['deduction_unknown'] } },
     handler: async (request) => {
       const record = await findDeduction(deductions, request.params.id);
-      const [attempts, log, cases] = await Promise.all([
-        deductions.attempts(record.id),
-        deductions.log(record.id),
-        deductions.cases({ deductionId: record.id, limit: 500 }),
-      ]);
-      return {
-        ...deductionView(record),
-        attempts: attempts.map(attemptView),
-        log: log.map(logEntryView),
-        cases: cases.map(caseView),
-      };
+      return { ...deductionView(record), ...(await storyOf(deductions, record.id)) };
     },
   });
 }
@@ -87,9 +72,7 @@ export function askAgain(app: App, context: HttpContext): void {
       if (record.endedAt !== null) {
         throw new RecoupError('deduction_ended', { deduction_status: record.status });
       }
-      const caller = callerOf(request);
-      await context.audit(caller, 'ask_requested', record.id);
-      await context.submit(record.id, { kind: 'ask', by: caller.name });
+      await askNow(context, request, record.id);
       reply.code(202).header('location', `/v1/deductions/${record.id}`);
       return deductionView(await findDeduction(deductions, record.id));
     },

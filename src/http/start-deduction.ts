@@ -9,6 +9,7 @@ import { AgentDesk } from './agent-desk.js';
 import { callerOf, findDeduction, type HttpContext } from './context.js';
 import type { ApiKey } from './ports.js';
 import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
+import { locate, markReplayed, startWithinBound } from './task-routes.js';
 import { deductionView } from './views.js';
 import { waited } from './waiting.js';
 import * as replies from './wire-replies.js';
@@ -42,10 +43,8 @@ export function startDeduction(app: App, context: HttpContext): void {
         // Two with the same key at once: the other was first.
         return replay(await find(String(error.details['deduction_id'])), asked, reply);
       }
-      if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
       const { deductionId: id, finished } = started;
-      const waitMs = (waitS ?? 0) * 1_000;
-      const result = await waited({ id, finished, waitMs }, reply, context.watch, context);
+      const result = await waited({ id, finished, waitS }, reply, context.watch, context);
       return answer(result ?? (await find(id)), reply);
     },
   });
@@ -92,44 +91,29 @@ const invalidReason = (message: string): RecoupError =>
 
 /** Starts a deduction as its source does, within the bound on what is under way. */
 function starter(context: HttpContext) {
-  const { services, gate } = context;
+  const { services } = context;
   const agents = new AgentDesk(
     { ...services, audit: (...entry) => context.audit(...entry) },
     services.config.agentPerBorrowerHour,
   );
-  return async (asked: DeductionRequest, caller: ApiKey): Promise<Started> => {
-    const leave = gate.enter();
-    try {
-      const started =
-        asked.agent === null ? await services.desk.start(asked) : await agents.start(asked, caller);
-      started.finished
-        .catch((error: unknown) => {
-          // It is accepted and in the in-flight log: the compensator goes on with it.
-          const why = error instanceof RecoupError ? error.code : 'internal';
-          services.log.warn('deduction interrupted', { task_id: started.deductionId, why });
-        })
-        .finally(leave);
-      return started;
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  };
+  return async (asked: DeductionRequest, caller: ApiKey): Promise<Started> =>
+    await startWithinBound(
+      context,
+      'deduction',
+      async () =>
+        asked.agent === null ? await services.desk.start(asked) : await agents.start(asked, caller),
+      (started) => started.deductionId,
+    );
 }
 
 function replay(first: DeductionRecord, asked: DeductionRequest, reply: FastifyReply) {
   if (first.requestDigest !== asked.requestDigest) throw new RecoupError('idempotency_key_reused');
-  if (first.endedAt === null) {
-    const details = { deduction_id: first.id, deduction_status: first.status };
-    throw new RecoupError('idempotency_in_progress', details);
-  }
-  reply.header('idempotency-replayed', 'true');
+  markReplayed(first, 'deduction', reply);
   return answer(first, reply);
 }
 
-/** What the row says: 200 when it is final, 202 when it is not. */
 function answer(record: DeductionRecord, reply: FastifyReply) {
-  reply.code(record.endedAt === null ? 202 : 200).header('location', `/v1/deductions/${record.id}`);
+  locate(record, '/v1/deductions', reply);
   return deductionView(record);
 }
 

@@ -3,17 +3,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
 import { channelId, isTaskId } from '../ids.js';
 import { cardBank, type TopUpRecord } from '../intake/top-up.js';
-import type { TopUpRequest, TopUpStarted } from '../intake/top-up-desk.js';
+import type { TopUpRequest } from '../intake/top-up-desk.js';
 import { amountMinor } from '../money.js';
 import { callerOf, type HttpContext } from './context.js';
-import { cursorOf, fromCursor, nextPage } from './cursor.js';
+import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
-import { attemptView, caseView, logEntryView } from './views.js';
+import { askNow, locate, markReplayed, startWithinBound, storyOf } from './task-routes.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './top-up-wire.js';
 import type { App } from './zod-fastify.js';
+
+const path = '/v1/top-ups';
 
 export function topUpRoutes(app: App, context: HttpContext): void {
   startTopUp(app, context);
@@ -27,7 +29,7 @@ function startTopUp(app: App, context: HttpContext): void {
   const watch = new OutcomeWatch(flows.topUps, clock, log);
   app.route({
     method: 'POST',
-    url: '/v1/top-ups',
+    url: path,
     schema: {
       summary: 'Top up a stored-value card',
       body: wire.topUpBody,
@@ -37,11 +39,14 @@ function startTopUp(app: App, context: HttpContext): void {
     handler: async (request, reply) => {
       const asked = requestOf(request, request.body);
       const waitS = preferredWaitS(request.headers['prefer']);
-      const { topUpId: id, finished } = await start(context, asked);
+      const { topUpId: id, finished } = await startWithinBound(
+        context,
+        'top-up',
+        () => flows.topUpDesk.start(asked),
+        (started) => started.topUpId,
+      );
       if (finished === null) return replay(await find(context, id), reply);
-      if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
-      const waitMs = (waitS ?? 0) * 1_000;
-      const result = await waited({ id, finished, waitMs }, reply, watch, context);
+      const result = await waited({ id, finished, waitS }, reply, watch, context);
       return answer(result ?? (await find(context, id)), reply);
     },
   });
@@ -76,41 +81,13 @@ function requestOf(request: FastifyRequest, body: wire.TopUpBody): TopUpRequest 
   };
 }
 
-/** Within the bound on what is under way. */
-async function start({ services, gate }: HttpContext, asked: TopUpRequest): Promise<TopUpStarted> {
-  const leave = gate.enter();
-  try {
-    const started = await services.flows.topUpDesk.start(asked);
-    const { topUpId: task_id, finished } = started;
-    if (finished === null) leave();
-    else {
-      finished
-        .catch((error: unknown) => {
-          // It is accepted and in the in-flight log: the compensator goes on with it.
-          const why = error instanceof RecoupError ? error.code : 'internal';
-          services.log.warn('top-up interrupted', { task_id, why });
-        })
-        .finally(leave);
-    }
-    return started;
-  } catch (error) {
-    leave();
-    throw error;
-  }
-}
-
 function replay(first: TopUpRecord, reply: FastifyReply) {
-  if (first.endedAt === null) {
-    const details = { top_up_id: first.id, top_up_status: first.status };
-    throw new RecoupError('idempotency_in_progress', details);
-  }
-  reply.header('idempotency-replayed', 'true');
+  markReplayed(first, 'top_up', reply);
   return answer(first, reply);
 }
 
-/** What the row says: 200 when it is final, 202 when it is not. */
 function answer(record: TopUpRecord, reply: FastifyReply) {
-  reply.code(record.endedAt === null ? 202 : 200).header('location', `/v1/top-ups/${record.id}`);
+  locate(record, path, reply);
   return wire.topUpView(record);
 }
 
@@ -124,7 +101,7 @@ async function find({ services }: HttpContext, id: string): Promise<TopUpRecord>
 function listTopUps(app: App, { services: { flows } }: HttpContext): void {
   app.route({
     method: 'GET',
-    url: '/v1/top-ups',
+    url: path,
     schema: {
       summary: 'List top-ups, newest first',
       querystring: wire.topUpsQuery,
@@ -135,15 +112,8 @@ function listTopUps(app: App, { services: { flows } }: HttpContext): void {
       const { limit, cursor, status, stage, customer_id: customerId } = request.query;
       const before = cursor === undefined ? undefined : fromCursor(cursor);
       const rows = await flows.topUps.list({ status, stage, customerId, before, limit: limit + 1 });
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const next = rows.length > limit && last !== undefined ? cursorOf(last.id) : null;
-      const query = { ...request.query, cursor: next ?? undefined };
-      return {
-        top_ups: page.map(wire.topUpView),
-        next_cursor: next,
-        next: next === null ? null : nextPage('/v1/top-ups', query),
-      };
+      const { page, ...next } = pageOf(rows, path, request.query);
+      return { top_ups: page.map(wire.topUpView), ...next };
     },
   });
 }
@@ -152,7 +122,7 @@ function readTopUp(app: App, context: HttpContext): void {
   const { deductions: tasks } = context.services;
   app.route({
     method: 'GET',
-    url: '/v1/top-ups/:id',
+    url: `${path}/:id`,
     schema: {
       summary: 'Read a top-up with its attempts, its log and its cases',
       params: requests.idParams,
@@ -161,18 +131,7 @@ function readTopUp(app: App, context: HttpContext): void {
     config: { docs: { problems: ['top_up_unknown'] } },
     handler: async (request) => {
       const record = await find(context, request.params.id);
-      const { id } = record;
-      const [attempts, log, cases] = await Promise.all([
-        tasks.attempts(id),
-        tasks.log(id),
-        tasks.cases({ deductionId: id, limit: 500 }),
-      ]);
-      return {
-        ...wire.topUpView(record),
-        attempts: attempts.map(attemptView),
-        log: log.map(logEntryView),
-        cases: cases.map(caseView),
-      };
+      return { ...wire.topUpView(record), ...(await storyOf(tasks, record.id)) };
     },
   });
 }
@@ -180,7 +139,7 @@ function readTopUp(app: App, context: HttpContext): void {
 function askAgain(app: App, context: HttpContext): void {
   app.route({
     method: 'POST',
-    url: '/v1/top-ups/:id/ask',
+    url: `${path}/:id/ask`,
     schema: {
       summary: 'Have the channel asked again',
       params: requests.idParams,
@@ -197,10 +156,8 @@ function askAgain(app: App, context: HttpContext): void {
     handler: async (request, reply) => {
       const { id, endedAt, status } = await find(context, request.params.id);
       if (endedAt !== null) throw new RecoupError('top_up_ended', { top_up_status: status });
-      const caller = callerOf(request);
-      await context.audit(caller, 'ask_requested', id);
-      await context.submit(id, { kind: 'ask', by: caller.name });
-      reply.code(202).header('location', `/v1/top-ups/${id}`);
+      await askNow(context, request, id);
+      reply.code(202).header('location', `${path}/${id}`);
       return wire.topUpView(await find(context, id));
     },
   });

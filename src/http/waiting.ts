@@ -9,23 +9,25 @@ export interface Waiting {
   readonly id: TaskId;
   /** The first run of it, in this process. */
   readonly finished: Promise<{ readonly outcome: RunOutcome }>;
-  readonly waitMs: number;
+  /** As the caller prefers it; null: not at all. */
+  readonly waitS: number | null;
 }
 
 /** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
 export async function waited<R extends Watched>(
-  { id, finished, waitMs }: Waiting,
+  { id, finished, waitS }: Waiting,
   reply: FastifyReply,
   watch: OutcomeWatch<R>,
   { services, closing }: Pick<HttpContext, 'services' | 'closing'>,
 ): Promise<R | null> {
-  if (waitMs === 0) return null;
+  if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
+  if (waitS === null || waitS === 0) return null;
   const over = new AbortController();
   const end = (): void => over.abort();
   reply.raw.once('close', end);
   closing.addEventListener('abort', end, { once: true });
   if (reply.raw.destroyed || closing.aborted) end();
-  const timer = services.clock.sleep(waitMs, over.signal).then(end);
+  const timer = services.clock.sleep(waitS * 1_000, over.signal).then(end);
   try {
     // While this process works on it nobody else has news; afterwards the row tells.
     const firstRun = finished.then(

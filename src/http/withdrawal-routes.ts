@@ -3,17 +3,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
 import { channelId, isTaskId } from '../ids.js';
 import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
-import type { WithdrawalRequest, WithdrawalStarted } from '../intake/withdrawal-desk.js';
+import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { amountMinor } from '../money.js';
 import { callerOf, type HttpContext } from './context.js';
-import { cursorOf, fromCursor, nextPage } from './cursor.js';
+import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
-import { attemptView, caseView, logEntryView } from './views.js';
+import { askNow, locate, markReplayed, startWithinBound, storyOf } from './task-routes.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './withdrawal-wire.js';
 import type { App } from './zod-fastify.js';
+
+const path = '/v1/withdrawals';
 
 export function withdrawalRoutes(app: App, context: HttpContext): void {
   startWithdrawal(app, context);
@@ -27,7 +29,7 @@ function startWithdrawal(app: App, context: HttpContext): void {
   const watch = new OutcomeWatch(flows.withdrawals, clock, log);
   app.route({
     method: 'POST',
-    url: '/v1/withdrawals',
+    url: path,
     schema: {
       summary: 'Pay out of a balance',
       body: wire.withdrawalBody,
@@ -37,11 +39,14 @@ function startWithdrawal(app: App, context: HttpContext): void {
     handler: async (request, reply) => {
       const asked = requestOf(request, request.body);
       const waitS = preferredWaitS(request.headers['prefer']);
-      const { withdrawalId: id, finished } = await start(context, asked);
+      const { withdrawalId: id, finished } = await startWithinBound(
+        context,
+        'withdrawal',
+        () => flows.withdrawalDesk.start(asked),
+        (started) => started.withdrawalId,
+      );
       if (finished === null) return replay(await find(context, id), reply);
-      if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
-      const waitMs = (waitS ?? 0) * 1_000;
-      const result = await waited({ id, finished, waitMs }, reply, watch, context);
+      const result = await waited({ id, finished, waitS }, reply, watch, context);
       return answer(result ?? (await find(context, id)), reply);
     },
   });
@@ -75,46 +80,13 @@ function requestOf(request: FastifyRequest, body: wire.WithdrawalBody): Withdraw
   };
 }
 
-/** Within the bound on what is under way. */
-async function start(
-  { services, gate }: HttpContext,
-  asked: WithdrawalRequest,
-): Promise<WithdrawalStarted> {
-  const leave = gate.enter();
-  try {
-    const started = await services.flows.withdrawalDesk.start(asked);
-    const { withdrawalId: task_id, finished } = started;
-    if (finished === null) leave();
-    else {
-      finished
-        .catch((error: unknown) => {
-          // It is accepted and in the in-flight log: the compensator goes on with it.
-          const why = error instanceof RecoupError ? error.code : 'internal';
-          services.log.warn('withdrawal interrupted', { task_id, why });
-        })
-        .finally(leave);
-    }
-    return started;
-  } catch (error) {
-    leave();
-    throw error;
-  }
-}
-
 function replay(first: WithdrawalRecord, reply: FastifyReply) {
-  if (first.endedAt === null) {
-    const details = { withdrawal_id: first.id, withdrawal_status: first.status };
-    throw new RecoupError('idempotency_in_progress', details);
-  }
-  reply.header('idempotency-replayed', 'true');
+  markReplayed(first, 'withdrawal', reply);
   return answer(first, reply);
 }
 
-/** What the row says: 200 when it is final, 202 when it is not. */
 function answer(record: WithdrawalRecord, reply: FastifyReply) {
-  reply
-    .code(record.endedAt === null ? 202 : 200)
-    .header('location', `/v1/withdrawals/${record.id}`);
+  locate(record, path, reply);
   return wire.withdrawalView(record);
 }
 
@@ -128,7 +100,7 @@ async function find({ services }: HttpContext, id: string): Promise<WithdrawalRe
 function listWithdrawals(app: App, { services: { flows } }: HttpContext): void {
   app.route({
     method: 'GET',
-    url: '/v1/withdrawals',
+    url: path,
     schema: {
       summary: 'List withdrawals, newest first',
       querystring: wire.withdrawalsQuery,
@@ -139,15 +111,8 @@ function listWithdrawals(app: App, { services: { flows } }: HttpContext): void {
       const { limit, cursor, status, member_id: memberId } = request.query;
       const before = cursor === undefined ? undefined : fromCursor(cursor);
       const rows = await flows.withdrawals.list({ status, memberId, before, limit: limit + 1 });
-      const page = rows.slice(0, limit);
-      const last = page.at(-1);
-      const next = rows.length > limit && last !== undefined ? cursorOf(last.id) : null;
-      const query = { ...request.query, cursor: next ?? undefined };
-      return {
-        withdrawals: page.map(wire.withdrawalView),
-        next_cursor: next,
-        next: next === null ? null : nextPage('/v1/withdrawals', query),
-      };
+      const { page, ...next } = pageOf(rows, path, request.query);
+      return { withdrawals: page.map(wire.withdrawalView), ...next };
     },
   });
 }
@@ -156,7 +121,7 @@ function readWithdrawal(app: App, context: HttpContext): void {
   const { deductions: tasks } = context.services;
   app.route({
     method: 'GET',
-    url: '/v1/withdrawals/:id',
+    url: `${path}/:id`,
     schema: {
       summary: 'Read a withdrawal with its attempts, its log and its cases',
       params: requests.idParams,
@@ -165,18 +130,7 @@ function readWithdrawal(app: App, context: HttpContext): void {
     config: { docs: { problems: ['withdrawal_unknown'] } },
     handler: async (request) => {
       const record = await find(context, request.params.id);
-      const { id } = record;
-      const [attempts, log, cases] = await Promise.all([
-        tasks.attempts(id),
-        tasks.log(id),
-        tasks.cases({ deductionId: id, limit: 500 }),
-      ]);
-      return {
-        ...wire.withdrawalView(record),
-        attempts: attempts.map(attemptView),
-        log: log.map(logEntryView),
-        cases: cases.map(caseView),
-      };
+      return { ...wire.withdrawalView(record), ...(await storyOf(tasks, record.id)) };
     },
   });
 }
@@ -184,7 +138,7 @@ function readWithdrawal(app: App, context: HttpContext): void {
 function askAgain(app: App, context: HttpContext): void {
   app.route({
     method: 'POST',
-    url: '/v1/withdrawals/:id/ask',
+    url: `${path}/:id/ask`,
     schema: {
       summary: 'Have the channel asked again',
       params: requests.idParams,
@@ -202,10 +156,8 @@ function askAgain(app: App, context: HttpContext): void {
       const { id, endedAt, status } = await find(context, request.params.id);
       if (endedAt !== null)
         throw new RecoupError('withdrawal_ended', { withdrawal_status: status });
-      const caller = callerOf(request);
-      await context.audit(caller, 'ask_requested', id);
-      await context.submit(id, { kind: 'ask', by: caller.name });
-      reply.code(202).header('location', `/v1/withdrawals/${id}`);
+      await askNow(context, request, id);
+      reply.code(202).header('location', `${path}/${id}`);
       return wire.withdrawalView(await find(context, id));
     },
   });
