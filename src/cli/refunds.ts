@@ -1,5 +1,5 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import type { TaskStatus } from '../engine/orders-state.js';
+import type { Command } from 'commander';
+import { taskStatuses } from '../engine/orders-state.js';
 import { RecoupError } from '../errors.js';
 import { attemptView, logEntryView } from '../http/views.js';
 import type { TaskId } from '../ids.js';
@@ -8,15 +8,11 @@ import { formatDecimalAmount } from '../money.js';
 import { asDeductionId, asWhole, command, group, run, type CommonOptions } from './command.js';
 import { withServices } from './session.js';
 import { table } from './table.js';
+import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
-interface ListOptions extends CommonOptions {
-  readonly status?: TaskStatus;
+interface ListOptions extends PageOptions {
   readonly deduction?: TaskId;
-  readonly before?: TaskId;
-  readonly limit: number;
 }
-
-const statuses = ['processing', 'needs_review', 'succeeded', 'failed'] as const;
 
 /** A refund is started by a case (`recoup cases propose --refund`); here it is only read. */
 export function refundsCommand(): Command {
@@ -25,7 +21,7 @@ export function refundsCommand(): Command {
 
 function listCommand(): Command {
   return command('list', 'refunds, newest first')
-    .option('--status <status>', statuses.join(', '), asStatus)
+    .option('--status <status>', taskStatuses.join(', '), asStatus)
     .option('--deduction <id>', 'of one deduction', asDeductionId)
     .option('--before <id>', 'older than this refund: the next page', asDeductionId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
@@ -34,23 +30,13 @@ function listCommand(): Command {
         withServices(options, async ({ refunds }) => {
           const { status, deduction: deductionId, before, limit } = options;
           const found = await refunds.list({ status, deductionId, before, limit });
-          const rows = found.map((one) => [
-            one.id,
-            one.createdAt.toISOString().slice(0, 19),
-            one.deductionId,
-            formatDecimalAmount(one.amountMinor),
-            one.takenFrom,
-            one.status,
-            one.channelId,
+          return taskPage('refunds', found, (one) => one, limit, [
+            ['deduction', (one) => one.deductionId],
+            ['amount', (one) => formatDecimalAmount(one.amountMinor)],
+            ['from', (one) => one.takenFrom],
+            ['status', (one) => one.status],
+            ['channel', (one) => one.channelId],
           ]);
-          const head = ['id', 'accepted (UTC)', 'deduction', 'amount', 'from', 'status', 'channel'];
-          return {
-            json: {
-              refunds: found,
-              next_before: found.length === limit ? (found.at(-1)?.id ?? null) : null,
-            },
-            text: found.length === 0 ? 'none' : table(head, rows),
-          };
         }),
       ),
     );
@@ -107,10 +93,4 @@ function describe(refund: RefundRecord): readonly string[] {
     `deduction ${refund.deductionId}`,
     `${refund.reason} (${requestedBy}, approved by ${approvedBy})`,
   ];
-}
-
-function asStatus(text: string): TaskStatus {
-  const status = statuses.find((one) => one === text);
-  if (status === undefined) throw new InvalidArgumentError(`One of ${statuses.join(', ')}.`);
-  return status;
 }

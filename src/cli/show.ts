@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { RecoupError } from '../errors.js';
 import type { Services } from '../composition-root.js';
 import { callView } from '../http/channel-routes.js';
-import { attemptView, caseView, deductionView, logEntryView } from '../http/views.js';
+import { deductionView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';
 import { taskId } from '../ids.js';
 import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeLine } from './deduct.js';
 import { withServices } from './session.js';
-import { attemptTable, caseLine, timeline } from './story.js';
+import { storyJson, storyLines } from './story.js';
 import { table } from './table.js';
 import { topUpJson, topUpText } from './top-up.js';
 import { withdrawalJson, withdrawalText } from './withdraw.js';
@@ -53,9 +53,7 @@ async function storyOf(services: Services, id: string): Promise<Result> {
   if (story === null) throw new RecoupError('deduction_unknown');
   const json = {
     deduction: deductionView(story.deduction),
-    attempts: story.attempts.map(attemptView),
-    cases: story.cases.map(caseView),
-    log: story.log.map(logEntryView),
+    ...storyJson(story),
   };
   return { json, text: storyText(story) };
 }
@@ -73,7 +71,8 @@ function callsText(calls: Awaited<ReturnType<Services['calls']['ofTask']>>): str
   return table(['at (UTC)', 'call', 'order number', '', 'HTTP', 'verdict', 'received'], rows);
 }
 
-function storyText({ deduction, attempts, cases, log }: DeductionStory): string {
+function storyText(story: DeductionStory): string {
+  const { deduction } = story;
   const { repaymentId, borrowerId, bankCode, accountLast4, source, agentName } = deduction;
   const by = agentName === null ? '' : ` by ${agentName}: ${deduction.agentReason}`;
   return [
@@ -81,10 +80,6 @@ function storyText({ deduction, attempts, cases, log }: DeductionStory): string 
     outcomeLine(deduction),
     `repayment ${repaymentId}, borrower ${borrowerId}, ${bankCode} …${accountLast4}`,
     `asked for by ${source}${by}`,
-    '',
-    attemptTable(attempts),
-    ...cases.map(caseLine),
-    '',
-    ...timeline(log),
+    ...storyLines(story),
   ].join('\n');
 }

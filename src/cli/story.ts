@@ -3,11 +3,33 @@ import { assertNever } from '../assert.js';
 import type { Entry } from '../engine/entries.js';
 import { operationOf } from '../engine/order.js';
 import type { Answer } from '../engine/reply.js';
+import { attemptView, caseView, logEntryView } from '../http/views.js';
 import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
 import { formatDecimalAmount } from '../money.js';
 import { table } from './table.js';
 
-export function attemptTable(attempts: readonly AttemptRecord[]): string {
+/** What is known of a task besides its row. */
+interface Story {
+  readonly attempts: readonly AttemptRecord[];
+  readonly cases: readonly CaseRecord[];
+  readonly log: readonly LoggedEntry[];
+}
+
+export const storyJson = ({ attempts, cases, log }: Story) => ({
+  attempts: attempts.map(attemptView),
+  cases: cases.map(caseView),
+  log: log.map(logEntryView),
+});
+
+export const storyLines = ({ attempts, cases, log }: Story): readonly string[] => [
+  '',
+  attemptTable(attempts),
+  ...cases.map(caseLine),
+  '',
+  ...timeline(log),
+];
+
+function attemptTable(attempts: readonly AttemptRecord[]): string {
   const rows = attempts.map((one) => [
     String(one.attemptNo),
     one.operation,
@@ -19,10 +41,10 @@ export function attemptTable(attempts: readonly AttemptRecord[]): string {
   return table(['attempt', '', 'channel', 'order number', 'status', ''], rows);
 }
 
-export const caseLine = (one: CaseRecord): string =>
+const caseLine = (one: CaseRecord): string =>
   `case ${one.caseNo}: ${one.reason}, ${one.closedAt === null ? 'open' : 'closed'}; ${one.evidence}`;
 
-export function timeline(log: readonly LoggedEntry[]): string[] {
+function timeline(log: readonly LoggedEntry[]): string[] {
   const beganMs = log[0]?.entry.atMs ?? 0;
   let before = '';
   return log.map(({ seq, writer, entry }) => {

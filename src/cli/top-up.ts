@@ -1,11 +1,9 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import type { TaskStatus } from '../engine/orders-state.js';
-import type { TopUpStage } from '../engine/top-up.js';
+import type { Command } from 'commander';
+import { taskStatuses } from '../engine/orders-state.js';
+import { topUpStages, type TopUpStage } from '../engine/top-up.js';
 import { RecoupError } from '../errors.js';
-import { attemptView, caseView, logEntryView } from '../http/views.js';
 import { topUpView } from '../http/top-up-wire.js';
 import { embed, type TopUpStartRequest, type TopUpStory } from '../index.js';
-import type { TaskId } from '../ids.js';
 import type { TopUpRecord } from '../intake/top-up.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
 import {
@@ -18,10 +16,10 @@ import {
   type CommonOptions,
   type Result,
 } from './command.js';
-import { exitCodes } from './exit-codes.js';
+import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
-import { attemptTable, caseLine, timeline } from './story.js';
-import { table } from './table.js';
+import { storyJson, storyLines } from './story.js';
+import { asStatus, oneOf, taskPage, type PageOptions } from './task-page.js';
 
 interface TopUpOptions extends CommonOptions {
   readonly customer: string;
@@ -84,12 +82,10 @@ function requestOf(options: TopUpOptions): TopUpStartRequest {
 }
 
 export function topUpOutcome(topUp: TopUpRecord): Result {
-  const { status } = topUp;
-  const ended = status === 'succeeded' ? exitCodes.done : exitCodes.failed;
   return {
     json: { top_up: topUpView(topUp) },
     text: `${outcomeLine(topUp)}\n${topUp.id}`,
-    exitCode: topUp.endedAt === null ? exitCodes.open : ended,
+    exitCode: outcomeCode(topUp),
   };
 }
 
@@ -112,24 +108,10 @@ export function outcomeLine(topUp: TopUpRecord): string {
   }
 }
 
-interface ListOptions extends CommonOptions {
-  readonly status?: TaskStatus;
+interface ListOptions extends PageOptions {
   readonly stage?: TopUpStage;
   readonly customer?: string;
-  readonly before?: TaskId;
-  readonly limit: number;
 }
-
-const stages = [
-  'recording',
-  'paying',
-  'crediting',
-  'credit_unknown',
-  'giving_back',
-  'credited',
-  'ended',
-] as const satisfies readonly TopUpStage[];
-const statuses = ['processing', 'needs_review', 'succeeded', 'failed'] as const;
 
 export function topUpsCommand(): Command {
   return group(
@@ -142,8 +124,8 @@ export function topUpsCommand(): Command {
 
 function listCommand(): Command {
   return command('list', 'top-ups, newest first')
-    .option('--status <status>', statuses.join(', '), asStatus)
-    .option('--stage <stage>', stages.join(', '), asStage)
+    .option('--status <status>', taskStatuses.join(', '), asStatus)
+    .option('--stage <stage>', topUpStages.join(', '), asStage)
     .option('--customer <id>', 'of one customer')
     .option('--before <id>', 'older than this top-up: the next page', asTaskId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
@@ -152,33 +134,14 @@ function listCommand(): Command {
         withServices(options, async ({ flows }) => {
           const { status, stage, customer: customerId, before, limit } = options;
           const found = await flows.topUps.list({ status, stage, customerId, before, limit });
-          const rows = found.map((one) => [
-            one.id,
-            one.createdAt.toISOString().slice(0, 19),
-            one.customerId,
-            formatDecimalAmount(one.amountMinor),
-            formatDecimalAmount(one.creditMinor),
-            one.status,
-            one.stage,
-            one.channelId ?? one.failureCode ?? '',
+          return taskPage('top_ups', found, topUpView, limit, [
+            ['customer', (one) => one.customerId],
+            ['pays', (one) => formatDecimalAmount(one.amountMinor)],
+            ['gets', (one) => formatDecimalAmount(one.creditMinor)],
+            ['status', (one) => one.status],
+            ['stage', (one) => one.stage],
+            ['by / because', (one) => one.channelId ?? one.failureCode ?? ''],
           ]);
-          const head = [
-            'id',
-            'accepted (UTC)',
-            'customer',
-            'pays',
-            'gets',
-            'status',
-            'stage',
-            'by / because',
-          ];
-          return {
-            json: {
-              top_ups: found.map(topUpView),
-              next_before: found.length === limit ? (found.at(-1)?.id ?? null) : null,
-            },
-            text: found.length === 0 ? 'none' : table(head, rows),
-          };
         }),
       ),
     );
@@ -200,12 +163,11 @@ function showCommand(): Command {
 
 export const topUpJson = (story: TopUpStory): Readonly<Record<string, unknown>> => ({
   top_up: topUpView(story.topUp),
-  attempts: story.attempts.map(attemptView),
-  cases: story.cases.map(caseView),
-  log: story.log.map(logEntryView),
+  ...storyJson(story),
 });
 
-export function topUpText({ topUp, attempts, cases, log }: TopUpStory): string {
+export function topUpText(story: TopUpStory): string {
+  const { topUp } = story;
   const { customerId, bankCode, payerLast4, cards, cardLast4, creditUnknownSince } = topUp;
   const unknown =
     creditUnknownSince === null
@@ -218,22 +180,8 @@ export function topUpText({ topUp, attempts, cases, log }: TopUpStory): string {
     outcomeLine(topUp),
     `customer ${customerId}, from ${bankCode} …${payerLast4} to the card …${cardLast4} at ${cards}`,
     ...unknown,
-    '',
-    attemptTable(attempts),
-    ...cases.map(caseLine),
-    '',
-    ...timeline(log),
+    ...storyLines(story),
   ].join('\n');
 }
 
-function asStatus(text: string): TaskStatus {
-  const status = statuses.find((one) => one === text);
-  if (status !== undefined) return status;
-  throw new InvalidArgumentError(`One of ${statuses.join(', ')}.`);
-}
-
-function asStage(text: string): TopUpStage {
-  const stage = stages.find((one) => one === text);
-  if (stage !== undefined) return stage;
-  throw new InvalidArgumentError(`One of ${stages.join(', ')}.`);
-}
+const asStage = (text: string): TopUpStage => oneOf(topUpStages, text);

@@ -1,10 +1,8 @@
-import { InvalidArgumentError, type Command } from 'commander';
-import type { TaskStatus } from '../engine/orders-state.js';
+import type { Command } from 'commander';
+import { taskStatuses } from '../engine/orders-state.js';
 import { RecoupError } from '../errors.js';
-import { attemptView, caseView, logEntryView } from '../http/views.js';
 import { withdrawalView } from '../http/withdrawal-wire.js';
 import { embed, type WithdrawalStory, type WithdrawRequest } from '../index.js';
-import type { TaskId } from '../ids.js';
 import type { WithdrawalRecord } from '../intake/withdrawal.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
 import {
@@ -17,11 +15,11 @@ import {
   type CommonOptions,
   type Result,
 } from './command.js';
-import { exitCodes } from './exit-codes.js';
 import { badUsage } from './failure.js';
+import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
-import { attemptTable, caseLine, timeline } from './story.js';
-import { table } from './table.js';
+import { storyJson, storyLines } from './story.js';
+import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
 interface WithdrawOptions extends CommonOptions {
   readonly member: string;
@@ -85,12 +83,10 @@ function requestOf(options: WithdrawOptions): WithdrawRequest {
 }
 
 export function withdrawalOutcome(withdrawal: WithdrawalRecord): Result {
-  const { status } = withdrawal;
-  const ended = status === 'succeeded' ? exitCodes.done : exitCodes.failed;
   return {
     json: { withdrawal: withdrawalView(withdrawal) },
     text: `${outcomeLine(withdrawal)}\n${withdrawal.id}`,
-    exitCode: withdrawal.endedAt === null ? exitCodes.open : ended,
+    exitCode: outcomeCode(withdrawal),
   };
 }
 
@@ -109,14 +105,9 @@ export function outcomeLine(withdrawal: WithdrawalRecord): string {
   }
 }
 
-interface ListOptions extends CommonOptions {
-  readonly status?: TaskStatus;
+interface ListOptions extends PageOptions {
   readonly member?: string;
-  readonly before?: TaskId;
-  readonly limit: number;
 }
-
-const statuses = ['processing', 'needs_review', 'succeeded', 'failed'] as const;
 
 export function withdrawalsCommand(): Command {
   return group('withdrawals', 'balances that are paid out', listCommand(), showCommand());
@@ -124,7 +115,7 @@ export function withdrawalsCommand(): Command {
 
 function listCommand(): Command {
   return command('list', 'withdrawals, newest first')
-    .option('--status <status>', statuses.join(', '), asStatus)
+    .option('--status <status>', taskStatuses.join(', '), asStatus)
     .option('--member <id>', 'of one member')
     .option('--before <id>', 'older than this withdrawal: the next page', asTaskId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
@@ -133,22 +124,12 @@ function listCommand(): Command {
         withServices(options, async ({ flows }) => {
           const { status, member: memberId, before, limit } = options;
           const found = await flows.withdrawals.list({ status, memberId, before, limit });
-          const rows = found.map((one) => [
-            one.id,
-            one.createdAt.toISOString().slice(0, 19),
-            one.memberId,
-            formatDecimalAmount(one.amountMinor),
-            one.status,
-            one.channelId ?? one.failureCode ?? '',
+          return taskPage('withdrawals', found, withdrawalView, limit, [
+            ['member', (one) => one.memberId],
+            ['amount', (one) => formatDecimalAmount(one.amountMinor)],
+            ['status', (one) => one.status],
+            ['by / because', (one) => one.channelId ?? one.failureCode ?? ''],
           ]);
-          const head = ['id', 'accepted (UTC)', 'member', 'amount', 'status', 'by / because'];
-          return {
-            json: {
-              withdrawals: found.map(withdrawalView),
-              next_before: found.length === limit ? (found.at(-1)?.id ?? null) : null,
-            },
-            text: found.length === 0 ? 'none' : table(head, rows),
-          };
         }),
       ),
     );
@@ -170,28 +151,17 @@ function showCommand(): Command {
 
 export const withdrawalJson = (story: WithdrawalStory): Readonly<Record<string, unknown>> => ({
   withdrawal: withdrawalView(story.withdrawal),
-  attempts: story.attempts.map(attemptView),
-  cases: story.cases.map(caseView),
-  log: story.log.map(logEntryView),
+  ...storyJson(story),
 });
 
-export function withdrawalText({ withdrawal, attempts, cases, log }: WithdrawalStory): string {
+export function withdrawalText(story: WithdrawalStory): string {
+  const { withdrawal } = story;
   const { memberId, bankCode, accountLast4, accountService } = withdrawal;
   const from = accountService === null ? 'a balance of ours' : `an account at ${accountService}`;
   return [
     `withdrawal ${withdrawal.id}`,
     outcomeLine(withdrawal),
     `member ${memberId}, from ${from} to ${bankCode} …${accountLast4}`,
-    '',
-    attemptTable(attempts),
-    ...cases.map(caseLine),
-    '',
-    ...timeline(log),
+    ...storyLines(story),
   ].join('\n');
-}
-
-function asStatus(text: string): TaskStatus {
-  const status = statuses.find((one) => one === text);
-  if (status !== undefined) return status;
-  throw new InvalidArgumentError(`One of ${statuses.join(', ')}.`);
 }

@@ -45,7 +45,8 @@ export interface OrdersState extends TaskState {
 
 export const noOrders = { openCall: null, attempts: [], cases: [], suspicions: [], end: null };
 
-export type TaskStatus = 'processing' | 'needs_review' | 'succeeded' | 'failed';
+export const taskStatuses = ['processing', 'needs_review', 'succeeded', 'failed'] as const;
+export type TaskStatus = (typeof taskStatuses)[number];
 
 export function statusOf(state: OrdersState): TaskStatus {
   if (state.end !== null) return state.end.kind;

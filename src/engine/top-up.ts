@@ -67,8 +67,16 @@ export function settleAtMs({ paid, topUp }: TopUpState): number | null {
 export const paymentOf = ({ paid, attempts }: TopUpState): Attempt | undefined =>
   paid === null ? undefined : attempts[paid.no - 1];
 
-export type TopUpStage =
-  'recording' | 'paying' | 'crediting' | 'credit_unknown' | 'giving_back' | 'credited' | 'ended';
+export const topUpStages = [
+  'recording',
+  'paying',
+  'crediting',
+  'credit_unknown',
+  'giving_back',
+  'credited',
+  'ended',
+] as const;
+export type TopUpStage = (typeof topUpStages)[number];
 
 /** Where a top-up is, for people. `credit_unknown` counts as credited while it lasts. */
 export function stageOf(state: TopUpState): TopUpStage {

@@ -1,33 +1,25 @@
 /** Top-ups over the wire: what comes in, what goes out, with an example of each. */
 import { z } from 'zod';
-import type { TopUpStage } from '../engine/top-up.js';
+import { taskStatuses } from '../engine/orders-state.js';
+import { topUpStages } from '../engine/top-up.js';
 import type { TopUpRecord } from '../intake/top-up.js';
 import { currencies } from '../money.js';
 import { minor } from './views.js';
-import { amount, attempt, logEntry, reviewCase, time } from './wire-replies.js';
+import { amount, failure, nextPage, taskStory, time } from './wire-replies.js';
 import {
   accountToken,
   askedAmount,
   bankCode,
+  channelId,
   currency,
   last4,
-  limitUpTo,
   newOwnId,
   ownId,
+  taskPageQuery,
 } from './wire-requests.js';
 
-const channelId = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'a channel id');
-const stages = [
-  'recording',
-  'paying',
-  'crediting',
-  'credit_unknown',
-  'giving_back',
-  'credited',
-  'ended',
-] as const satisfies readonly TopUpStage[];
 const stage = z
-  .enum(stages)
+  .enum(topUpStages)
   .describe('`credit_unknown`: not confirmed by the card system; it counts as credited meanwhile');
 const ruleName = z.string().regex(/^[a-z][a-z0-9_]{0,39}$/, 'the name of a rule');
 
@@ -66,9 +58,7 @@ export const topUpBody = z
 export type TopUpBody = z.output<typeof topUpBody>;
 
 export const topUpsQuery = z.strictObject({
-  limit: limitUpTo(100, 50),
-  cursor: z.string().max(200).optional().describe('From `next_cursor` of the page before'),
-  status: z.enum(['processing', 'needs_review', 'succeeded', 'failed']).optional(),
+  ...taskPageQuery,
   stage: stage.optional(),
   customer_id: ownId.optional(),
 });
@@ -76,7 +66,7 @@ export const topUpsQuery = z.strictObject({
 const topUpFields = {
   id: z.uuid(),
   status: z
-    .enum(['processing', 'needs_review', 'succeeded', 'failed'])
+    .enum(taskStatuses)
     .describe(
       '`succeeded`: the card is credited. `failed`: it is not and never will be, and what was paid ' +
         'has gone back. Both are final, but for a payment that comes after a failure: it goes back, ' +
@@ -101,7 +91,7 @@ const topUpFields = {
   credit_unknown_since: time.nullable(),
   credited_at: time.nullable(),
   refunded_at: time.nullable(),
-  failure: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  failure,
   created_at: time,
   ended_at: time.nullable(),
 };
@@ -137,17 +127,14 @@ export const topUp = z.object(topUpFields).meta({ id: 'TopUp', examples: [topUpE
 export const topUpDetail = z
   .object({
     ...topUpFields,
-    attempts: z.array(attempt),
-    log: z.array(logEntry).describe('The execution log: what happened, entry by entry'),
-    cases: z.array(reviewCase),
+    ...taskStory,
   })
   .meta({ id: 'TopUpDetail', examples: [{ ...topUpExample, attempts: [], log: [], cases: [] }] });
 
 export const topUpPage = z
   .object({
     top_ups: z.array(topUp).describe('Newest first'),
-    next_cursor: z.string().nullable(),
-    next: z.string().nullable().describe('The address of the next page'),
+    ...nextPage,
   })
   .meta({
     id: 'TopUpPage',

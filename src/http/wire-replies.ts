@@ -1,5 +1,6 @@
 /** What callers get, field by field, with an example of each. No account token has a place here. */
 import { z } from 'zod';
+import { taskStatuses } from '../engine/orders-state.js';
 import { currencies } from '../money.js';
 
 const ids = {
@@ -11,6 +12,7 @@ const at = '2026-11-22T01:00:00.000Z';
 export const time = z.iso.datetime().describe('UTC, ISO 8601');
 export const amount = z.int().min(0).describe('Minor units (fen), a whole number');
 const currency = z.enum(currencies);
+export const failure = z.object({ code: z.string(), detail: z.string() }).nullable();
 const repaymentExample = {
   id: 'rp_20261122_0001',
   borrower_id: 'bw_1001',
@@ -24,7 +26,7 @@ const repaymentExample = {
 const deductionFields = {
   id: z.uuid(),
   status: z
-    .enum(['processing', 'needs_review', 'succeeded', 'failed'])
+    .enum(taskStatuses)
     .describe('`succeeded` and `failed` are final. `needs_review`: only a person can decide'),
   repayment_id: z.string(),
   borrower_id: z.string(),
@@ -35,7 +37,7 @@ const deductionFields = {
   source: z.enum(['app', 'batch', 'agent']),
   channel_id: z.string().nullable(),
   order_no: z.string().nullable(),
-  failure: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  failure,
   batch_id: z.string().nullable(),
   agent: z.object({ name: z.string(), reason: z.string() }).nullable(),
   created_at: time,
@@ -105,12 +107,17 @@ export const reviewCase = z
   })
   .meta({ id: 'Case' });
 
+/** What is known of a task besides its row. */
+export const taskStory = {
+  attempts: z.array(attempt),
+  log: z.array(logEntry).describe('The execution log: what happened, entry by entry'),
+  cases: z.array(reviewCase),
+};
+
 export const deductionDetail = z
   .object({
     ...deductionFields,
-    attempts: z.array(attempt),
-    log: z.array(logEntry).describe('The execution log: what happened, entry by entry'),
-    cases: z.array(reviewCase),
+    ...taskStory,
   })
   .meta({
     id: 'DeductionDetail',
@@ -153,11 +160,15 @@ export const deductionDetail = z
     ],
   });
 
+export const nextPage = {
+  next_cursor: z.string().nullable(),
+  next: z.string().nullable().describe('The address of the next page'),
+};
+
 export const deductionPage = z
   .object({
     deductions: z.array(deduction).describe('Newest first'),
-    next_cursor: z.string().nullable(),
-    next: z.string().nullable().describe('The address of the next page'),
+    ...nextPage,
   })
   .meta({
     id: 'DeductionPage',

@@ -1,5 +1,6 @@
 /** What callers send, field by field, with an example of each. */
 import { z } from 'zod';
+import { taskStatuses } from '../engine/orders-state.js';
 import { isRepaymentId, type RepaymentId } from '../ids.js';
 import { isAccountToken, isDate } from '../intake/due-file.js';
 import { currencies } from '../money.js';
@@ -9,6 +10,7 @@ import { isBareNumber, namesSomebody } from '../personal.js';
 const amountMax = 999_999_999_999_999;
 
 export const currency = z.enum(currencies);
+export const channelId = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'a channel id');
 export const bankCode = z.string().regex(/^[A-Z]{2,12}$/, '2 to 12 capital letters');
 export const ownId = z
   .string()
@@ -133,10 +135,15 @@ export const previewBody = z
 export const limitUpTo = (max: number, usual: number) =>
   z.coerce.number().int().min(1).max(max).default(usual);
 
-export const deductionsQuery = z.strictObject({
+/** Of a list of tasks, newest first. */
+export const taskPageQuery = {
   limit: limitUpTo(100, 50),
   cursor: z.string().max(200).optional().describe('From `next_cursor` of the page before'),
-  status: z.enum(['processing', 'needs_review', 'succeeded', 'failed']).optional(),
+  status: z.enum(taskStatuses).optional(),
+};
+
+export const deductionsQuery = z.strictObject({
+  ...taskPageQuery,
   repayment_id: ownId.optional(),
   batch_id: z.string().max(64).optional(),
 });

@@ -1,22 +1,23 @@
 /** Withdrawals and members over the wire: what comes in, what goes out, with an example of each. */
 import { z } from 'zod';
+import { taskStatuses } from '../engine/orders-state.js';
 import type { Member, MemberEntry } from '../intake/member.js';
 import type { WithdrawalRecord } from '../intake/withdrawal.js';
 import { currencies } from '../money.js';
 import { minor } from './views.js';
-import { amount, attempt, logEntry, reviewCase, time } from './wire-replies.js';
+import { amount, failure, nextPage, taskStory, time } from './wire-replies.js';
 import {
   accountToken,
   askedAmount,
   bankCode,
+  channelId,
   currency,
   last4,
   limitUpTo,
   newOwnId,
   ownId,
+  taskPageQuery,
 } from './wire-requests.js';
-
-const channelId = z.string().regex(/^[a-z][a-z0-9_]{0,31}$/, 'a channel id');
 
 export const withdrawalBody = z
   .strictObject({
@@ -47,16 +48,14 @@ export const withdrawalBody = z
 export type WithdrawalBody = z.output<typeof withdrawalBody>;
 
 export const withdrawalsQuery = z.strictObject({
-  limit: limitUpTo(100, 50),
-  cursor: z.string().max(200).optional().describe('From `next_cursor` of the page before'),
-  status: z.enum(['processing', 'needs_review', 'succeeded', 'failed']).optional(),
+  ...taskPageQuery,
   member_id: ownId.optional(),
 });
 
 const withdrawalFields = {
   id: z.uuid(),
   status: z
-    .enum(['processing', 'needs_review', 'succeeded', 'failed'])
+    .enum(taskStatuses)
     .describe(
       '`succeeded`: paid out. `failed`: not paid out, and given back. Both are final. ' +
         '`needs_review`: only a person can decide',
@@ -69,7 +68,7 @@ const withdrawalFields = {
   account_service: z.string().nullable(),
   channel_id: z.string().nullable(),
   order_no: z.string().nullable(),
-  failure: z.object({ code: z.string(), detail: z.string() }).nullable(),
+  failure,
   created_at: time,
   ended_at: time.nullable(),
 };
@@ -98,9 +97,7 @@ export const withdrawal = z
 export const withdrawalDetail = z
   .object({
     ...withdrawalFields,
-    attempts: z.array(attempt),
-    log: z.array(logEntry).describe('The execution log: what happened, entry by entry'),
-    cases: z.array(reviewCase),
+    ...taskStory,
   })
   .meta({
     id: 'WithdrawalDetail',
@@ -110,8 +107,7 @@ export const withdrawalDetail = z
 export const withdrawalPage = z
   .object({
     withdrawals: z.array(withdrawal).describe('Newest first'),
-    next_cursor: z.string().nullable(),
-    next: z.string().nullable().describe('The address of the next page'),
+    ...nextPage,
   })
   .meta({
     id: 'WithdrawalPage',
