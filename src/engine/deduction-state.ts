@@ -15,7 +15,6 @@ export function evolve(state: DeductionState | null, entry: Entry): DeductionSta
     invariant(entry.kind === 'accepted', `a deduction starts with accepted, not ${entry.kind}`);
     const { deduction, atMs: acceptedAtMs } = entry;
     const { id: taskId } = deduction;
-    // The spread comes last: with new fields behind it V8 takes 15 µs more for this state and its heirs.
     return { kind: 'deduction', taskId, seq: 1, deduction, acceptedAtMs, route: null, ...noOrders };
   }
   const moved = { ...state, seq: state.seq + 1 };

@@ -1,6 +1,6 @@
 /**
  * A task has a leg for each thing it does elsewhere: a charge, a payout, a credit. A leg is done by one
- * of several channels (`routed`) or by the one that can do it (`insistOn`). A task that cannot go
+ * of several channels (`nextPlace`) or by the one that can do it (`insistOn`). A task that cannot go
  * forward undoes what it has done (`undo`), under the same rules: intent first, ask before acting again.
  */
 import { orderNo } from '../ids.js';

@@ -80,7 +80,7 @@ function evolve(state: RefundState | null, entry: Entry): RefundState {
   if (state === null) {
     invariant(entry.kind === 'refund_accepted', `a refund does not start with ${entry.kind}`);
     const { refund, atMs: acceptedAtMs } = entry;
-    return { ...noOrders, kind: 'refund', taskId: refund.id, seq: 1, refund, acceptedAtMs };
+    return { kind: 'refund', taskId: refund.id, seq: 1, refund, acceptedAtMs, ...noOrders };
   }
   const moved = { ...state, seq: state.seq + 1 };
   return entry.kind === 'refund_intended' ? evolveIntent(moved, entry) : evolveOrders(moved, entry);

@@ -253,7 +253,6 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
     const { id: taskId } = topUp;
     const kind = 'top_up';
     return {
-      ...noOrders,
       kind,
       taskId,
       seq: 1,
@@ -262,6 +261,7 @@ function evolve(state: TopUpState | null, entry: Entry): TopUpState {
       route: null,
       paid: null,
       refundSeq: null,
+      ...noOrders,
     };
   }
   const moved = { ...state, seq: state.seq + 1 };

@@ -133,7 +133,7 @@ function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
     const { withdrawal, atMs: acceptedAtMs } = entry;
     const { id: taskId } = withdrawal;
     const kind = 'withdrawal';
-    return { ...noOrders, kind, taskId, seq: 1, withdrawal, acceptedAtMs, route: null };
+    return { kind, taskId, seq: 1, withdrawal, acceptedAtMs, route: null, ...noOrders };
   }
   const moved = { ...state, seq: state.seq + 1 };
   switch (entry.kind) {

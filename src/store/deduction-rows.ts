@@ -1,9 +1,8 @@
 import type { DeductionState } from '../engine/deduction.js';
 import type { Attempt } from '../engine/attempt.js';
 import type { Deduction, Entry } from '../engine/entries.js';
-import { statusOf } from '../engine/orders-state.js';
-import { sqlTime, sqlTimeOrNull } from './database.js';
-import { message, nothing, type KindRows, type Row } from './rows.js';
+import { sqlTime } from './database.js';
+import { message, nothing, standingOf, type KindRows, type Row } from './rows.js';
 
 /** How a deduction's log shows in its own table, its repayment and the messages to the ledger. */
 export function deductionRows(
@@ -57,16 +56,10 @@ function deductionFacts({ deduction, acceptedAtMs }: DeductionState): Row {
 export function deductionRow(state: DeductionState): Row {
   const { end } = state;
   const captured = end?.kind === 'succeeded' ? state.attempts[end.attemptNo - 1] : undefined;
-  return {
-    id: state.taskId,
-    status: statusOf(state),
-    failure_code: end?.kind === 'failed' ? end.code : null,
-    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
+  return Object.assign(standingOf(state), {
     channel_id: captured?.order.channelId ?? null,
     order_no: captured?.order.orderNo ?? null,
-    attempts: state.attempts.length,
-    ended_at: sqlTimeOrNull(end?.atMs ?? null),
-  };
+  });
 }
 
 /** What a deduction may still take is reserved at acceptance, and paid or set free at its end. */

@@ -1,8 +1,7 @@
 import type { Entry } from '../engine/entries.js';
-import { statusOf } from '../engine/orders-state.js';
 import type { RefundState } from '../engine/refund.js';
-import { sqlTime, sqlTimeOrNull } from './database.js';
-import { message, nothing, type KindRows, type Row } from './rows.js';
+import { sqlTime } from './database.js';
+import { message, nothing, standingOf, type KindRows, type Row } from './rows.js';
 
 /** How a refund's log shows in its own table, in the capture it takes from and in the repayment. */
 export function refundRows(
@@ -42,15 +41,7 @@ function refundFacts({ refund, acceptedAtMs }: RefundState): Row {
 export function refundRow(state: RefundState): Row {
   const { end } = state;
   const done = end?.kind === 'succeeded' ? state.attempts[end.attemptNo - 1] : undefined;
-  return {
-    id: state.taskId,
-    status: statusOf(state),
-    failure_code: end?.kind === 'failed' ? end.code : null,
-    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
-    order_no: done?.order.orderNo ?? null,
-    attempts: state.attempts.length,
-    ended_at: sqlTimeOrNull(end?.atMs ?? null),
-  };
+  return Object.assign(standingOf(state), { order_no: done?.order.orderNo ?? null });
 }
 
 /** What is to be given back is taken from the capture at acceptance, and returned to it on failure. */

@@ -1,5 +1,7 @@
 /** What projections are made of. */
-import { sqlTime } from './database.js';
+import type { Entry, EntryOf } from '../engine/entries.js';
+import { statusOf, type OrdersState } from '../engine/orders-state.js';
+import { sqlTime, sqlTimeOrNull } from './database.js';
 
 export type Value = string | number | null;
 export type Row = Readonly<Record<string, Value>>;
@@ -52,6 +54,34 @@ export const nothing: KindRows = {
   captureDelta: null,
   outbox: [],
 };
+
+/** How a task stands: columns that the table of every kind has. */
+export function standingOf(state: OrdersState): Record<string, Value> {
+  const { end } = state;
+  return {
+    id: state.taskId,
+    status: statusOf(state),
+    failure_code: end?.kind === 'failed' ? end.code : null,
+    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
+    attempts: state.attempts.length,
+    ended_at: sqlTimeOrNull(end?.atMs ?? null),
+  };
+}
+
+/** The replies that first tell of an order's success: what is told of it is told once. */
+export function firstSuccesses(
+  before: OrdersState | null,
+  entries: readonly Entry[],
+): readonly EntryOf<'replied'>[] {
+  const told = new Set<number>();
+  for (const { no, status } of before?.attempts ?? []) if (status === 'succeeded') told.add(no);
+  return entries.filter((entry): entry is EntryOf<'replied'> => {
+    if (entry.kind !== 'replied' || entry.answer.kind !== 'succeeded') return false;
+    const isFirst = !told.has(entry.attemptNo);
+    told.add(entry.attemptNo);
+    return isFirst;
+  });
+}
 
 /** A message for the outbox: unique by topic and key. */
 export function message(topic: string, key: string, body: object, atMs: number): Row {

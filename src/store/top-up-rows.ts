@@ -2,10 +2,10 @@ import { isDead } from '../engine/attempt.js';
 import type { Entry } from '../engine/entries.js';
 import { legOf } from '../engine/legs.js';
 import { operationOf, type Operation } from '../engine/order.js';
-import { doneIn, statusOf } from '../engine/orders-state.js';
+import { doneIn } from '../engine/orders-state.js';
 import { paymentOf, settleAtMs, stageOf, type TopUpState } from '../engine/top-up.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
-import { message, nothing, type KindRows, type Row } from './rows.js';
+import { firstSuccesses, message, nothing, standingOf, type KindRows, type Row } from './rows.js';
 
 /** How a top-up's log shows in its own table, and on the payment that it may use once. */
 export function topUpRows(
@@ -43,15 +43,10 @@ export function topUpRow(state: TopUpState): Row {
   const { end } = state;
   const paid = paymentOf(state);
   const unknown = legOf(state, 'credit').find((one) => one.unknownWhy !== null);
-  return {
-    id: state.taskId,
-    status: statusOf(state),
+  return Object.assign(standingOf(state), {
     stage: stageOf(state),
-    failure_code: end?.kind === 'failed' ? end.code : null,
-    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
     channel_id: paid?.order.channelId ?? null,
     order_no: paid?.order.orderNo ?? null,
-    attempts: state.attempts.length,
     paid_at: sqlTimeOrNull(state.paid?.atMs ?? null),
     settle_at: sqlTimeOrNull(settleAtMs(state)),
     credit_unknown_since: sqlTimeOrNull(unknown?.order.createdAtMs ?? null),
@@ -59,8 +54,7 @@ export function topUpRow(state: TopUpState): Row {
     // A refund that turns up after the card was credited for good is a case, and no way of ending it.
     refunded_at:
       end?.kind === 'succeeded' ? null : sqlTimeOrNull(doneIn(state, 'refund')?.endedAtMs ?? null),
-    ended_at: sqlTimeOrNull(end?.atMs ?? null),
-  };
+  });
 }
 
 interface Held {
@@ -119,16 +113,10 @@ function messages(
   before: TopUpState | null,
   entries: readonly Entry[],
 ): Row[] {
-  const told = new Set<number>();
-  for (const { no, status } of before?.attempts ?? []) if (status === 'succeeded') told.add(no);
-  return entries.flatMap((entry) => {
-    if (entry.kind !== 'replied' || entry.answer.kind !== 'succeeded') return [];
-    const { attemptNo, atMs } = entry;
+  return firstSuccesses(before, entries).flatMap(({ attemptNo, atMs }) => {
     const order = attempts[attemptNo - 1]?.order;
-    if (order === undefined || told.has(attemptNo)) return [];
-    const topic = topics[operationOf(order)];
-    if (topic === undefined) return [];
-    told.add(attemptNo);
+    const topic = order && topics[operationOf(order)];
+    if (order === undefined || topic === undefined) return [];
     const body = {
       top_up_id: taskId,
       attempt_no: attemptNo,

@@ -1,9 +1,8 @@
 import type { Entry } from '../engine/entries.js';
 import { operationOf, type Operation } from '../engine/order.js';
-import { statusOf } from '../engine/orders-state.js';
 import type { WithdrawalState } from '../engine/withdrawal.js';
-import { sqlTime, sqlTimeOrNull } from './database.js';
-import { message, nothing, type KindRows, type Row } from './rows.js';
+import { sqlTime } from './database.js';
+import { firstSuccesses, message, nothing, standingOf, type KindRows, type Row } from './rows.js';
 
 /** How a withdrawal's log shows in its own table, in the member's balance and in the money log. */
 export function withdrawalRows(
@@ -45,16 +44,10 @@ function facts({ withdrawal, acceptedAtMs }: WithdrawalState): Row {
 export function withdrawalRow(state: WithdrawalState): Row {
   const { end } = state;
   const paid = end?.kind === 'succeeded' ? state.attempts[end.attemptNo - 1] : undefined;
-  return {
-    id: state.taskId,
-    status: statusOf(state),
-    failure_code: end?.kind === 'failed' ? end.code : null,
-    failure_detail: end?.kind === 'failed' ? end.detail.slice(0, 500) : null,
+  return Object.assign(standingOf(state), {
     channel_id: paid?.order.channelId ?? null,
     order_no: paid?.order.orderNo ?? null,
-    attempts: state.attempts.length,
-    ended_at: sqlTimeOrNull(end?.atMs ?? null),
-  };
+  });
 }
 
 /** Of a balance of ours: taken by acceptance, given back by failure, each once in a log. */
@@ -116,15 +109,9 @@ function ofOrders(
   before: WithdrawalState | null,
   entries: readonly Entry[],
 ): Row[] {
-  const told = new Set<number>();
-  for (const { no, status } of before?.attempts ?? []) if (status === 'succeeded') told.add(no);
-  return entries.flatMap((entry) => {
-    if (entry.kind !== 'replied' || entry.answer.kind !== 'succeeded') return [];
-    const { attemptNo } = entry;
-    if (told.has(attemptNo)) return [];
-    told.add(attemptNo);
-    return movedBy(state, attemptNo, `${state.taskId}/${attemptNo}`, entry.atMs);
-  });
+  return firstSuccesses(before, entries).flatMap(({ attemptNo, atMs }) =>
+    movedBy(state, attemptNo, `${state.taskId}/${attemptNo}`, atMs),
+  );
 }
 
 /** The channel paid it again by itself; each time is a message of its own. */
