@@ -9,58 +9,85 @@ import type {
 } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import { selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads, places } from './grouped-reads.js';
 
 type DeductionRow = Omit<DeductionRecord, 'id' | 'amountMinor'> & {
   id: string;
+  requestKey: string;
   amountMinor: string;
 };
 
-const columns = `id, repayment_id AS repaymentId, borrower_id AS borrowerId,
+const columns = `id, request_key AS requestKey, repayment_id AS repaymentId, borrower_id AS borrowerId,
   amount_minor AS amountMinor, currency, bank_code AS bankCode, account_last4 AS accountLast4,
   source, status, failure_code AS failureCode, failure_detail AS failureDetail,
   channel_id AS channelId, order_no AS orderNo, batch_id AS batchId, agent_name AS agentName,
   agent_reason AS agentReason, request_digest AS requestDigest, created_at AS createdAt,
   ended_at AS endedAt`;
 
+/** Field by field: a spread costs V8 up to 20 µs, and the request's key stays here. */
 const toRecord = (row: DeductionRow): DeductionRecord => ({
-  ...row,
   id: taskId(row.id),
+  repaymentId: row.repaymentId,
+  borrowerId: row.borrowerId,
   amountMinor: amountMinor(row.amountMinor),
+  currency: row.currency,
+  bankCode: row.bankCode,
+  accountLast4: row.accountLast4,
+  source: row.source,
+  status: row.status,
+  failureCode: row.failureCode,
+  failureDetail: row.failureDetail,
+  channelId: row.channelId,
+  orderNo: row.orderNo,
+  batchId: row.batchId,
+  agentName: row.agentName,
+  agentReason: row.agentReason,
+  requestDigest: row.requestDigest,
+  createdAt: row.createdAt,
+  endedAt: row.endedAt,
 });
 
 /** Reads for callers. Nothing here decides anything about money. */
 export class DeductionStore {
+  readonly #byId = new GroupedReads<DeductionRow, DeductionRecord>({
+    select: async (ids) => await this.#select('id', ids),
+    key: (row) => row.id,
+    value: toRecord,
+  });
+  readonly #byRequest = new GroupedReads<DeductionRow, DeductionRecord>({
+    select: async (keys) => await this.#select('request_key', keys),
+    key: (row) => row.requestKey,
+    value: toRecord,
+  });
+
   constructor(private readonly database: Database) {}
 
   async find(id: TaskId): Promise<DeductionRecord | null> {
-    return await this.#one('id = ?', id);
+    return await this.#byId.find(id);
   }
 
   async findByRequest(requestKey: string): Promise<DeductionRecord | null> {
-    return await this.#one('request_key = ?', requestKey);
+    return await this.#byRequest.find(requestKey);
   }
 
   async findLive(repaymentId: RepaymentId): Promise<DeductionRecord | null> {
-    return await this.#one('live_repayment_id = ?', repaymentId);
-  }
-
-  async #one(where: string, value: string): Promise<DeductionRecord | null> {
-    const [row] = await selectRows<DeductionRow>(
-      this.database,
-      `SELECT ${columns} FROM deduction WHERE ${where}`,
-      [value],
-    );
+    const [row] = await this.#select('live_repayment_id', [repaymentId]);
     return row === undefined ? null : toRecord(row);
   }
 
   async findMany(ids: readonly TaskId[]): Promise<readonly DeductionRecord[]> {
-    if (ids.length === 0) return [];
-    const rows = await selectRows<DeductionRow>(
+    return ids.length === 0 ? [] : (await this.#select('id', ids)).map(toRecord);
+  }
+
+  async #select(
+    key: 'id' | 'request_key' | 'live_repayment_id',
+    values: readonly string[],
+  ): Promise<readonly DeductionRow[]> {
+    return await selectRows<DeductionRow>(
       this.database,
-      `SELECT ${columns} FROM deduction WHERE id IN (${ids.map(() => '?').join(',')})`,
-      ids,
+      `SELECT ${columns} FROM deduction WHERE ${key} IN (${places(values.length)})`,
+      values,
     );
-    return rows.map(toRecord);
   }
 
   /** Newest first. */

@@ -2,6 +2,7 @@ import { repaymentId, type RepaymentId } from '../ids.js';
 import type { NewRepayment, Repayment, Repayments } from '../intake/repayment.js';
 import { amountMinor, type Currency } from '../money.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads, places } from './grouped-reads.js';
 
 interface RepaymentRow {
   readonly id: string;
@@ -34,25 +35,30 @@ export function toRepayment(row: RepaymentRow): Repayment {
 }
 
 export class RepaymentStore implements Repayments {
+  readonly #byId = new GroupedReads<RepaymentRow, Repayment>({
+    select: async (ids) => await this.#select(ids),
+    key: (row) => row.id,
+    value: toRepayment,
+  });
+
   constructor(private readonly database: Database) {}
 
   async find(id: RepaymentId): Promise<Repayment | null> {
-    const [row] = await selectRows<RepaymentRow>(
-      this.database,
-      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id = ?`,
-      [id],
-    );
-    return row === undefined ? null : toRepayment(row);
+    return await this.#byId.find(id);
   }
 
   async findMany(ids: readonly RepaymentId[]): Promise<ReadonlyMap<RepaymentId, Repayment>> {
     if (ids.length === 0) return new Map();
-    const rows = await selectRows<RepaymentRow>(
+    const rows = await this.#select(ids);
+    return new Map(rows.map((row) => [repaymentId(row.id), toRepayment(row)]));
+  }
+
+  async #select(ids: readonly string[]): Promise<readonly RepaymentRow[]> {
+    return await selectRows<RepaymentRow>(
       this.database,
-      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id IN (${ids.map(() => '?').join(',')})`,
+      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id IN (${places(ids.length)})`,
       ids,
     );
-    return new Map(rows.map((row) => [repaymentId(row.id), toRepayment(row)]));
   }
 
   async register(repayments: readonly NewRepayment[], nowMs: number): Promise<void> {
