@@ -1,11 +1,11 @@
 /**
  * Stands between one worker and its database, and breaks their connections: cut, half closed, slow,
- * and at the worst moment of all, with a COMMIT under way.
+ * and at the worst moment of all, with a COMMIT under way. The journal sends a transaction as one request.
  */
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** `reply`: committed, and nobody hears. `request`: the COMMIT never arrives. */
+/** `reply`: committed, and nobody hears. `request`: the transaction, its COMMIT in it, never arrives. */
 export type CommitCut = 'reply' | 'request';
 
 interface Armed {
@@ -84,9 +84,8 @@ export class BreakingProxy {
 class Link {
   readonly #toServer: Pipe;
   readonly #toClient: Pipe;
-  #writesLog = false;
-  /** A COMMIT of log entries was passed on; what comes back next is its reply. */
-  #committing: Armed | 'passing' | null = null;
+  /** A transaction of log entries was passed on; what comes back next are its answers. */
+  #committing: { readonly armed: Armed | null; readonly answers: Answers } | null = null;
   #deaf = false;
 
   constructor(
@@ -120,24 +119,22 @@ class Link {
 
   #onSent(sent: Buffer): void {
     const query = sent[4] === 3 ? sent.toString('latin1', 5, 60) : '';
-    if (/^insert into `?execution_log\b/i.test(query)) this.#writesLog = true;
-    if (this.#writesLog && /^(commit|rollback)\b/i.test(query)) {
-      this.#writesLog = false;
-      if (/^commit/i.test(query)) {
-        const armed = this.proxy.takeArmed();
-        if (armed?.how === 'request') return this.#strike(armed);
-        this.#committing = armed ?? 'passing';
-      }
+    if (/^begin;insert into `?execution_log\b/i.test(query)) {
+      const armed = this.proxy.takeArmed();
+      if (armed?.how === 'request') return this.#strike(armed);
+      this.#committing = { armed, answers: new Answers() };
     }
     this.#toServer.push(sent);
   }
 
   #onAnswer(answer: Buffer): void {
-    const committing = this.#committing;
-    this.#committing = null;
-    if (committing !== null && committing !== 'passing') return this.#strike(committing);
-    // An OK packet; an error would start with 0xff.
-    if (committing === 'passing' && answer[4] === 0) this.proxy.logCommits.push(performance.now());
+    const last = this.#committing?.answers.take(answer) ?? null;
+    if (this.#committing !== null && last !== null) {
+      const { armed } = this.#committing;
+      this.#committing = null;
+      if (armed !== null) return this.#strike(armed);
+      if (last === 'ok') this.proxy.logCommits.push(performance.now());
+    }
     if (!this.#deaf) this.#toClient.push(answer);
   }
 
@@ -149,6 +146,37 @@ class Link {
   #onServerGone(): void {
     if (!this.#deaf) this.cut();
   }
+}
+
+const moreResults = 8;
+
+/** The server's packets to one request of several statements, in whatever pieces they come. */
+class Answers {
+  #rest = Buffer.alloc(0);
+
+  /** What the last statement that ran was answered; null as long as more is to come. */
+  take(piece: Buffer): 'ok' | 'error' | null {
+    this.#rest = Buffer.concat([this.#rest, piece]);
+    let last: 'ok' | 'error' | null = null;
+    while (this.#rest.length >= 4) {
+      const end = 4 + this.#rest.readUIntLE(0, 3);
+      if (this.#rest.length < end) return null;
+      const packet = this.#rest.subarray(4, end);
+      this.#rest = this.#rest.subarray(end);
+      if (packet[0] === 0xff) last = 'error';
+      else last = (statusOf(packet) & moreResults) === 0 ? 'ok' : null;
+    }
+    return last;
+  }
+}
+
+/** Of an OK packet: its kind, two numbers of one byte or more, then the status. */
+function statusOf(packet: Buffer): number {
+  let at = 1;
+  for (let numbers = 0; numbers < 2; numbers += 1) {
+    at += { 0xfc: 3, 0xfd: 4, 0xfe: 9 }[packet[at] ?? 0] ?? 1;
+  }
+  return packet.readUInt16LE(at);
 }
 
 /** One direction, in order, each piece as late as the proxy says. */

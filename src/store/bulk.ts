@@ -12,7 +12,7 @@
  */
 import type { Knex } from 'knex';
 import { invariant } from '../assert.js';
-import { execute, executeAll } from './database.js';
+import { execute } from './database.js';
 import type { Row } from './rows.js';
 
 /** One statement for many rows. */
@@ -63,30 +63,6 @@ function insertColumns(
   }
   parts.push(')');
   return { sql, values: [verbatim(parts.join(''))] };
-}
-
-/**
- * Runs them in order, in one round trip where the connections allow it (`openDatabase`, `bundles`):
- * what a transaction costs a single deduction is its round trips. The first that fails ends it.
- *
- * @returns the rows that each has matched.
- */
-export async function runAll(
-  transaction: Knex.Transaction,
-  statements: readonly BulkStatement[],
-  bundled: boolean,
-): Promise<readonly number[]> {
-  if (!bundled || statements.length < 2) {
-    const found: number[] = [];
-    for (const { sql, values } of statements) found.push(await execute(transaction, sql, values));
-    return found;
-  }
-  const sql = statements.map((one) => one.sql).join(';');
-  return await executeAll(
-    transaction,
-    sql,
-    statements.flatMap((one) => one.values),
-  );
 }
 
 export interface BulkUpdate {

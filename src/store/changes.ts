@@ -2,16 +2,9 @@
  * The statements of one transaction of the journal: rows of many tasks, table by table, in an order that
  * no two transactions take differently.
  */
-import {
-  ascii,
-  insertOf,
-  insertSparse,
-  text,
-  updateOf,
-  type BulkStatement,
-  type BulkUpdate,
-} from './bulk.js';
+import { ascii, insertOf, insertSparse, text, updateOf, type BulkUpdate } from './bulk.js';
 import type { Projected, Row } from './rows.js';
+import type { Change } from './whole-transaction.js';
 
 /** How a task stands: in the table of every kind. */
 const standing = {
@@ -153,11 +146,6 @@ const reopened = Object.keys(inFlightUpdate.values)
   .map((column) => `${column} = VALUES(${column})`)
   .join(', ');
 
-export interface Change extends BulkStatement {
-  readonly table: string;
-  readonly rowsAtLeast: number;
-}
-
 function insert(
   table: string,
   key: string,
@@ -168,7 +156,7 @@ function insert(
   const sorted = byKey(rows, key);
   // What is changed of a row that is there is changed to all that is given, nulls among it.
   return onDuplicate === undefined
-    ? { ...insertSparse(table, sorted), table, rowsAtLeast: rows.length }
+    ? { ...insertSparse(table, sorted), table, rowsAtLeast: 0 }
     : { ...insertOf(table, sorted, onDuplicate), table, rowsAtLeast: 0 };
 }
 

@@ -34,7 +34,7 @@ export function openDatabase(
 ): Database {
   const at = new URL(url);
   const deaf = cutSilent ? new DeafConnections(silentMs) : null;
-  const database = createKnex({
+  return createKnex({
     client: 'mysql2',
     // An error's message must not repeat the values: they hold account tokens (rule 13).
     compileSqlOnError: false,
@@ -69,14 +69,7 @@ export function openDatabase(
       debug: () => undefined,
     },
   });
-  if (bundles) bundling.add(database);
-  return database;
 }
-
-const bundling = new WeakSet<Database>();
-
-/** Whether one request may hold several statements. */
-export const takesBundles = (database: Database): boolean => bundling.has(database);
 
 interface RawConnection {
   readonly stream: Line;
@@ -124,18 +117,6 @@ export async function execute(
     { affectedRows: number },
   ];
   return result.affectedRows;
-}
-
-/** Several statements in one request (`bundles`); the rows that each matched. */
-export async function executeAll(
-  transaction: Knex.Transaction,
-  sql: string,
-  bindings: readonly unknown[],
-): Promise<readonly number[]> {
-  const [results] = (await transaction.raw(sql, bindings as Knex.RawBinding[])) as [
-    readonly { affectedRows: number }[],
-  ];
-  return results.map(({ affectedRows }) => affectedRows);
 }
 
 const triesMax = 8;

@@ -4,12 +4,12 @@ import { decodeEntry, encodeEntry } from '../engine/entries.js';
 import { StaleWriter, type Append, type Journal } from '../engine/journal.js';
 import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
-import { runAll } from './bulk.js';
 import { changesOf } from './changes.js';
-import { selectRows, sqlTime, takesBundles, type Database } from './database.js';
+import { selectRows, sqlTime, type Database } from './database.js';
 import { GroupCommit, type GroupCommitSettings } from './group-commit.js';
 import { schedulesEnding, type WantsNotice } from './notice-rows.js';
 import { project, type Row } from './projections.js';
+import { commitWhole } from './whole-transaction.js';
 
 export const defaultGroupCommit: GroupCommitSettings = {
   committers: 2,
@@ -28,7 +28,7 @@ export class SqlJournal implements Journal<Task> {
     clock: Clock,
     private readonly log: Log,
     private readonly options: Partial<GroupCommitSettings> & {
-      /** Connections for the transactions alone, so that they never wait behind reads. */
+      /** Connections for the transactions alone (`bundles`), so that they never wait behind reads. */
       readonly writes?: Database;
       /** Which notices are written with the entries; none, unless given. */
       readonly notices?: () => WantsNotice | Promise<WantsNotice>;
@@ -84,14 +84,7 @@ export class SqlJournal implements Journal<Task> {
       appends.flatMap(logRows),
       appends.map((append) => project(append, this.zone, wants)),
     );
-    await this.#writes.transaction(async (trx) => {
-      const found = await runAll(trx, changes, takesBundles(this.#writes));
-      changes.forEach(({ table, rowsAtLeast }, index) => {
-        const missing = rowsAtLeast - (found[index] ?? 0);
-        // The log says that it was written: a row that is not there is a bug.
-        if (missing > 0) throw new Error(`${missing} rows of ${table} are missing`);
-      });
-    });
+    await commitWhole(this.#writes, changes);
   }
 
   async #findCommitted(appends: readonly Append<Task>[]): Promise<ReadonlySet<Append<Task>>> {

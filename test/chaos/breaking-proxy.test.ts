@@ -6,22 +6,34 @@ import { BreakingProxy } from '../../src/chaos/breaking-proxy.js';
 
 /** A query as MariaDB's clients send it; the length does not matter here. */
 const query = (sql: string): Buffer => Buffer.from(`\0\0\0\0\u0003${sql}`);
-const okPacket = Buffer.from([7, 0, 0, 1, 0, 0, 0]);
+const ok = (more: boolean): Buffer => Buffer.from([7, 0, 0, 1, 0, 0, 0, more ? 10 : 2, 0, 0, 0]);
+const okPacket = ok(false);
+const refused = Buffer.from([9, 0, 0, 2, 0xff, 0x26, 0x04, 35, 50, 51, 48, 48, 48]);
+const transaction = 'BEGIN;INSERT INTO execution_log (task_id) VALUES (1);COMMIT';
 
 describe('The breaking proxy', () => {
   let server: Server;
   let proxy: BreakingProxy;
   let port = 0;
   let heard: string[] = [];
+  /** What the server says to the next request, a piece a turn. */
+  let answers: Buffer[] = [];
   const clients: Socket[] = [];
 
   beforeEach(async () => {
     heard = [];
+    answers = [];
     server = createServer((socket) => {
       socket.on('error', () => undefined);
       socket.on('data', (sent: Buffer) => {
         heard.push(sent.toString('latin1', 5));
-        socket.write(okPacket);
+        const pieces = answers.length === 0 ? [okPacket] : answers.splice(0);
+        void (async () => {
+          for (const piece of pieces) {
+            socket.write(piece);
+            await delay(5);
+          }
+        })();
       });
     });
     server.listen(0, '127.0.0.1');
@@ -54,32 +66,41 @@ describe('The breaking proxy', () => {
   it('passes on what is said, and notes commits of log entries alone', async () => {
     const client = await open();
     expect(await ask(client, 'UPDATE batch_item SET state = 1')).to.eql(okPacket);
-    await ask(client, 'COMMIT;');
+    await ask(client, 'BEGIN;UPDATE batch_item SET state = 1;COMMIT');
     expect(proxy.logCommits).to.have.length(0);
-    await ask(client, 'INSERT INTO execution_log (task_id) VALUES (1)');
-    await ask(client, 'COMMIT;');
+    await ask(client, transaction);
     expect(proxy.logCommits).to.have.length(1);
+    answers = [refused];
+    await ask(client, transaction);
+    expect(proxy.logCommits, 'one that was refused is none').to.have.length(1);
   });
 
-  it('swallows the reply to a commit that the server has done', async () => {
+  it('swallows the last answer of a transaction that the server has done', async () => {
     const client = await open();
     const struck = proxy.cutCommit('reply', 1_000);
-    await ask(client, 'COMMIT;');
-    await ask(client, 'INSERT INTO execution_log (task_id) VALUES (1)');
-    expect(await ask(client, 'COMMIT;')).to.equal(null);
+    await ask(client, 'BEGIN;UPDATE batch_item SET state = 1;COMMIT');
+    // In pieces that end where no packet does.
+    const all = Buffer.concat([ok(true), ok(true), ok(false)]);
+    answers = [all.subarray(0, 5), all.subarray(5, 24), all.subarray(24)];
+    const got: Buffer[] = [];
+    client.on('data', (piece: Buffer) => got.push(piece));
+    const cut = once(client, 'close');
+    client.write(query(transaction));
+    await cut;
     expect(await struck).to.be.a('number');
-    expect(heard.at(-1)).to.equal('COMMIT;');
+    expect(heard.at(-1)).to.equal(transaction);
+    expect(Buffer.concat(got).length, 'the last answer is kept').to.be.lessThan(all.length);
     expect(proxy.logCommits).to.have.length(0);
   });
 
-  it('cuts before a commit arrives', async () => {
+  it('cuts before a transaction arrives', async () => {
     const client = await open();
     const struck = proxy.cutCommit('request', 1_000);
-    await ask(client, 'INSERT INTO execution_log (task_id) VALUES (1)');
-    expect(await ask(client, 'COMMIT;')).to.equal(null);
+    await ask(client, 'SELECT 1');
+    expect(await ask(client, transaction)).to.equal(null);
     expect(await struck).to.be.a('number');
     await delay(20);
-    expect(heard.at(-1)).to.match(/^INSERT/);
+    expect(heard.at(-1)).to.equal('SELECT 1');
   });
 
   it('waits no longer for a commit than it is told', async () => {

@@ -112,7 +112,7 @@ async function wire(doom: Doom) {
   const quiet = (): void => undefined;
   const log: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
   const config = loadConfig(doom.env);
-  const database = openDatabase(config.databaseUrl, 4, log);
+  const database = openDatabase(config.databaseUrl, 4, log, { bundles: true });
   const redis = connectRedis(config.redisUrl, lockOptions, log, 'locks');
   const store = new ChannelStore(database);
   const directory = new ChannelDirectory(store, doom.env, quiet, systemClock, log, 30_000);

@@ -43,7 +43,7 @@ describe('the stores in memory and the real ones', () => {
   before(async function () {
     this.timeout(30_000);
     environment = await startEnvironment();
-    database = openDatabase(environment.config.databaseUrl, 4, silentLog);
+    database = openDatabase(environment.config.databaseUrl, 4, silentLog, { bundles: true });
     journal = new SqlJournal(database, 'UTC', systemClock, silentLog);
     inFlight = new SqlInFlightLog(database);
   });

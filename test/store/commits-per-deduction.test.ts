@@ -45,7 +45,7 @@ describe('what a happy deduction costs, counted at the database', () => {
     const threads = new Set(journal.map(({ thread }) => thread));
     const statements = rows
       .filter(({ thread }) => threads.has(thread))
-      .flatMap(({ sql }) => sql.trim().split(/;(?=INSERT|UPDATE)/));
+      .flatMap(({ sql }) => sql.trim().split(/;(?=INSERT|UPDATE|DELETE|SET|COMMIT)/));
     const starting = (word: RegExp): string[] => statements.filter((sql) => word.test(sql));
     expect(starting(/^COMMIT/i), statements.join('\n')).to.have.length(2);
     expect(starting(/^ROLLBACK/i)).to.have.length(0);

@@ -10,6 +10,7 @@ import type { NewRepayment } from '../../src/intake/repayment.js';
 import { silentLog } from '../../src/log.js';
 import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
+import { RowsMissing } from '../../src/store/whole-transaction.js';
 import type { Answer } from '../../src/engine/reply.js';
 import { declined, place } from '../engine/flow-driver.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
@@ -202,6 +203,31 @@ describe('the journal on MariaDB', () => {
       await cut.destroy();
       await proxy.close();
     }
+  });
+
+  it('commits nothing of a task whose rows are not there, and all of its neighbours', async () => {
+    const [mine, other] = [await environment.repayment(), await environment.repayment()];
+    const [task, unrelated] = [newTaskId(), newTaskId()];
+    await Promise.all([
+      journal.append(append([], first(mine, task))),
+      journal.append(append([], first(other, unrelated))),
+    ]);
+    // No code of ours does this; a person with a shell might.
+    await environment.owner.raw('DELETE FROM in_flight WHERE task_id = ?', [task]);
+    const [refused, written] = await Promise.allSettled([
+      journal.append(append(first(mine, task), [intent(mine, task, 1)])),
+      journal.append(append(first(other, unrelated), [intent(other, unrelated, 1)])),
+    ]);
+    expect(refused.status === 'rejected' && refused.reason).to.be.instanceOf(RowsMissing);
+    expect(written.status).to.equal('fulfilled');
+    expect((await journal.load(task))?.entries).to.have.length(2);
+    expect((await journal.load(unrelated))?.entries).to.have.length(3);
+    const attempts = await selectRows<{ id: string }>(
+      database,
+      'SELECT task_id AS id FROM attempt WHERE task_id IN (?, ?)',
+      [task, unrelated],
+    );
+    expect(attempts).to.eql([{ id: unrelated }]);
   });
 
   it('goes on when the database was away, and says so when it stays away', async function () {

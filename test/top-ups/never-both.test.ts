@@ -10,7 +10,7 @@ import { topUpFlow, type TopUpState } from '../../src/engine/top-up.js';
 import { invariant } from '../../src/assert.js';
 import type { TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
-import { execute, selectRows } from '../../src/store/database.js';
+import { execute, openDatabase, selectRows, type Database } from '../../src/store/database.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
 import { CardHouse, someTopUp } from './card-house.js';
 
@@ -21,14 +21,19 @@ import { CardHouse, someTopUp } from './card-house.js';
 describe('credited or given back, never both, whatever a flow came to think', () => {
   let house: CardHouse;
   let journal: Journal<Task>;
+  let writes: Database;
 
   before(async function () {
     this.timeout(30_000);
     house = await CardHouse.open();
-    const { database, clock } = house.services;
-    journal = new SqlJournal(database, 'Asia/Shanghai', clock, silentLog);
+    const { config } = house.environment;
+    writes = openDatabase(config.databaseUrl, 2, silentLog, { bundles: true });
+    journal = new SqlJournal(writes, 'Asia/Shanghai', house.services.clock, silentLog);
   });
-  after(async () => house.close());
+  after(async () => {
+    await writes.destroy();
+    await house.close();
+  });
   afterEach(async () => house.noFaults());
 
   async function stateOf(id: TaskId): Promise<TopUpState> {
