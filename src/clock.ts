@@ -14,6 +14,17 @@ export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   async sleep(ms, signal) {
-    await delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    if (signal === undefined) return await delay(ms);
+    if (signal.aborted) return;
+    // Not by the signal of `delay`: it would reject with an error, whose stack costs more than all of this.
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      signal.addEventListener('abort', wake, { once: true });
+    });
   },
 };

@@ -21,12 +21,12 @@ export function createLog(level: string, fixed: Readonly<Record<string, unknown>
       new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'] }),
     ],
   });
-  return {
-    debug: (message, fields) => void logger.debug(message, fields),
-    info: (message, fields) => void logger.info(message, fields),
-    warn: (message, fields) => void logger.warn(message, fields),
-    error: (message, fields) => void logger.error(message, fields),
-  };
+  // winston makes a line of whatever it is given, and drops it only then if its level is not wanted.
+  const at = (one: keyof Log): Log[typeof one] =>
+    logger.isLevelEnabled(one)
+      ? (message, fields) => void logger.log(one, message, fields)
+      : () => undefined;
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
 export const silentLog: Log = {

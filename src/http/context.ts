@@ -4,6 +4,7 @@ import type { Evidence } from '../engine/flow.js';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { isTaskId, type TaskId } from '../ids.js';
 import type { DeductionRecord } from '../intake/records.js';
+import type { Closing } from './closing.js';
 import type { OutcomeWatch } from './outcome-watch.js';
 import type { ApiKey, DeductionReads, HttpServices } from './ports.js';
 import type { RunGate } from './run-gate.js';
@@ -45,8 +46,8 @@ export class HttpContext {
     readonly services: HttpServices,
     readonly gate: RunGate,
     readonly watch: OutcomeWatch<DeductionRecord>,
-    /** Aborts when the server begins to close: nobody waits any longer. */
-    readonly closing: AbortSignal,
+    /** When the server begins to close nobody waits any longer. */
+    readonly closing: Closing,
   ) {}
 
   /**

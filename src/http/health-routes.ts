@@ -46,7 +46,7 @@ export function healthRoutes(app: App, { services, closing }: HttpContext): void
     },
     handler: async (_request, reply) => {
       const [store, pong] = await Promise.all([database(), soon(() => services.redis.ping())]);
-      const ready = store === 'ok' && !closing.aborted;
+      const ready = store === 'ok' && !closing.begun;
       reply.code(ready ? 200 : 503);
       return {
         status: ready ? ('ready' as const) : ('not_ready' as const),

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -9,6 +8,7 @@ import { batchRoutes } from './batch-routes.js';
 import { callbackRoutes } from './callback-routes.js';
 import { channelRoutes } from './channel-routes.js';
 import { caseRoutes } from './case-routes.js';
+import { Closing } from './closing.js';
 import { HttpContext } from './context.js';
 import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
@@ -48,12 +48,10 @@ export function createHttpServer(
   services: HttpServices,
   { runsMax = runsMaxUsual }: HttpOptions = {},
 ): FastifyInstance {
-  const closing = new AbortController();
-  // As many as there are callers who wait.
-  setMaxListeners(0, closing.signal);
+  const closing = new Closing();
   const gate = new RunGate(runsMax);
   const watch = new OutcomeWatch(services.deductions, services.clock, services.log);
-  const context = new HttpContext(services, gate, watch, closing.signal);
+  const context = new HttpContext(services, gate, watch, closing);
   const app = fastify({
     logger: false,
     trustProxy: false,
@@ -87,7 +85,7 @@ export function createHttpServer(
   app.register(swaggerUi, { routePrefix: '/docs' });
   app.register(async (scope) => routes(scope, context));
   app.register(async (scope) => refuseOtherMethods(scope, methodsOf));
-  app.addHook('preClose', async () => closing.abort());
+  app.addHook('preClose', async () => closing.begin());
   app.addHook('onClose', async () => await gate.drained());
   return app;
 }
@@ -147,7 +145,7 @@ function acceptJson(app: FastifyInstance): void {
 function hooks(app: FastifyInstance, { services, closing }: HttpContext): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff');
-    if (closing.aborted) {
+    if (closing.begun) {
       throw new RecoupError('overloaded', { detail: 'This process is closing.' });
     }
     const encoding = request.headers['content-encoding'] ?? 'identity';
@@ -157,7 +155,7 @@ function hooks(app: FastifyInstance, { services, closing }: HttpContext): void {
   });
   app.addHook('onSend', async (_request, reply) => {
     // A connection kept alive would keep the closing server, too.
-    if (closing.aborted) reply.header('connection', 'close');
+    if (closing.begun) reply.header('connection', 'close');
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';

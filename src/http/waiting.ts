@@ -13,6 +13,9 @@ export interface Waiting {
   readonly waitS: number | null;
 }
 
+/** Given for every end, or an error with its stack would be made for each. */
+const waitOver = Symbol('the wait is over');
+
 /** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
 export async function waited<R extends Watched>(
   { id, finished, waitS }: Waiting,
@@ -23,10 +26,10 @@ export async function waited<R extends Watched>(
   if (waitS !== null) reply.header('preference-applied', `wait=${waitS}`);
   if (waitS === null || waitS === 0) return null;
   const over = new AbortController();
-  const end = (): void => over.abort();
+  const end = (): void => over.abort(waitOver);
   reply.raw.once('close', end);
-  closing.addEventListener('abort', end, { once: true });
-  if (reply.raw.destroyed || closing.aborted) end();
+  const leave = closing.listen(end);
+  if (reply.raw.destroyed || closing.begun) end();
   const timer = services.clock.sleep(waitS * 1_000, over.signal).then(end);
   try {
     // While this process works on it nobody else has news; afterwards the row tells.
@@ -40,6 +43,6 @@ export async function waited<R extends Watched>(
   } finally {
     end();
     reply.raw.off('close', end);
-    closing.removeEventListener('abort', end);
+    leave();
   }
 }
