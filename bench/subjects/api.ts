@@ -1,7 +1,7 @@
 /** Deductions through the HTTP API: this process is the client, the server is a child of it. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { Agent, request } from 'node:http';
+import { Client } from 'undici';
 import { loadConfig } from '../../src/config.js';
 import { silentLog } from '../../src/log.js';
 import { openDatabase } from '../../src/store/database.js';
@@ -15,30 +15,24 @@ async function open(): Promise<Subject> {
   const [{ port, key }] = (await once(server, 'message')) as [{ port: number; key: string }];
   const database = openDatabase(loadConfig(process.env).databaseUrl, 2, silentLog);
   const repayments = new RepaymentStore(database);
-  const agent = new Agent({ keepAlive: true, maxSockets: 4_096 });
+  // A connection for each deduction in flight, kept: the client shares the processors with what is measured.
+  const idle: Client[] = [];
   const post = async (repaymentId: string): Promise<void> => {
-    const body = JSON.stringify({ repayment_id: repaymentId });
-    const sent = request({
-      agent,
-      host: '127.0.0.1',
-      port,
+    const client = idle.pop() ?? new Client(`http://127.0.0.1:${port}`);
+    const { statusCode, body } = await client.request({
       method: 'POST',
       path: '/v1/deductions',
       headers: {
         authorization: `Bearer ${key}`,
         'content-type': 'application/json',
-        'content-length': body.length,
         'idempotency-key': repaymentId,
         prefer: 'wait=60',
       },
+      body: JSON.stringify({ repayment_id: repaymentId }),
     });
-    sent.end(body);
-    const [response] = (await once(sent, 'response')) as [
-      NodeJS.ReadableStream & { statusCode: number },
-    ];
-    let text = '';
-    for await (const chunk of response) text += String(chunk);
-    if (response.statusCode !== 200) throw new Error(`${response.statusCode}: ${text}`);
+    const text = await body.text();
+    idle.push(client);
+    if (statusCode !== 200) throw new Error(`${statusCode}: ${text}`);
   };
   const pid = server.pid ?? 0;
   return {
@@ -55,7 +49,7 @@ async function open(): Promise<Subject> {
       };
     },
     async close() {
-      agent.destroy();
+      await Promise.all(idle.map((client) => client.destroy()));
       await database.destroy();
       process.stderr.write(`bench: the API's process held ${peakMib(pid)} MiB at most\n`);
       const exited = once(server, 'exit');
