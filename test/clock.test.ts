@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
-import sinon from 'sinon';
+import { useFakeTimers } from 'sinon';
 import { systemClock } from '../src/clock.js';
 
 describe('a sleep of the system clock', () => {
@@ -13,7 +13,7 @@ describe('a sleep of the system clock', () => {
   });
 
   it('ends when its signal aborts, without an error and with no timer left', async () => {
-    const timers = sinon.useFakeTimers();
+    const timers = useFakeTimers();
     try {
       const over = new AbortController();
       const sleep = systemClock.sleep(60_000, over.signal);
