@@ -54,14 +54,9 @@ const statements = (count: number): readonly string[] => [
      CURDATE() - INTERVAL (1 + n.seq % 100) DAY, ${at('n.seq')}, ${at('n.seq')}, ${at('n.seq')}
    FROM seq_1_to_${count} n`,
 
-  // Ended within the hour, so that the sweep finds none of them old enough to purge.
-  `INSERT INTO in_flight (task_id, kind, seq, started_at, ended_at)
-   SELECT ${id('n.seq')}, 'deduction', 5, NOW(3) - INTERVAL 1 HOUR, NOW(3) - INTERVAL n.seq % 3600 SECOND
-   FROM seq_1_to_${count} n`,
-
   `INSERT INTO outbox (topic, message_key, body, created_at, delivered_at, send_at)
    SELECT 'ledger.repayment_collected', ${id('n.seq')}, '{}', ${at('n.seq')}, ${at('n.seq')}, NULL
    FROM seq_1_to_${count} n`,
 
-  'ANALYZE TABLE execution_log, deduction, attempt, in_flight, outbox, repayment',
+  'ANALYZE TABLE execution_log, deduction, attempt, outbox, repayment',
 ];

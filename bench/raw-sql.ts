@@ -46,6 +46,10 @@ export function groupSql(commits: readonly Commit[]): string {
     const rows = commits.flatMap((commit) => commit.updates[table] ?? []);
     if (rows.length > 0) statements.push(updateSql(table, byKey(rows)));
   }
+  for (const table of Object.keys(commits[0]?.deletes ?? {})) {
+    const rows = commits.flatMap((commit) => commit.deletes[table] ?? []);
+    if (rows.length > 0) statements.push(deleteSql(table, byKey(rows)));
+  }
   statements.push('COMMIT');
   return statements.join(';');
 }
@@ -78,16 +82,30 @@ export function updateSql(table: string, rows: readonly Row[]): string {
       return sum === undefined ? `t.${column} = ${given}` : `t.${sum} = t.${sum} + ${given}`;
     })
     .join();
+  return (
+    `UPDATE (${valuesSql(varying, rows)}) AS j ` +
+    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${set}`
+  );
+}
+
+/** Not `IN (…)`, for which small tables are scanned: the two connections would end in deadlocks. */
+function deleteSql(table: string, rows: readonly Row[]): string {
+  const key = keys[table] ?? [];
+  const on = key.map((column) => `t.${column} = j.${column}`).join(' AND ');
+  return (
+    `DELETE t FROM (${valuesSql(key, rows)}) AS j ` +
+    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on}`
+  );
+}
+
+function valuesSql(columns: readonly string[], rows: readonly Row[]): string {
   const selects = rows.map((row, index) => {
-    const fields = varying.map((column) =>
+    const fields = columns.map((column) =>
       index > 0 ? value(row, column) : `${value(row, column)} AS ${column}`,
     );
     return `SELECT ${fields.join()}`;
   });
-  return (
-    `UPDATE (${selects.join(' UNION ALL ')}) AS j ` +
-    `STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} SET ${set}`
-  );
+  return selects.join(' UNION ALL ');
 }
 
 const quoted = /['\\]/;

@@ -16,10 +16,11 @@ import { project, type Row } from '../src/store/projections.js';
 import { inProcess } from './channels.js';
 import { requestFor } from './due.js';
 
-/** One commit of one deduction: table -> its rows, inserts and updates apart. */
+/** One commit of one deduction: table -> its rows, by what becomes of them. */
 export interface Commit {
   readonly inserts: Readonly<Record<string, readonly Row[]>>;
   readonly updates: Readonly<Record<string, readonly Row[]>>;
+  readonly deletes: Readonly<Record<string, readonly Row[]>>;
 }
 
 const zone = 'Asia/Shanghai';
@@ -93,6 +94,7 @@ function commitOf(append: Append<DeductionState>): Commit {
       in_flight: present(rows.inFlightUpdate),
       repayment: present(rows.repaymentDelta),
     },
+    deletes: { in_flight: present(rows.inFlightDelete) },
   };
 }
 

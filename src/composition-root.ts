@@ -354,7 +354,6 @@ function bindCompensator(
           intervalMs: config.compensatorIntervalMs,
           ageMs: config.compensatorAgeMs,
           concurrency: config.compensatorConcurrency,
-          keepEndedMs: config.inFlightKeepMs,
         },
         clock,
         log,

@@ -55,8 +55,6 @@ const schema = z.object({
   RECOUP_COMPENSATOR_INTERVAL_MS: whole(100, 86_400_000).default(180_000),
   RECOUP_COMPENSATOR_AGE_MS: whole(100, 86_400_000).default(180_000),
   RECOUP_COMPENSATOR_CONCURRENCY: whole(1, 1_000).default(32),
-  /** Ended rows of the in-flight log are purged after this. */
-  RECOUP_IN_FLIGHT_KEEP_MS: whole(60_000, 10_000_000_000).default(7 * 86_400_000),
   /** Receipts of callbacks, and the call journal, are purged after this. */
   RECOUP_CALLBACK_KEEP_MS: whole(3_600_000, 10_000_000_000).default(7 * 86_400_000),
   RECOUP_CALL_KEEP_MS: whole(3_600_000, 100_000_000_000).default(30 * 86_400_000),
@@ -128,7 +126,6 @@ export interface Config {
   readonly compensatorIntervalMs: number;
   readonly compensatorAgeMs: number;
   readonly compensatorConcurrency: number;
-  readonly inFlightKeepMs: number;
   readonly callbackKeepMs: number;
   readonly callKeepMs: number;
   readonly attemptWindowMs: number;
@@ -173,9 +170,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     variable: String(issue.path[0] ?? ''),
     message: issue.message,
   }));
-  const unknown = Object.keys(given).filter(
-    (name) => name.startsWith('RECOUP_') && !(name in schema.shape) && !otherVariable(name),
-  );
+  const unknown = Object.keys(given).filter((name) => !isVariable(name));
   for (const variable of unknown) problems.push({ variable, message: 'there is no such variable' });
   const zone = parsed.data?.RECOUP_BUSINESS_ZONE;
   if (zone !== undefined && !isZone(zone)) {
@@ -201,7 +196,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     compensatorIntervalMs: data.RECOUP_COMPENSATOR_INTERVAL_MS,
     compensatorAgeMs: data.RECOUP_COMPENSATOR_AGE_MS,
     compensatorConcurrency: data.RECOUP_COMPENSATOR_CONCURRENCY,
-    inFlightKeepMs: data.RECOUP_IN_FLIGHT_KEEP_MS,
     callbackKeepMs: data.RECOUP_CALLBACK_KEEP_MS,
     callKeepMs: data.RECOUP_CALL_KEEP_MS,
     attemptWindowMs: data.RECOUP_ATTEMPT_WINDOW_MS,
@@ -237,6 +231,15 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 /** Variables that channel profiles name, and those of the project's own scripts. */
+/** Earlier releases had these. They do nothing, and do not keep anything from starting. */
+const retired: readonly string[] = ['RECOUP_IN_FLIGHT_KEEP_MS'];
+
+const isVariable = (name: string): boolean =>
+  !name.startsWith('RECOUP_') ||
+  name in schema.shape ||
+  retired.includes(name) ||
+  otherVariable(name);
+
 const otherVariable = (name: string): boolean =>
   /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP|NOTICE_SECRET)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH|OPERATOR_KEY)$/.test(
     name,

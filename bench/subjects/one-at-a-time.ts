@@ -53,7 +53,10 @@ async function open(): Promise<Subject> {
   };
 }
 
-async function write(connection: mysql.Connection, { inserts, updates }: Commit): Promise<void> {
+async function write(
+  connection: mysql.Connection,
+  { inserts, updates, deletes }: Commit,
+): Promise<void> {
   await connection.query('BEGIN');
   for (const [table, rows] of Object.entries(inserts)) {
     for (const row of rows) await connection.execute(insertSql(table, row), Object.values(row));
@@ -62,6 +65,12 @@ async function write(connection: mysql.Connection, { inserts, updates }: Commit)
     for (const row of rows) {
       const { sql, values } = update(table, row);
       await connection.execute(sql, values);
+    }
+  }
+  for (const [table, rows] of Object.entries(deletes)) {
+    const where = (keys[table] ?? []).map((column) => `${column} = ?`).join(' AND ');
+    for (const row of rows) {
+      await connection.execute(`DELETE FROM ${table} WHERE ${where}`, Object.values(row));
     }
   }
   await connection.query('COMMIT');

@@ -97,10 +97,7 @@ async function afterPlacing({ redis }: Services): Promise<Record<string, number>
 }
 
 async function allEnded({ database }: Services): Promise<boolean> {
-  const [left] = await selectRows<{ n: number }>(
-    database,
-    'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NULL',
-  );
+  const [left] = await selectRows<{ n: number }>(database, 'SELECT COUNT(*) AS n FROM in_flight');
   return Number(left?.n) === 0;
 }
 

@@ -48,7 +48,7 @@ async function open(): Promise<Subject> {
       await services.compensator.runOnce();
       const [left] = await selectRows<{ n: number }>(
         services.database,
-        'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NULL',
+        'SELECT COUNT(*) AS n FROM in_flight',
       );
       if (Number(left?.n) === 0) return Float64Array.of(performance.now() - beganMs);
       await services.clock.sleep(50);

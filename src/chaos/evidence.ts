@@ -73,7 +73,7 @@ export class Witness {
     const rows = await this.#rows<object>(
       `SELECT f.task_id, f.seq, l.kind, l.writer, l.at, f.wake_at, f.claimed_by, f.claimed_until
        FROM in_flight f JOIN execution_log l ON l.task_id = f.task_id AND l.seq = f.seq
-       WHERE f.ended_at IS NULL ORDER BY f.wake_at LIMIT ${count}`,
+       ORDER BY f.wake_at LIMIT ${count}`,
     );
     return rows.map((row) => JSON.stringify(row)).join('\n');
   }

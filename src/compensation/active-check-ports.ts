@@ -8,6 +8,7 @@ export interface Look {
   readonly log: LogLook;
   /** Where a table says other than the log; empty where they agree, or the log cannot be read. */
   readonly differences: readonly string[];
+  /** Whether the in-flight log has it: missing is right for what has ended. */
   readonly inFlight: 'present' | 'no_wake_up' | 'missing';
   /** What the log says the ledger must be told, and whether it was. */
   readonly messages: readonly MessageLook[];
@@ -76,7 +77,10 @@ export interface CheckedBook {
     readonly limit: number;
   }): Promise<readonly { readonly task: TaskId; readonly checks: number }[]>;
   look(task: TaskId): Promise<Look>;
-  /** By the log. Nothing where the row is there, or the task has ended. */
+  /**
+   * Writes the row of a task that has not ended, by the log, with a wake-up now unless it waits for a
+   * person. Nothing where all of that is there, or the task has ended, by its own table.
+   */
   restoreInFlight(task: TaskId, nowMs: number): Promise<void>;
   /** Has a message sent (again); the ledger posts each source once. */
   restoreMessage(message: MessageLook, nowMs: number): Promise<void>;

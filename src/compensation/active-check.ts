@@ -149,7 +149,7 @@ export class ActiveCheck {
 
   async #mend(task: TaskId, look: Look): Promise<number> {
     let mended = 0;
-    if (isLive(look) && look.differences.length === 0 && look.inFlight !== 'present') {
+    if (lacksWakeUp(look) && look.differences.length === 0) {
       await this.book.restoreInFlight(task, this.clock.nowMs());
       this.log.warn('wake-up restored', { task_id: task, was: look.inFlight });
       mended += 1;
@@ -210,6 +210,12 @@ export interface Checked {
 }
 
 const differencesMax = 6;
+
+/** What waits for a person needs no wake-up, but its row: it could not end without it. */
+const lacksWakeUp = ({ log, inFlight }: Look): boolean =>
+  log.kind === 'folded' &&
+  ((log.phase === 'live' && inFlight !== 'present') ||
+    (log.phase === 'review' && inFlight === 'missing'));
 
 const isLive = ({ log }: Look): boolean => log.kind === 'folded' && log.phase === 'live';
 

@@ -13,7 +13,6 @@ export interface CompensatorSettings {
   readonly ageMs: number;
   /** Of each kind. */
   readonly concurrency: number;
-  readonly keepEndedMs: number;
 }
 
 /**
@@ -23,12 +22,10 @@ export interface CompensatorSettings {
  */
 const claimMaxMs = 120_000;
 const pageSize = 200;
-const purgePage = 1_000;
 
 export interface SweepReport {
   readonly claimed: number;
   readonly outcomes: Readonly<Partial<Record<RunOutcome | 'threw', number>>>;
-  readonly purged: number;
 }
 
 type Outcomes = Partial<Record<RunOutcome | 'threw', number>>;
@@ -53,15 +50,14 @@ export class Compensator {
   ) {}
 
   start(): void {
-    this.#loops ??= Promise.all([
-      ...this.settings.kinds.map((kind) =>
+    this.#loops ??= Promise.all(
+      this.settings.kinds.map((kind) =>
         this.#every(async () => {
           const report = await this.#sweep(kind);
           if (report.claimed > 0) this.log.info('sweep', { kind, ...report });
         }),
       ),
-      this.#every(async () => void (await this.#purge())),
-    ]);
+    );
   }
 
   /** Ends after the sweeps under way. */
@@ -92,10 +88,10 @@ export class Compensator {
       outcomes[known] = (outcomes[known] ?? 0) + count;
     }
     const claimed = sweeps.reduce((sum, sweep) => sum + sweep.claimed, 0);
-    return { claimed, outcomes, purged: await this.#purge() };
+    return { claimed, outcomes };
   }
 
-  async #sweep(kind: TaskKind): Promise<Omit<SweepReport, 'purged'>> {
+  async #sweep(kind: TaskKind): Promise<SweepReport> {
     const outcomes: Outcomes = {};
     let claimed = 0;
     // One moment for the whole sweep: what it has claimed is not claimed by it again, so it ends.
@@ -107,16 +103,6 @@ export class Compensator {
       if (page.length < pageSize || this.#stop.signal.aborted) break;
     }
     return { claimed, outcomes };
-  }
-
-  async #purge(): Promise<number> {
-    const endedBeforeMs = this.clock.nowMs() - this.settings.keepEndedMs;
-    let purged = 0;
-    for (;;) {
-      const page = await this.inFlight.purgeEnded(endedBeforeMs, purgePage);
-      purged += page;
-      if (page < purgePage || this.#stop.signal.aborted) return purged;
-    }
   }
 
   async #claim(kind: TaskKind, nowMs: number): Promise<readonly TaskId[]> {

@@ -1,10 +1,10 @@
 import type { TaskKind } from '../engine/entries.js';
 import type { TaskId } from '../ids.js';
 
-/** What the compensator needs of the in-flight log. `store/` provides it. */
+/** What the compensator needs of the in-flight log: the tasks that have not ended. `store/` provides it. */
 export interface InFlightLog {
   /**
-   * Claims unfinished tasks of a kind that should have moved on before `overdueAtMs`, oldest first, so
+   * Claims tasks of a kind that should have moved on before `overdueAtMs`, oldest first, so
    * that several instances share a sweep without meeting. A claim ends by itself at `claimUntilMs`.
    */
   claimOverdue(claim: {
@@ -15,6 +15,4 @@ export interface InFlightLog {
     readonly by: string;
     readonly limit: number;
   }): Promise<readonly TaskId[]>;
-  /** Deletes rows that ended before `endedBeforeMs`; returns how many. */
-  purgeEnded(endedBeforeMs: number, limit: number): Promise<number>;
 }

@@ -77,7 +77,7 @@ export class OurDatabase {
     const rows = await this.#rows<{ taskId: string; kind: string; seq: number; entry: string }>(
       `SELECT f.task_id AS taskId, f.kind, f.seq, l.kind AS entry FROM in_flight f
        JOIN execution_log l ON l.task_id = f.task_id AND l.seq = f.seq
-       WHERE f.ended_at IS NULL AND l.writer LIKE ?`,
+       WHERE l.writer LIKE ?`,
       [`${instanceId.replaceAll(/[%_\\]/g, (sign) => `\\${sign}`)}.%`],
     );
     return rows.map(({ entry, ...task }) => ({ ...task, midCall: isIntent(entry) }));
@@ -95,7 +95,7 @@ export class OurDatabase {
   /** Tasks that have not ended and wait for a wake-up. */
   async waiting(): Promise<number> {
     const [row] = await this.#rows<{ n: string }>(
-      'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NULL AND wake_at IS NOT NULL',
+      'SELECT COUNT(*) AS n FROM in_flight WHERE wake_at IS NOT NULL',
     );
     return Number(row?.n ?? 0);
   }
@@ -132,7 +132,7 @@ export class OurDatabase {
     const rows = await this.#rows<Record<string, unknown>>(
       `SELECT f.task_id, f.seq, l.kind, l.writer, f.wake_at, f.claimed_by, f.claimed_until
        FROM in_flight f JOIN execution_log l ON l.task_id = f.task_id AND l.seq = f.seq
-       WHERE f.ended_at IS NULL ORDER BY f.wake_at LIMIT 10`,
+       ORDER BY f.wake_at LIMIT 10`,
     );
     return rows.map((row) => JSON.stringify(row)).join('\n');
   }

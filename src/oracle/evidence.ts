@@ -187,7 +187,6 @@ export interface InFlightRow {
   readonly task_id: string;
   readonly seq: number | string;
   readonly wake_at: Instant;
-  readonly ended_at: Instant;
 }
 
 export interface RepaymentRow {
@@ -216,7 +215,7 @@ export interface Evidence {
   readonly deductions: readonly DeductionRow[];
   readonly attempts: readonly AttemptRow[];
   readonly cases: readonly CaseRow[];
-  /** Rows of ended tasks may have been purged. */
+  /** Exactly the tasks that have not ended. */
   readonly inFlight: readonly InFlightRow[];
   readonly repayments: readonly RepaymentRow[];
   readonly outbox: readonly OutboxRow[];

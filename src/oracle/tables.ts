@@ -177,18 +177,20 @@ function onInFlight({ inFlight }: Evidence, stories: Stories, find: Find): void 
   for (const story of stories.values()) {
     const { taskId } = story;
     const row = rows.get(taskId);
+    rows.delete(taskId);
     if (row === undefined) {
       if (isLive(story)) find('abandoned', taskId, 'not ended, and not in flight');
       continue;
     }
-    // Answers that come after the end are in the log alone: the row may be gone by then.
-    if (isLive(story)) same(find, taskId, 'seq in flight', Number(row.seq), story.length);
-    same(find, taskId, 'ended in flight', row.ended_at !== null, !isLive(story));
-    const waits = row.wake_at !== null || statusOf(story) === 'needs_review';
-    if (isLive(story) && !waits) {
-      find('abandoned', taskId, 'no wake-up, no schedule and no person');
+    if (!isLive(story)) {
+      find('tables_differ', taskId, 'ended, and still in flight');
+      continue;
     }
+    same(find, taskId, 'seq in flight', Number(row.seq), story.length);
+    const waits = row.wake_at !== null || statusOf(story) === 'needs_review';
+    if (!waits) find('abandoned', taskId, 'no wake-up, no schedule and no person');
   }
+  for (const taskId of rows.keys()) find('tables_differ', taskId, 'in flight, and in no log');
 }
 
 function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): void {

@@ -105,6 +105,7 @@ export class MemoryDatabase {
     this.#checkCaptures(projected);
     this.#checkOutbox(projected);
     this.#checkRepayment(projected);
+    this.#checkInFlight(projected);
     append.entries.forEach((entry, at) =>
       rows.push({ seq: afterSeq + at + 1, writer: append.writer, entry: this.#kept(entry) }),
     );
@@ -199,6 +200,13 @@ export class MemoryDatabase {
     }
   }
 
+  #checkInFlight({ inFlightUpdate, inFlightDelete }: Projected): void {
+    const row = inFlightUpdate ?? inFlightDelete;
+    if (row !== null && !this.inFlight.has(String(row['task_id']))) {
+      throw new Error('1 rows of in_flight are missing');
+    }
+  }
+
   #checkOutbox({ outbox }: Projected): void {
     for (const row of outbox) {
       if (this.outbox.has(nameOf(row))) {
@@ -236,12 +244,13 @@ export class MemoryDatabase {
       this.#taskOfOrder.set(String(one['order_no']), taskId);
     }
     merge(this.cases, taskId, projected.caseInserts, projected.caseUpdates, 'case_no');
-    const { inFlightUpdate } = projected;
+    const { inFlightUpdate, inFlightDelete } = projected;
     const inFlightInsert = projected.inFlightInsert ?? projected.inFlightReopen;
     if (inFlightInsert !== null) this.inFlight.set(taskId, { ...inFlightInsert });
     if (inFlightUpdate !== null) {
       this.inFlight.set(taskId, { ...this.inFlight.get(taskId), ...inFlightUpdate });
     }
+    if (inFlightDelete !== null) this.inFlight.delete(taskId);
     for (const message of projected.outbox) {
       this.outbox.set(nameOf(message), { ...message });
     }
@@ -315,7 +324,6 @@ export class MemoryInFlightLog {
     const overdue = [...this.database.inFlight.values()]
       .filter(
         (row) =>
-          row['ended_at'] === null &&
           row['kind'] === claim.kind &&
           isAtMost(row['wake_at'], overdueAt) &&
           (row['claimed_until'] === null || isAtMost(row['claimed_until'], now)),
@@ -327,16 +335,6 @@ export class MemoryInFlightLog {
       row['claimed_until'] = sqlTime(claim.claimUntilMs);
     }
     return overdue.map((row) => row['task_id'] as TaskId);
-  }
-
-  purgeEnded(endedBeforeMs: number, limit: number): number {
-    const endedBefore = sqlTime(endedBeforeMs);
-    const old = [...this.database.inFlight.values()]
-      .filter((row) => typeof row['ended_at'] === 'string' && row['ended_at'] < endedBefore)
-      .toSorted((a, b) => (String(a['ended_at']) < String(b['ended_at']) ? -1 : 1))
-      .slice(0, limit);
-    for (const row of old) this.database.inFlight.delete(String(row['task_id']));
-    return old.length;
   }
 }
 

@@ -30,6 +30,7 @@ const orders = 'src/engine/orders.js';
 const state = 'src/engine/orders-state.js';
 const executor = 'src/engine/executor.js';
 const deductionRows = 'src/store/deduction-rows.js';
+const projections = 'src/store/projections.js';
 const memory = 'src/simulation/memory-database.js';
 
 const judging: readonly Mutant[] = [
@@ -311,6 +312,27 @@ const booking: readonly Mutant[] = [
     file: deductionRows,
     find: "kind === 'case_opened' ||",
     replace: '',
+  },
+  {
+    name: 'what has ended stays in flight',
+    rule: 'in flight is what has not ended',
+    file: projections,
+    find: 'wasOpen && !isOpen ?',
+    replace: 'Number.isNaN(afterSeq) ?',
+  },
+  {
+    name: 'what goes on leaves the in-flight log',
+    rule: '12 nothing ends silently',
+    file: projections,
+    find: 'wasOpen && !isOpen ?',
+    replace: 'wasOpen ?',
+  },
+  {
+    name: 'a task that is open again is not in flight',
+    rule: '12 nothing ends silently',
+    file: projections,
+    find: 'isOpen && !isNew && !wasOpen ?',
+    replace: 'isOpen && isNew && !wasOpen ?',
   },
   {
     name: 'no primary key over task and seq',

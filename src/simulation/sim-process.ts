@@ -87,7 +87,6 @@ export class SimProcess {
         intervalMs: 0,
         ageMs: 180_000,
         concurrency: 4,
-        keepEndedMs: 1e12,
       },
       clock,
       log,

@@ -80,6 +80,31 @@ export const storeMutants: readonly Mutant[] = [
     test: fidelity,
   },
   {
+    name: 'the row of what has ended is not deleted',
+    rule: 'in flight is what has not ended',
+    file: 'src/store/changes.js',
+    find: "remove(inFlightUpdate, one('inFlightDelete')),",
+    replace: '',
+    test: fidelity,
+  },
+  {
+    name: 'rows are deleted by a list of keys',
+    rule: 'commits of different tasks do not wait for each other',
+    file: 'src/store/bulk.js',
+    find: '`ON ${on((name) => `j.${name}`)}`;',
+    replace:
+      '`ON ${on((name) => `j.${name}`)}`;\n    return { sql: `DELETE FROM ${table} WHERE ${names[0]} IN (?)`, values: [rows.map((row) => row[names[0]])] };',
+    test: journal,
+  },
+  {
+    name: 'what just ended is put back in flight',
+    rule: 'in flight is what has not ended',
+    file: 'src/store/active-check.js',
+    find: 'WHERE id = ? AND ended_at IS NULL FOR UPDATE',
+    replace: 'WHERE id = ? AND ended_at IS NULL',
+    test: 'compensation/active-check.test.js',
+  },
+  {
     name: 'an answer that ends a review leaves the row in review',
     rule: 'folding the log equals the tables',
     file: 'src/store/deduction-rows.js',

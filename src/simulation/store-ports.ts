@@ -90,8 +90,6 @@ export function inFlightOf(process: SimProcess): InFlightLog {
         process.world.options.watch?.({ kind: 'claim', claim, claimed });
         return claimed;
       }),
-    purgeEnded: async (before, limit) =>
-      await process.io(2, () => inFlight.purgeEnded(before, limit)),
   };
 }
 

@@ -366,8 +366,8 @@ export class World {
   #isOverdue(): boolean {
     if (this.options.watch !== undefined) return true;
     const now = sqlTime(this.time.nowMs);
-    for (const { ended_at: ended, wake_at: at } of this.database.inFlight.values()) {
-      if (ended === null && typeof at === 'string' && at <= now) return true;
+    for (const { wake_at: at } of this.database.inFlight.values()) {
+      if (typeof at === 'string' && at <= now) return true;
     }
     return false;
   }

@@ -27,10 +27,6 @@ const liveTasks = tables
   )
   .join(' UNION ALL ');
 
-const unended = tables
-  .map((name) => `SELECT id, '${name}' AS kind FROM ${name} WHERE id = ? AND ended_at IS NULL`)
-  .join(' UNION ALL ');
-
 export class ActiveCheckStore implements CheckedBook {
   constructor(
     private readonly database: Database,
@@ -141,18 +137,28 @@ export class ActiveCheckStore implements CheckedBook {
   }
 
   async restoreInFlight(task: TaskId, nowMs: number): Promise<void> {
-    const now = sqlTime(nowMs);
-    await execute(
-      this.database,
-      `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at)
-       SELECT task.id, task.kind, MAX(e.seq), MIN(e.at), ?
-       FROM (${unended}) task
-       JOIN execution_log e ON e.task_id = task.id
-       GROUP BY task.id, task.kind
-       ON DUPLICATE KEY UPDATE
-         wake_at = IF(in_flight.ended_at IS NULL, IFNULL(in_flight.wake_at, VALUES(wake_at)), NULL)`,
-      [now, ...tables.map(() => task)],
-    );
+    await inTransaction(this.database, async (transaction) => {
+      for (const kind of tables) {
+        // Whoever ends the task waits for this lock, and then finds the row and deletes it. Without it
+        // the row could be written just after the end, and nothing would ever take it away.
+        const [open] = await selectRows<{ status: string }>(
+          transaction,
+          `SELECT status FROM ${kind} WHERE id = ? AND ended_at IS NULL FOR UPDATE`,
+          [task],
+        );
+        if (open === undefined) continue;
+        const wakeAt = open.status === 'needs_review' ? null : sqlTime(nowMs);
+        await execute(
+          transaction,
+          `INSERT INTO in_flight (task_id, kind, seq, started_at, wake_at)
+           SELECT task_id, ?, MAX(seq), MIN(at), ? FROM execution_log WHERE task_id = ?
+           GROUP BY task_id
+           ON DUPLICATE KEY UPDATE wake_at = IFNULL(in_flight.wake_at, VALUES(wake_at))`,
+          [kind, wakeAt, task],
+        );
+        return;
+      }
+    });
   }
 
   async restoreMessage(

@@ -65,10 +65,13 @@ function insertColumns(
   return { sql, values: [verbatim(parts.join(''))] };
 }
 
-export interface BulkUpdate {
+export interface BulkTarget {
   readonly table: string;
   /** Column -> SQL type; these make up the primary key. */
   readonly key: Readonly<Record<string, string>>;
+}
+
+export interface BulkUpdate extends BulkTarget {
   /** Column -> SQL type. */
   readonly values: Readonly<Record<string, string>>;
   /** Column -> the field of the row whose amount is added to it. */
@@ -129,6 +132,26 @@ export function updateOf(update: BulkUpdate, rows: readonly Row[]): BulkStatemen
     `UPDATE (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ON ${on} ` +
     `SET ? WHERE ${where}`;
   return { sql, values: [verbatim(driving), verbatim(assign), ...whereValues] };
+}
+
+/**
+ * Joined like an update, though `WHERE key IN (…)` costs a fifth less: the optimizer turns that into a scan
+ * of the table where few rows are in it, or it believes so, whatever index is forced. A scan waits for
+ * the rows that other transactions hold, and two that do it end in a deadlock.
+ */
+export function deleteOf({ table, key }: BulkTarget, rows: readonly Row[]): BulkStatement {
+  const [first = {}] = rows;
+  const names = Object.keys(key);
+  const on = (given: (name: string) => string): string =>
+    names.map((name) => `t.${name} = ${given(name)}`).join(' AND ');
+  if (rows.length === 1) {
+    const where = on((name) => writerOf(key[name])(first[name]));
+    return { sql: `DELETE t FROM ${table} AS t WHERE ?`, values: [verbatim(where)] };
+  }
+  const sql =
+    `DELETE t FROM (?) AS j STRAIGHT_JOIN ${table} AS t FORCE INDEX (PRIMARY) ` +
+    `ON ${on((name) => `j.${name}`)}`;
+  return { sql, values: [verbatim(selectOf(names, key, key, rows))] };
 }
 
 /** The first SELECT names the columns, and gives the keys the target's collation: else no index. */

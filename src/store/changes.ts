@@ -2,7 +2,16 @@
  * The statements of one transaction of the journal: rows of many tasks, table by table, in an order that
  * no two transactions take differently.
  */
-import { ascii, insertOf, insertSparse, text, updateOf, type BulkUpdate } from './bulk.js';
+import {
+  ascii,
+  deleteOf,
+  insertOf,
+  insertSparse,
+  text,
+  updateOf,
+  type BulkTarget,
+  type BulkUpdate,
+} from './bulk.js';
 import type { Projected, Row } from './rows.js';
 import type { Change } from './whole-transaction.js';
 
@@ -86,7 +95,6 @@ const inFlightUpdate: BulkUpdate = {
   values: {
     seq: 'INT',
     wake_at: 'DATETIME(3)',
-    ended_at: 'DATETIME(3)',
     claimed_by: ascii(80),
     claimed_until: 'DATETIME(3)',
   },
@@ -132,6 +140,7 @@ export function changesOf(log: readonly Row[], all: readonly Projected[]): reado
     update(captureUpdate, summed(one('captureDelta'), captureSums)),
     insert('in_flight', 'task_id', one('inFlightInsert')),
     update(inFlightUpdate, one('inFlightUpdate')),
+    remove(inFlightUpdate, one('inFlightDelete')),
     insert('in_flight', 'task_id', one('inFlightReopen'), reopened),
     insert('review_case', 'task_id', many('caseInserts')),
     update(caseUpdate, many('caseUpdates')),
@@ -142,6 +151,7 @@ export function changesOf(log: readonly Row[], all: readonly Projected[]): reado
   ].filter((change) => change !== null);
 }
 
+/** A row that should not be there must not keep a payment that came late out of the log. */
 const reopened = Object.keys(inFlightUpdate.values)
   .map((column) => `${column} = VALUES(${column})`)
   .join(', ');
@@ -166,6 +176,12 @@ function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
   // Whether a repayment or a member is there is for the foreign keys to say.
   const rowsAtLeast = foreign.includes(how.table) ? 0 : rows.length;
   return { ...updateOf(how, byKey(rows, key)), table: how.table, rowsAtLeast };
+}
+
+function remove(what: BulkTarget, rows: readonly Row[]): Change | null {
+  if (rows.length === 0) return null;
+  const [key = ''] = Object.keys(what.key);
+  return { ...deleteOf(what, byKey(rows, key)), table: what.table, rowsAtLeast: rows.length };
 }
 
 const foreign: readonly string[] = ['repayment', 'member_account'];

@@ -7,9 +7,9 @@ export class SqlInFlightLog implements InFlightLog {
   constructor(private readonly database: Database) {}
 
   /**
-   * SKIP LOCKED: sweeps of several instances step around each other's rows. The index (ended_at, kind,
-   * wake_at) makes this a short range however many rows have ended, and however many of another kind
-   * are overdue.
+   * SKIP LOCKED: sweeps of several instances step around each other's rows, and around those of tasks
+   * that are just ending. The index (kind, wake_at) makes this a short range however many tasks wait,
+   * and however many of another kind are overdue.
    */
   async claimOverdue(
     claim: Parameters<InFlightLog['claimOverdue']>[0],
@@ -19,7 +19,7 @@ export class SqlInFlightLog implements InFlightLog {
       const rows = await selectRows<{ task_id: string }>(
         transaction,
         `SELECT task_id FROM in_flight
-         WHERE ended_at IS NULL AND kind = ? AND wake_at <= ?
+         WHERE kind = ? AND wake_at <= ?
            AND (claimed_until IS NULL OR claimed_until <= ?)
          ORDER BY wake_at LIMIT ? FOR UPDATE SKIP LOCKED`,
         [claim.kind, sqlTime(claim.overdueAtMs), now, claim.limit],
@@ -35,13 +35,5 @@ export class SqlInFlightLog implements InFlightLog {
       }
       return ids;
     });
-  }
-
-  async purgeEnded(endedBeforeMs: number, limit: number): Promise<number> {
-    return await execute(
-      this.database,
-      'DELETE FROM in_flight WHERE ended_at < ? ORDER BY ended_at LIMIT ?',
-      [sqlTime(endedBeforeMs), limit],
-    );
   }
 }

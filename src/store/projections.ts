@@ -32,8 +32,7 @@ export function project(
   zone: string,
   wants: WantsNotice = nobodyWants,
 ): Projected {
-  const { entries, state, afterSeq } = append;
-  const first = afterSeq === 0;
+  const { entries, state } = append;
   const intended: number[] = [];
   const touched: number[] = [];
   const opened: number[] = [];
@@ -58,15 +57,11 @@ export function project(
         credited: row['attempt_no'] === credited ? (row['amount_minor'] ?? 0) : 0,
       }),
     ),
-    inFlightInsert: first ? inFlightFacts(append) : null,
-    inFlightReopen: !first && isReopened(append) ? inFlightFacts(append) : null,
-    // Once it has ended the row may have been purged: a late answer changes nothing in it.
-    inFlightUpdate: first || endedBefore(append) || isReopened(append) ? null : inFlightRow(append),
     caseInserts: cases(opened),
     caseUpdates: cases(without(closed, opened)),
     notices: noticesOf(append, wants),
   };
-  return Object.assign(rows, rowsOfKind(append));
+  return Object.assign(rows, inFlightRows(append), rowsOfKind(append));
 }
 
 function rowsOfKind({ state, before, entries, afterSeq }: Append<Task>): KindRows {
@@ -134,16 +129,28 @@ export function caseRow(state: Task, one: Case): Row {
   };
 }
 
-/** It had ended, and goes on: a payment came that must go back. */
-const isReopened = ({ before, state }: Append<Task>): boolean =>
-  before !== null && before.end !== null && state.end === null;
+type InFlightRows = Pick<
+  Projected,
+  'inFlightInsert' | 'inFlightUpdate' | 'inFlightReopen' | 'inFlightDelete'
+>;
 
-const endedBefore = ({ state, entries }: Append<Task>): boolean =>
-  state.end !== null && !entries.some((entry) => endsTask(entry));
-
-/** An adopted capture moves an end that was there before. */
-const endsTask = (entry: Entry): boolean =>
-  entry.kind === 'failed' || (entry.kind === 'settled' && entry.afterFailure !== true);
+/**
+ * The in-flight log holds exactly the tasks that have not ended, so only what is open before or after an
+ * append counts: one that ends at once never has a row, and a late answer to an ended one changes
+ * nothing here, unless it opens the task again (a payment came that must go back).
+ */
+function inFlightRows(append: Append<Task>): InFlightRows {
+  const { taskId, afterSeq, before, state } = append;
+  const wasOpen = before !== null && before.end === null;
+  const isOpen = state.end === null;
+  const isNew = afterSeq === 0;
+  return {
+    inFlightInsert: isOpen && isNew ? inFlightFacts(append) : null,
+    inFlightUpdate: isOpen && wasOpen ? inFlightRow(append) : null,
+    inFlightReopen: isOpen && !isNew && !wasOpen ? inFlightFacts(append) : null,
+    inFlightDelete: wasOpen && !isOpen ? { task_id: taskId } : null,
+  };
+}
 
 const inFlightFacts = (append: Append<Task>): Row =>
   Object.assign(inFlightRow(append), {
@@ -152,12 +159,11 @@ const inFlightFacts = (append: Append<Task>): Row =>
   });
 
 /** Every write to a task sets its claim free: the claim was for the wake-up that has come true. */
-function inFlightRow({ taskId, afterSeq, entries, state, wakeAtMs }: Append<Task>): Row {
+function inFlightRow({ taskId, afterSeq, entries, wakeAtMs }: Append<Task>): Row {
   return {
     task_id: taskId,
     seq: afterSeq + entries.length,
-    wake_at: state.end === null ? sqlTimeOrNull(wakeAtMs) : null,
-    ended_at: sqlTimeOrNull(state.end?.atMs ?? null),
+    wake_at: sqlTimeOrNull(wakeAtMs),
     claimed_by: null,
     claimed_until: null,
   };

@@ -32,8 +32,9 @@ export interface Projected extends KindRows {
   readonly attemptUpdates: readonly Row[];
   readonly inFlightInsert: Row | null;
   readonly inFlightUpdate: Row | null;
-  /** Of a task that had ended and goes on: its row may have been purged. */
+  /** Of a task that had ended and goes on. */
   readonly inFlightReopen: Row | null;
+  readonly inFlightDelete: Row | null;
   readonly caseInserts: readonly Row[];
   readonly caseUpdates: readonly Row[];
   readonly notices: readonly Row[];

@@ -7,6 +7,7 @@ import { orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { ActiveCheckStore } from '../../src/store/active-check.js';
 import { CaseStore } from '../../src/store/case-book.js';
+import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
 import { hearing } from '../support/suite.js';
@@ -101,6 +102,13 @@ describe('the active check', () => {
     await services.ledger.consumer.handle(rows.map(({ id }) => id));
   };
 
+  const inFlight = async (task: TaskId): Promise<unknown[]> => {
+    const [rows] = (await environment.owner.raw('SELECT seq FROM in_flight WHERE task_id = ?', [
+      task,
+    ])) as [unknown[]];
+    return rows;
+  };
+
   const followed = async (task: TaskId): Promise<boolean> => {
     const [rows] = (await environment.owner.raw(
       'SELECT task_id FROM active_check_task WHERE task_id = ?',
@@ -165,6 +173,27 @@ describe('the active check', () => {
     expect(await openCases(task)).to.have.length(0);
     await services.clock.sleep(400);
     await run(task);
+  });
+
+  it('does not put back in flight what ends just then', async () => {
+    const task = await abandoned();
+    // The end of the task, not committed yet, as the journal writes it.
+    const ending = await environment.owner.transaction();
+    await ending.raw(
+      `UPDATE deduction SET status = 'failed', failure_code = 'x', ended_at = created_at WHERE id = ?`,
+      [task],
+    );
+    await ending.raw('DELETE FROM in_flight WHERE task_id = ?', [task]);
+    const restoring = store.restoreInFlight(task, Date.now());
+    await until('it waits for the end', async () => {
+      const [rows] = (await environment.owner.raw(
+        `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`,
+      )) as [unknown[]];
+      return rows.length > 0;
+    });
+    await ending.commit();
+    await restoring;
+    expect(await inFlight(task)).to.eql([]);
   });
 
   for (const [what, change, evidence] of [

@@ -54,7 +54,6 @@ describe('the compensator', () => {
         intervalMs: 60_000,
         ageMs: 180_000,
         concurrency: 4,
-        keepEndedMs: 3_600_000,
       },
       { ...services.clock, nowMs: () => Date.now() + nowOffsetMs },
       silentLog,
@@ -101,7 +100,6 @@ describe('the compensator', () => {
           intervalMs: 1_000,
           ageMs,
           concurrency: 4,
-          keepEndedMs: 3_600_000,
         },
         { ...services.clock, nowMs: () => nowMs },
         silentLog,
@@ -156,7 +154,6 @@ describe('the compensator', () => {
         intervalMs: 100,
         ageMs: 1,
         concurrency: 2,
-        keepEndedMs: 3_600_000,
       },
       services.clock,
       silentLog,
@@ -192,7 +189,6 @@ describe('the compensator', () => {
         intervalMs: 60_000,
         ageMs: 1,
         concurrency: 2,
-        keepEndedMs: 3_600_000,
       },
       services.clock,
       silentLog,
@@ -204,23 +200,23 @@ describe('the compensator', () => {
     await services.executor.run(poisoned as TaskId);
   });
 
-  it('purges ended rows by age, and never a row that has not ended', async () => {
+  it('never meets what has ended: of it nothing is in flight', async () => {
     const [waiting] = await abandoned(1);
-    const later = sweeper('purger', [], 0);
-    const before = await selectRows<{ n: number }>(
-      services.database,
-      'SELECT COUNT(*) AS n FROM in_flight WHERE ended_at IS NOT NULL',
+    const { deductionId, finished } = await services.desk.start(
+      requestFor(await environment.repayment()),
     );
-    expect(Number(before[0]?.n)).to.be.above(0);
-    expect((await later.runOnce()).purged, 'young ones stay').to.equal(0);
-    const inFlight = new SqlInFlightLog(services.database);
-    const purged = await inFlight.purgeEnded(Date.now() + 60_000, 1_000);
-    expect(purged).to.equal(Number(before[0]?.n));
-    const left = await selectRows<{ task_id: string }>(
+    await finished;
+    const inFlight = await selectRows<{ task_id: string }>(
       services.database,
       'SELECT task_id FROM in_flight',
     );
-    expect(left.map((row) => row.task_id)).to.deep.equal([waiting]);
+    expect(inFlight.map((row) => row.task_id))
+      .to.include(waiting)
+      .and.not.to.include(deductionId);
+    const resumed: TaskId[] = [];
+    await services.clock.sleep(400);
+    await sweeper('later', resumed, 190_000).runOnce();
+    expect(resumed).to.deep.equal([waiting]);
   });
 
   it('rebuilds the wake-ups that a flush of Redis took, by its own interval', async function () {

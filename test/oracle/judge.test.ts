@@ -40,7 +40,7 @@ function evidence(): Evidence {
       },
     ],
     cases: [],
-    inFlight: [{ task_id: 't', seq: 5, wake_at: null, ended_at: '2026-11-22 02:00:00.000' }],
+    inFlight: [],
     repayments: [{ id: 'rp', due_minor: 100, paid_minor: 100, collecting_minor: 0 }],
     outbox: [{ topic: 'ledger.repayment_collected', message_key: 't' }],
     refunds: [],
@@ -154,7 +154,7 @@ function declined(): Partial<Evidence> {
 }
 
 describe('the oracle', () => {
-  const { log, deductions, attempts, inFlight } = evidence();
+  const { log, deductions, attempts } = evidence();
 
   it('is content with books that agree', () => {
     expect(judge(evidence())).to.include({ agree: true, capturedMinor: 100n, ordersCompared: 1 });
@@ -329,6 +329,12 @@ describe('the oracle', () => {
     expect(kinds({ repayments })).to.eql(['repayment_differs']);
   });
 
+  it('sees in flight what has ended, or was never accepted', () => {
+    const row = { task_id: 't', seq: 5, wake_at: null };
+    expect(kinds({ inFlight: [row] })).to.eql(['tables_differ']);
+    expect(kinds({ inFlight: [{ ...row, task_id: 'u' }] })).to.eql(['tables_differ']);
+  });
+
   it('sees an unfinished task that nobody will move', () => {
     const half = log.slice(0, 3);
     const open = {
@@ -337,10 +343,11 @@ describe('the oracle', () => {
       deductions: [{ ...deductions[0]!, status: 'processing', order_no: null }],
       attempts: [{ ...attempts[0]!, status: 'sending' }],
       repayments: [{ id: 'rp', due_minor: 100, paid_minor: 0, collecting_minor: 100 }],
-      inFlight: [{ ...inFlight[0]!, seq: 3, ended_at: null }],
+      inFlight: [{ task_id: 't', seq: 3, wake_at: null }],
     };
     expect(kinds({ ...open, books: [] })).to.eql(['abandoned']);
-    const waits = [{ ...inFlight[0]!, seq: 3, ended_at: null, wake_at: '2026-11-22' }];
+    expect(kinds({ ...open, inFlight: [], books: [] })).to.eql(['abandoned']);
+    const waits = [{ task_id: 't', seq: 3, wake_at: '2026-11-22' }];
     expect(kinds({ ...open, inFlight: waits, books: [] })).to.eql([]);
     // A capture that we have not heard of yet is no finding while work goes on.
     expect(kinds({ ...open, inFlight: waits, quiet: false })).to.eql([]);

@@ -10,14 +10,14 @@ const inUse = ['001-tasks', '002-append-only-log', '003-callers-and-channels'];
 describe('migrating a database that has been in use', () => {
   const base = loadConfig(process.env);
   const name = `recoup_test_${process.pid}_${randomBytes(4).toString('hex')}`;
-  const at = (url: string): string => Object.assign(new URL(url), { pathname: name }).href;
+  const named = (url: string): string => Object.assign(new URL(url), { pathname: name }).href;
   let admin: Database;
   let owner: Database;
 
   before(async () => {
     admin = openDatabase(base.migrationUrl, 1, silentLog);
     await admin.raw(`CREATE DATABASE ${name} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`);
-    owner = openDatabase(at(base.migrationUrl), 1, silentLog);
+    owner = openDatabase(named(base.migrationUrl), 1, silentLog);
     await owner.raw(`CREATE TABLE schema_migration (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
       name VARCHAR(255), batch INT, migration_time TIMESTAMP NULL)`);
     for (const file of inUse) {
@@ -54,11 +54,18 @@ describe('migrating a database that has been in use', () => {
         VALUES ('${id}', 1, '${id === 't1' ? 'o1' : 'o2'}', 'swiftpay', 'ICBC', 500, 'succeeded', 'r',
           0, '2026-11-21', '${now}', '${now}', '${now}')`);
     }
+    await owner.raw(`INSERT INTO in_flight
+        (task_id, kind, seq, started_at, wake_at, ended_at, claimed_by, claimed_until) VALUES
+      ('t1', 'deduction', 5, '${now}', NULL, '${now}', NULL, NULL),
+      ('t2', 'deduction', 4, '${now}', NULL, '${now}', 'a', '${now}'),
+      ('waits', 'deduction', 3, '${now}', '${now}', NULL, NULL, NULL),
+      ('claimed', 'refund', 3, '${now}', '${now}', NULL, 'a', '${now}'),
+      ('before a person', 'deduction', 9, '${now}', NULL, NULL, NULL, NULL)`);
     await owner.raw(`INSERT INTO outbox (topic, message_key, body, created_at, delivered_at) VALUES
       ('ledger.repayment_collected', 't1', '{}', '${now}', NULL),
       ('ledger.repayment_collected', 't0', '{}', '${now}', '${now}')`);
 
-    await migrate(at(base.migrationUrl), at(base.databaseUrl), silentLog);
+    await migrate(named(base.migrationUrl), named(base.databaseUrl), silentLog);
 
     const credited = await selectRows(
       owner,
@@ -70,5 +77,30 @@ describe('migrating a database that has been in use', () => {
     ]);
     const due = await selectRows(owner, 'SELECT message_key FROM outbox WHERE send_at IS NOT NULL');
     expect(due).to.eql([{ message_key: 't1' }]);
+  });
+
+  it('leaves in flight what has not ended, as it was, and nothing else', async () => {
+    const at = new Date('2026-11-21T12:00:00Z');
+    const row = { kind: 'deduction', seq: 3, started_at: at, wake_at: at };
+    const free = { claimed_by: null, claimed_until: null };
+    const expected = [
+      { task_id: 'before a person', ...row, seq: 9, wake_at: null, ...free },
+      { task_id: 'claimed', ...row, kind: 'refund', claimed_by: 'a', claimed_until: at },
+      { task_id: 'waits', ...row, ...free },
+    ];
+    const inFlight = async () =>
+      await selectRows(owner, 'SELECT * FROM in_flight ORDER BY task_id');
+    expect(await inFlight()).to.eql(expected);
+    // Killed before it was marked as done, it is run again.
+    await owner.raw("DELETE FROM schema_migration WHERE name LIKE '015-%'");
+    await migrate(named(base.migrationUrl), named(base.databaseUrl), silentLog);
+    expect(await inFlight()).to.eql(expected);
+    const keys = await selectRows<{ columns: string }>(
+      owner,
+      `SELECT GROUP_CONCAT(column_name ORDER BY seq_in_index) AS columns
+       FROM information_schema.statistics
+       WHERE table_schema = DATABASE() AND table_name = 'in_flight' AND index_name = 'in_flight_due'`,
+    );
+    expect(keys).to.eql([{ columns: 'kind,wake_at' }]);
   });
 });

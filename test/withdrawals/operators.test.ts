@@ -121,6 +121,26 @@ describe('withdrawals, for those on call', function () {
     expect(await findings(id)).to.eql([]);
   });
 
+  it('have it give back its place in flight to what waits for a person, who could not end it else', async () => {
+    mute = true;
+    const { id } = await withdraw();
+    for (let runs = 0; runs < 20; runs += 1) {
+      if ((await services.executor.run(id)).outcome === 'review') break;
+      await services.clock.sleep(15);
+    }
+    await execute(environment.owner, 'DELETE FROM in_flight WHERE task_id = ?', [id]);
+    await check().runOnce();
+    const [row] = await selectRows<{ woken: number }>(
+      environment.owner,
+      'SELECT wake_at IS NOT NULL AS woken FROM in_flight WHERE task_id = ?',
+      [id],
+    );
+    expect(row, 'and is not woken for nothing').to.eql({ woken: 0 });
+    mute = false;
+    const { outcome } = await services.executor.run(id, { kind: 'ask', by: 'wang', once: true });
+    expect(outcome).to.equal('ended');
+  });
+
   it('have it tell the ledger what it was never told, and then find all in order', async () => {
     const { id } = await withdraw();
     await execute(
