@@ -4,6 +4,7 @@ import 'reflect-metadata';
 import { randomUUID } from 'node:crypto';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { ChannelDirectory } from './channels/directory.js';
+import type { ChannelObserver } from './channels/observed.js';
 import { refundTermsOf } from './channels/refund-terms.js';
 import { systemClock, type Clock } from './clock.js';
 import { Compensator } from './compensation/compensator.js';
@@ -11,6 +12,7 @@ import { openWorkQueues, type WorkQueues } from './composition-queues.js';
 import { openLedger, type LedgerServices, type LedgerWrappers } from './composition-ledger.js';
 import { openCaseServices, type CaseServices } from './composition-cases.js';
 import { openFlows, type FlowServices } from './composition-flows.js';
+import { openMetrics, type MetricsServices } from './composition-metrics.js';
 import { openNotices, type NoticeServices, type NoticeWrappers } from './composition-notices.js';
 import { Purger } from './compensation/purge.js';
 import type { Config } from './config.js';
@@ -18,11 +20,13 @@ import { taskFlow, taskKinds, type Task } from './engine/tasks.js';
 import { Executor, type RunOutcome } from './engine/executor.js';
 import type { Journal } from './engine/journal.js';
 import type { Channels, Locks, Log, WakeUps } from './engine/ports.js';
+import type { HttpObserver } from './http/ports.js';
 import type { TaskId } from './ids.js';
 import { BatchDesk } from './intake/batch-desk.js';
 import { BatchRunner } from './intake/batch-runner.js';
 import { DeductionDesk } from './intake/deduction-desk.js';
 import { RefundDesk } from './intake/refund-desk.js';
+import { Meters } from './metrics/meters.js';
 import { RedisLocks } from './queue/locks.js';
 import { connectRedis, failFastOptions, lockOptions } from './queue/redis.js';
 import { QueuedWakeUps } from './queue/wake-ups.js';
@@ -88,6 +92,7 @@ const ids = {
   wakeUps: id<WakeUps>('wake-ups'),
   channels: id<Channels>('channels'),
   notices: id<NoticeServices>('notices'),
+  meters: id<Meters | null>('meters'),
 };
 
 /** Everything a process of Recoup is made of, opened and wired. `close` ends all of it. */
@@ -110,6 +115,9 @@ export interface Services {
   readonly ledger: LedgerServices;
   readonly cases: CaseServices;
   readonly notices: NoticeServices;
+  /** Null unless a port is configured for them: then nothing is counted. */
+  readonly metrics: MetricsServices | null;
+  readonly httpObserver: HttpObserver | undefined;
   /** Withdrawals and top-ups. */
   readonly flows: FlowServices;
   readonly deductions: DeductionStore;
@@ -161,20 +169,8 @@ export function compose(around: Surroundings): Services {
   const refresh = refreshing(directory, log);
 
   const pool = openWorkQueues({ config, log, clock }, get(QueuedWakeUps), resume);
-  const close = async (): Promise<void> => {
-    clearInterval(refresh);
-    // First what starts work, then what work needs.
-    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
-    await Promise.all([flows.settlement, ...working].map(async (one) => await one.close()));
-    await get(QueuedWakeUps).close();
-    pool.disconnect();
-    redis.disconnect();
-    get(ids.lockRedis).disconnect();
-    await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
-    await directory.close();
-    const databases = [get(ids.database), get(ids.journalDatabase)];
-    await Promise.all(databases.map(async (one) => await one.destroy()));
-  };
+  const metrics = metricsOf(container, { config, log, clock }, pool);
+  const close = closing(container, refresh, { flows, ledger, cases, pool, metrics });
   return {
     instanceId,
     config,
@@ -193,6 +189,8 @@ export function compose(around: Surroundings): Services {
     ledger,
     cases,
     notices: get(ids.notices),
+    metrics,
+    httpObserver: get(ids.meters)?.http,
     flows,
     deductions: get(DeductionStore),
     callbacks: get(CallbackStore),
@@ -213,6 +211,47 @@ export function compose(around: Surroundings): Services {
     },
     close,
   };
+}
+
+interface Opened {
+  readonly flows: FlowServices;
+  readonly ledger: LedgerServices;
+  readonly cases: CaseServices;
+  readonly pool: WorkQueues;
+  readonly metrics: MetricsServices | null;
+}
+
+function closing(container: Container, refresh: NodeJS.Timeout, opened: Opened) {
+  const { flows, ledger, cases, pool, metrics } = opened;
+  const get = <T>(what: ServiceIdentifier<T>): T => container.get(what);
+  return async (): Promise<void> => {
+    clearInterval(refresh);
+    // First what starts work, then what work needs.
+    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
+    await Promise.all([flows.settlement, ...working].map(async (one) => await one.close()));
+    // Until here a scrape shows how the work under way ends.
+    await metrics?.close();
+    await get(QueuedWakeUps).close();
+    pool.disconnect();
+    get(ids.callRedis).disconnect();
+    get(ids.lockRedis).disconnect();
+    await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
+    await get(ChannelDirectory).close();
+    const databases = [get(ids.database), get(ids.journalDatabase)];
+    await Promise.all(databases.map(async (one) => await one.destroy()));
+  };
+}
+
+function metricsOf(
+  container: Container,
+  basics: Basics,
+  queues: WorkQueues,
+): MetricsServices | null {
+  const meters = container.get(ids.meters);
+  if (meters === null) return null;
+  const directory = container.get(ChannelDirectory);
+  const health = container.get(RoutingHealth);
+  return openMetrics({ ...basics, directory, health, queues }, meters);
 }
 
 function casesOf(container: Container, basics: Basics, ledger: LedgerServices): CaseServices {
@@ -262,21 +301,9 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
       openNotices({ config, env, database, clock, log, wrappers: wrappers?.notices }),
     [ids.database],
   );
+  bind(ids.meters).toConstantValue(config.metricsPort === null ? null : new Meters());
   bindStores(container);
   bindExchanges(container, { config, log, clock });
-  bind(ids.journal).toResolvedValue(
-    (database: Database, writes: Database, { directory }: NoticeServices) => {
-      const notices = () => directory.interest();
-      const options = { writes, notices };
-      const journal = new SqlJournal(database, config.businessZone, clock, log, options);
-      return wrappers?.journal?.(journal) ?? journal;
-    },
-    [ids.database, ids.journalDatabase, ids.notices],
-  );
-  bind(ids.locks).toResolvedValue(
-    (redis: Redis) => new RedisLocks(redis, config.lockLeaseMs, clock, log),
-    [ids.lockRedis],
-  );
   bind(QueuedWakeUps).toResolvedValue(
     (redis: Redis) => new QueuedWakeUps(redis, taskKinds, clock, log),
     [ids.callRedis],
@@ -288,6 +315,41 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
     (directory: ChannelDirectory) => wrappers?.channels?.(directory) ?? directory,
     [ChannelDirectory],
   );
+  bindEngine(container, { config, log, clock }, instanceId, wrappers);
+  bindIntake(container, { config, log, clock }, instanceId);
+  bindCompensator(container, { config, log, clock }, instanceId);
+  bindReconciliation(container, { config, log, clock });
+  return container;
+}
+
+function bindEngine(
+  container: Container,
+  { config, log, clock }: Basics,
+  instanceId: string,
+  wrappers: Wrappers | undefined,
+): void {
+  const bind = container.bind.bind(container);
+  bind(ids.journal).toResolvedValue(
+    (
+      database: Database,
+      writes: Database,
+      { directory }: NoticeServices,
+      meters: Meters | null,
+    ) => {
+      const notices = () => directory.interest();
+      const options = { writes, notices, ...(meters && { observer: meters.commits }) };
+      const journal = new SqlJournal(database, config.businessZone, clock, log, options);
+      return wrappers?.journal?.(journal) ?? journal;
+    },
+    [ids.database, ids.journalDatabase, ids.notices, ids.meters],
+  );
+  bind(ids.locks).toResolvedValue(
+    (redis: Redis, meters: Meters | null) => {
+      const locks = new RedisLocks(redis, config.lockLeaseMs, clock, log);
+      return meters?.timed(locks) ?? locks;
+    },
+    [ids.lockRedis, ids.meters],
+  );
   bind(Executor).toResolvedValue(
     (
       journal: Journal<Task>,
@@ -295,17 +357,16 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
       channels: Channels,
       router: LiveRouter,
       wakeUps: WakeUps,
-    ) =>
-      new Executor<Task>(
-        { flow: taskFlow, journal, locks, channels, router, wakeUps, clock, log },
+      meters: Meters | null,
+    ) => {
+      const stores = { flow: taskFlow, journal, locks, channels, router, wakeUps, clock, log };
+      return new Executor<Task>(
+        { ...stores, ...(meters && { observer: meters.run }) },
         { executorId: instanceId, leaseMarginMs, lockWaitMs },
-      ),
-    [ids.journal, ids.locks, ids.channels, LiveRouter, ids.wakeUps],
+      );
+    },
+    [ids.journal, ids.locks, ids.channels, LiveRouter, ids.wakeUps, ids.meters],
   );
-  bindIntake(container, { config, log, clock }, instanceId);
-  bindCompensator(container, { config, log, clock }, instanceId);
-  bindReconciliation(container, { config, log, clock });
-  return container;
 }
 
 /** What passed between us and the channels: receipts and counts of callbacks, the call journal. */
@@ -313,8 +374,9 @@ function bindExchanges(container: Container, { config, log, clock }: Basics): vo
   container
     .bind(CallbackStore)
     .toResolvedValue(
-      (database: Database) => new CallbackStore(database, clock, log),
-      [ids.database],
+      (database: Database, meters: Meters | null) =>
+        new CallbackStore(database, clock, log, meters?.callback),
+      [ids.database, ids.meters],
     );
   container
     .bind(CallStore)
@@ -344,7 +406,7 @@ function bindCompensator(
   instanceId: string,
 ): void {
   container.bind(Compensator).toResolvedValue(
-    (inFlight: SqlInFlightLog, executor: Executor<Task>) =>
+    (inFlight: SqlInFlightLog, executor: Executor<Task>, meters: Meters | null) =>
       new Compensator(
         inFlight,
         async (task) => (await executor.run(task)).outcome,
@@ -357,8 +419,9 @@ function bindCompensator(
         },
         clock,
         log,
+        meters?.sweep,
       ),
-    [SqlInFlightLog, Executor],
+    [SqlInFlightLog, Executor, ids.meters],
   );
 }
 
@@ -414,6 +477,14 @@ interface Basics {
   readonly clock: Clock;
 }
 
+const observers = (first: ChannelObserver, second?: ChannelObserver): ChannelObserver =>
+  second === undefined
+    ? first
+    : (observed) => {
+        first(observed);
+        second(observed);
+      };
+
 function bindRouting(
   container: Container,
   { config, env, log, clock }: Basics & Pick<Surroundings, 'env'>,
@@ -422,17 +493,17 @@ function bindRouting(
   container
     .bind(ChannelDirectory)
     .toResolvedValue(
-      (store: ChannelStore, health: RoutingHealth, calls: CallStore) =>
+      (store: ChannelStore, health: RoutingHealth, calls: CallStore, meters: Meters | null) =>
         new ChannelDirectory(
           store,
           env,
-          health.observer,
+          observers(health.observer, meters?.call),
           clock,
           log,
           config.lockLeaseMs * 0.99 - leaseMarginMs,
           (call) => calls.record(call),
         ),
-      [ChannelStore, RoutingHealth, CallStore],
+      [ChannelStore, RoutingHealth, CallStore, ids.meters],
     );
   container.bind(LiveRouter).toResolvedValue(
     (directory: ChannelDirectory, { charges, payouts }: RoutingHealth, store: ChannelStore) => {

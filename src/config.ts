@@ -36,6 +36,9 @@ const schema = z.object({
   RECOUP_REDIS_URL: url(['redis:', 'rediss:']),
   RECOUP_HTTP_HOST: z.string().min(1).default('127.0.0.1'),
   RECOUP_HTTP_PORT: whole(0, 65_535).default(8300),
+  /** Metrics in Prometheus' form (docs/metrics.md). None: off; 0: any port that is free. */
+  RECOUP_METRICS_PORT: whole(0, 65_535).optional(),
+  RECOUP_METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   RECOUP_LOG_LEVEL: z.enum(['error', 'warn', 'info', 'debug']).default('info'),
   /** Business dates are computed in this zone. */
   RECOUP_BUSINESS_ZONE: z.string().default('Asia/Shanghai'),
@@ -114,6 +117,8 @@ export interface Config {
   readonly redisUrl: string;
   readonly httpHost: string;
   readonly httpPort: number;
+  readonly metricsPort: number | null;
+  readonly metricsHost: string;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly businessZone: string;
   readonly databasePool: number;
@@ -172,8 +177,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   }));
   const unknown = Object.keys(given).filter((name) => !isVariable(name));
   for (const variable of unknown) problems.push({ variable, message: 'there is no such variable' });
-  const zone = parsed.data?.RECOUP_BUSINESS_ZONE;
-  if (zone !== undefined && !isZone(zone)) {
+  if (!isZone(parsed.data?.RECOUP_BUSINESS_ZONE ?? 'UTC')) {
     problems.push({ variable: 'RECOUP_BUSINESS_ZONE', message: 'not a time zone name' });
   }
   if (!parsed.success || problems.length > 0) throw new RecoupError('config_invalid', { problems });
@@ -184,6 +188,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     redisUrl: data.RECOUP_REDIS_URL,
     httpHost: data.RECOUP_HTTP_HOST,
     httpPort: data.RECOUP_HTTP_PORT,
+    metricsPort: data.RECOUP_METRICS_PORT ?? null,
+    metricsHost: data.RECOUP_METRICS_HOST,
     logLevel: data.RECOUP_LOG_LEVEL,
     businessZone: data.RECOUP_BUSINESS_ZONE,
     databasePool: data.RECOUP_DATABASE_POOL,

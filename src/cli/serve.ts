@@ -5,7 +5,7 @@ import { createHttpServer } from '../http/server.js';
 import { pendingMigrations } from '../store/migrate.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
 import { exitCodes } from './exit-codes.js';
-import { CliError } from './failure.js';
+import { cannotListen, exposeMetrics } from './expose-metrics.js';
 import { openServices } from './session.js';
 import { stopSignal, within } from './shutdown.js';
 import { startWork } from './worker.js';
@@ -28,13 +28,14 @@ export function serveCommand(): Command {
     .action(
       run<ServeOptions>(async (options) => {
         const services = await openServices({ ...options, name: 'api', stays: true });
+        const metrics = await exposeMetrics(services);
         const server = createHttpServer({
           ...services,
           pendingMigrations: () => pendingMigrations(services.database),
         });
         const url = await listen(server, services, options);
         if (options.worker === true) startWork(services);
-        const ready = { ready: true, url, docs: `${url}/docs`, pid: process.pid };
+        const ready = { ready: true, url, docs: `${url}/docs`, pid: process.pid, ...metrics };
         if (options.json === true) {
           await print(JSON.stringify({ ...ready, instance_id: services.instanceId }));
         } else tell(`Recoup listens at ${url}; the API is described at ${url}/docs`);
@@ -62,14 +63,7 @@ async function listen(server: Server, services: Services, options: ServeOptions)
   } catch (error) {
     await server.close();
     await services.close();
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (!/^(EADDR|EACCES)/.test(code)) throw error;
-    throw new CliError(
-      'address_in_use',
-      `Cannot listen at ${host}:${port}: ${code}.`,
-      'Choose another with --port or RECOUP_HTTP_PORT; 0 takes any that is free.',
-      exitCodes.unavailable,
-    );
+    throw cannotListen(error, { host, port, choose: '--port or RECOUP_HTTP_PORT' });
   }
   const bound = server.server.address() as AddressInfo;
   const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;

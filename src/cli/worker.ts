@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Services } from '../composition-root.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
+import { exposeMetrics } from './expose-metrics.js';
 import { exitCodes } from './exit-codes.js';
 import { openServices } from './session.js';
 import { stopSignal, within } from './shutdown.js';
@@ -19,8 +20,14 @@ export function workerCommand(): Command {
         const { id } = options;
         const named = id === undefined ? {} : { name: id };
         const services = await openServices({ ...options, ...named, stays: true });
+        const metrics = await exposeMetrics(services);
         startWork(services);
-        const ready = { ready: true, instance_id: services.instanceId, pid: process.pid };
+        const ready = {
+          ready: true,
+          instance_id: services.instanceId,
+          pid: process.pid,
+          ...metrics,
+        };
         if (options.json === true) await print(JSON.stringify(ready));
         else tell(`worker ${services.instanceId} is ready`);
         const signal = await stopSignal();

@@ -28,6 +28,9 @@ export interface SweepReport {
   readonly outcomes: Readonly<Partial<Record<RunOutcome | 'threw', number>>>;
 }
 
+/** Told of every sweep of the interval; must not throw. */
+export type SweepObserver = (kind: TaskKind, claimed: number, ms: number) => void;
+
 type Outcomes = Partial<Record<RunOutcome | 'threw', number>>;
 
 /**
@@ -47,13 +50,16 @@ export class Compensator {
     private readonly settings: CompensatorSettings,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly observer?: SweepObserver,
   ) {}
 
   start(): void {
     this.#loops ??= Promise.all(
       this.settings.kinds.map((kind) =>
         this.#every(async () => {
+          const startedMs = this.clock.monotonicMs();
           const report = await this.#sweep(kind);
+          this.observer?.(kind, report.claimed, this.clock.monotonicMs() - startedMs);
           if (report.claimed > 0) this.log.info('sweep', { kind, ...report });
         }),
       ),

@@ -1,7 +1,7 @@
 import { invariant } from '../assert.js';
 import type { Clock } from '../clock.js';
 import type { ChannelId, TaskId } from '../ids.js';
-import { isPlacing, type Entry, type Placing, type Via } from './entries.js';
+import { isPlacing, type Entry, type Placing, type TaskKind, type Via } from './entries.js';
 import { fold, type Evidence, type Flow, type Step, type TaskState } from './flow.js';
 import { StaleWriter, type Journal } from './journal.js';
 import type { Order } from './order.js';
@@ -30,6 +30,9 @@ export interface RunResult<S> {
   readonly state: S | null;
 }
 
+/** Told how each run ended; must not throw. `threw`: the database was away, or a bug. */
+export type RunObserver = (kind: TaskKind, outcome: RunOutcome | 'threw', ms: number) => void;
+
 export interface ExecutorSettings {
   /** Names this process in the log. */
   readonly executorId: string;
@@ -48,6 +51,7 @@ export interface ExecutorParts<S extends TaskState> {
   readonly wakeUps: WakeUps;
   readonly clock: Clock;
   readonly log: Log;
+  readonly observer?: RunObserver;
 }
 
 /** The calls that a step makes; the other ways of hearing come from outside. */
@@ -132,6 +136,20 @@ export class Executor<S extends TaskState> {
   }
 
   async #underLock(state: S, work: (lease: Lease) => Promise<RunResult<S>>): Promise<RunResult<S>> {
+    const { observer, clock } = this.parts;
+    if (observer === undefined) return await this.#locked(state, work);
+    const startedMs = clock.monotonicMs();
+    let outcome: RunOutcome | 'threw' = 'threw';
+    try {
+      const result = await this.#locked(state, work);
+      ({ outcome } = result);
+      return result;
+    } finally {
+      observer(state.kind, outcome, clock.monotonicMs() - startedMs);
+    }
+  }
+
+  async #locked(state: S, work: (lease: Lease) => Promise<RunResult<S>>): Promise<RunResult<S>> {
     const key = this.parts.flow.lockKey(state);
     const lease = await this.parts.locks.acquire(key, this.settings.lockWaitMs);
     if (lease === null) return { outcome: 'busy', state };

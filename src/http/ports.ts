@@ -1,4 +1,5 @@
 /** What the HTTP API needs of the rest. The composition root's services have this shape. */
+import type { ErrorCode } from '../errors.js';
 import type { CaseDesk } from '../cases/case-desk.js';
 import type { CallRecord, Shown } from '../channels/call-record.js';
 import type { Channel } from '../channels/channel.js';
@@ -150,7 +151,14 @@ export interface Flows {
   readonly topUpDesk: Pick<TopUpDesk, 'start'>;
 }
 
+/** Told of every request; must not throw. `route` is a pattern, never the address. */
+export interface HttpObserver {
+  answered(method: string, route: string, status: number, ms: number): void;
+  refused(code: ErrorCode): void;
+}
+
 export interface HttpServices {
+  readonly httpObserver?: HttpObserver | undefined;
   readonly flows: Flows;
   readonly ledger: Ledger;
   readonly config: Pick<Config, 'bodyLimitBytes' | 'uploadLimitBytes' | 'agentPerBorrowerHour'>;

@@ -159,6 +159,7 @@ function hooks(app: FastifyInstance, { services, closing }: HttpContext): void {
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'none';
+    services.httpObserver?.answered(request.method, route, reply.statusCode, reply.elapsedTime);
     const probe = route === '/healthz' || route === '/readyz';
     services.log[probe ? 'debug' : 'info']('request', {
       request_id: request.id,
@@ -176,9 +177,10 @@ function refuse(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  { log }: Pick<HttpServices, 'log'>,
+  { log, httpObserver }: Pick<HttpServices, 'log' | 'httpObserver'>,
 ): void {
   const coded = codedError(error);
+  httpObserver?.refused(coded.code);
   if (coded.status >= 500) {
     const expected = coded.code === 'overloaded' || coded.code === 'busy';
     const about = { request_id: request.id, code: coded.code };

@@ -44,6 +44,8 @@ export class CallbackStore {
     private readonly database: Database,
     clock: Clock,
     private readonly log: Log,
+    /** Told of every callback; must not throw. */
+    private readonly observer?: (channelId: ChannelId, verdict: string) => void,
   ) {
     this.#receipts = new GroupCommit<Receipt>(
       {
@@ -90,6 +92,7 @@ export class CallbackStore {
   }
 
   count(channelId: ChannelId, verdict: string, atMs: number): void {
+    this.observer?.(channelId, verdict);
     const key = `${channelId} ${new Date(atMs).toISOString().slice(0, 10)} ${verdict}`;
     const { messages, lastAtMs } = this.#tallies.get(key) ?? { messages: 0, lastAtMs: 0 };
     this.#tallies.set(key, { messages: messages + 1, lastAtMs: Math.max(lastAtMs, atMs) });

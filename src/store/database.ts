@@ -25,12 +25,13 @@ const idleTransactionSeconds = 5;
  * @param options.cutSilent false for work whose statements may take long: migrations.
  * @param options.bundles whether one request may hold several statements. Only for the journal, which
  *   makes every statement of its own: elsewhere a hole would let another statement in.
+ * @param options.statementSeconds a statement that takes longer is ended by the server (MariaDB only).
  */
 export function openDatabase(
   url: string,
   poolMax: number,
   log: Log,
-  { cutSilent = true, bundles = false } = {},
+  { cutSilent = true, bundles = false, statementSeconds = 0 } = {},
 ): Database {
   const at = new URL(url);
   const deaf = cutSilent ? new DeafConnections(silentMs) : null;
@@ -59,7 +60,7 @@ export function openDatabase(
       createRetryIntervalMillis: 200,
       idleTimeoutMillis: 60_000,
       afterCreate: (connection: RawConnection, done: Prepared) =>
-        prepareConnection(connection, deaf, done),
+        prepareConnection(connection, deaf, statementSeconds, done),
     },
     acquireConnectionTimeout: 10_000,
     log: {
@@ -81,6 +82,7 @@ type Prepared = (error: Error | null, connection: RawConnection) => void;
 function prepareConnection(
   connection: RawConnection,
   deaf: DeafConnections | null,
+  statementSeconds: number,
   done: Prepared,
 ): void {
   deaf?.watch(connection.stream);
@@ -89,10 +91,13 @@ function prepareConnection(
     "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
     `innodb_lock_wait_timeout = ${lockWaitSeconds}`,
   ];
-  const idle = `idle_transaction_timeout = ${idleTransactionSeconds}`;
+  const limits = [
+    `idle_transaction_timeout = ${idleTransactionSeconds}`,
+    ...(statementSeconds > 0 ? [`max_statement_time = ${statementSeconds}`] : []),
+  ].join(', ');
   connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED`, (error) => {
     if (error !== null) return done(error, connection);
-    const sql = `SET SESSION ${settings.join(', ')} /*M! , ${idle} */`;
+    const sql = `SET SESSION ${settings.join(', ')} /*M! , ${limits} */`;
     connection.query(sql, (failed) => done(failed, connection));
   });
 }

@@ -1,7 +1,7 @@
 import { RecoupError } from '../errors.js';
 import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
-import { classify, domainError } from './sql-errors.js';
+import { classify, domainError, type SqlFailure } from './sql-errors.js';
 
 /**
  * Group commit: writes of many tasks share a transaction. While a transaction is under way the next
@@ -13,6 +13,14 @@ export interface GroupCommitSettings {
   readonly batchMax: number;
   /** How long a write is tried again before its outcome is reported as not known, ms. */
   readonly patienceMs: number;
+  readonly observer?: CommitObserver;
+}
+
+/** Told of every transaction; must not throw. */
+export interface CommitObserver {
+  transaction(outcome: 'committed' | SqlFailure['kind'], writes: number, ms: number): void;
+  /** So many writes were reported as not known: `journal_unavailable`. */
+  gaveUp(writes: number): void;
 }
 
 export interface GroupWriter<Item> {
@@ -74,16 +82,20 @@ export class GroupCommit<Item> {
   /** Every pending write of the batch is settled when this returns. */
   async #commit(batch: readonly Pending<Item>[]): Promise<void> {
     let left = batch;
+    const { observer } = this.settings;
     for (let tries = 0; left.length > 0; tries += 1) {
+      const startedMs = this.clock.monotonicMs();
       let failure: unknown;
       try {
         await this.writer.write(left.map((one) => one.item));
         for (const one of left) one.resolve();
+        observer?.transaction('committed', left.length, this.clock.monotonicMs() - startedMs);
         return;
       } catch (error) {
         failure = error;
       }
       const meaning = classify(failure);
+      observer?.transaction(meaning.kind, left.length, this.clock.monotonicMs() - startedMs);
       if (meaning.kind === 'constraint' || meaning.kind === 'other') {
         return await this.#narrow(left, meaning.kind === 'constraint' ? meaning.name : '', failure);
       }
@@ -113,7 +125,7 @@ export class GroupCommit<Item> {
     if (collision !== null) {
       // Our own commit, perhaps, whose confirmation was lost with the connection.
       const committed = await this.#findCommitted(batch);
-      if (committed === null) only.reject(unavailable(failure));
+      if (committed === null) this.#giveUp(only, failure);
       else if (committed.has(only.item)) only.resolve();
       else only.reject(collision);
       return;
@@ -132,8 +144,13 @@ export class GroupCommit<Item> {
 
   #withoutExpired(batch: readonly Pending<Item>[], failure: unknown): readonly Pending<Item>[] {
     const now = this.clock.monotonicMs();
-    for (const one of batch) if (one.deadlineMs <= now) one.reject(unavailable(failure));
+    for (const one of batch) if (one.deadlineMs <= now) this.#giveUp(one, failure);
     return batch.filter((one) => one.deadlineMs > now);
+  }
+
+  #giveUp(one: Pending<Item>, cause: unknown): void {
+    this.settings.observer?.gaveUp(1);
+    one.reject(new RecoupError('journal_unavailable', {}, { cause }));
   }
 
   async #findCommitted(batch: readonly Pending<Item>[]): Promise<ReadonlySet<Item> | null> {
@@ -144,6 +161,3 @@ export class GroupCommit<Item> {
     }
   }
 }
-
-const unavailable = (cause: unknown): RecoupError =>
-  new RecoupError('journal_unavailable', {}, { cause });

@@ -65,6 +65,7 @@ describe('Planted card, identity and telephone numbers', function () {
   before(async () => {
     const url = await channel.listen();
     api = await Api.start({
+      config: { metricsPort: 0 },
       environment: {
         adjust: (profile) => {
           if (profile['id'] === 'swiftpay') profile['base_url'] = url;
@@ -234,6 +235,14 @@ describe('Planted card, identity and telephone numbers', function () {
     }
     await say('GET', '/v1/cases', { as: 'operator' });
     await say('GET', '/v1/notices?limit=500', { as: 'operator' });
+    for (const number of planted) {
+      await say('GET', `/${encodeURIComponent(number)}`);
+      await say('GET', `/v1/deductions/${encodeURIComponent(number)}`, { as: 'operator' });
+    }
+    const scrape = await (await fetch(await api.services.metrics!.listen())).text();
+    expect(scrape).to.include('recoup_callbacks_total{channel="swiftpay",verdict="forged"}');
+    expect(scrape).to.include('recoup_http_requests_total{method="GET",route="none",status="404"}');
+    texts.push(scrape);
     const all = [...texts, ...api.lines.map((line) => JSON.stringify(line))];
     expect(all.length).to.be.above(500);
     for (const number of planted) {

@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import type { Config } from '../../src/config.js';
+import { catalogue } from '../../src/metrics/catalogue.js';
+import { recoupHere } from '../cli/recoup.js';
+import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+import { Scrape } from './scrape.js';
+
+describe('The metrics of a process', function () {
+  this.timeout(30_000);
+  let surroundings: TestEnvironment;
+  before(async () => (surroundings = await startEnvironment()));
+  after(async () => await surroundings.close());
+
+  async function exposed(config: Partial<Config> = {}) {
+    const services = await surroundings.compose({
+      config: { metricsPort: 0, ...config },
+    });
+    return { services, address: await services.metrics!.listen() };
+  }
+
+  async function deduct(services: Awaited<ReturnType<typeof exposed>>['services']) {
+    const started = await services.desk.start(requestFor(await surroundings.repayment()));
+    await started.finished;
+    return started;
+  }
+
+  it('name every metric of the catalogue, with its type', async () => {
+    const { address } = await exposed();
+    const { types } = await Scrape.of(address);
+    expect(catalogue.filter(({ name, type }) => types.get(name) !== type)).to.deep.equal([]);
+    expect(types.get('nodejs_eventloop_lag_p99_seconds')).to.equal('gauge');
+  });
+
+  it('count what a deduction did: its run, its call, its two commits, its lock', async () => {
+    const { services, address } = await exposed();
+    await deduct(services);
+    const scrape = await Scrape.of(address);
+    expect(scrape.value('recoup_runs_total{kind="deduction",outcome="ended"}')).to.equal(1);
+    const charge = '{channel="swiftpay",operation="charge"';
+    expect(scrape.value(`recoup_channel_answers_total${charge},reply="succeeded"}`)).to.equal(1);
+    expect(scrape.value(`recoup_channel_call_seconds_count${charge}}`)).to.equal(1);
+    const committed = 'recoup_journal_transaction_seconds_count{outcome="committed"}';
+    expect(scrape.value(committed)).to.equal(2);
+    expect(scrape.value('recoup_journal_transaction_writes_bucket{le="1"}')).to.equal(2);
+    expect(scrape.value('recoup_lock_wait_seconds_count{outcome="granted"}')).to.equal(1);
+    expect(scrape.value('recoup_journal_unavailable_total')).to.equal(0);
+  });
+
+  it('read from the tables what waits, and for how long', async () => {
+    const { services, address } = await exposed();
+    await surroundings.sandbox.setFaults([
+      {
+        channel: 'swiftpay',
+        operation: 'charge',
+        fault: 'contradiction',
+        params: { outcome: 'processing' },
+      },
+    ]);
+    const { deductionId: id } = await deduct(services);
+    await surroundings.sandbox.setFaults([]);
+    const { owner } = surroundings;
+    await owner.raw(
+      `UPDATE in_flight SET wake_at = UTC_TIMESTAMP(3) - INTERVAL 700 SECOND WHERE task_id = ?`,
+      [id],
+    );
+    await owner.raw(
+      `UPDATE attempt SET status = 'unknown',
+      created_at = UTC_TIMESTAMP(3) - INTERVAL 2 HOUR WHERE task_id = ?`,
+      [id],
+    );
+    await owner.raw(
+      `INSERT INTO review_case (task_id, case_no, reason, attempt_no, amount_minor, evidence, opened_at)
+       VALUES (?, 1, 'outcome_unknown', 1, 100, '', UTC_TIMESTAMP(3) - INTERVAL 2 DAY)`,
+      [id],
+    );
+    await owner.raw(`UPDATE outbox SET created_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND`);
+    const scrape = await Scrape.of(address);
+    expect(scrape.value('recoup_database_read_ok')).to.equal(1);
+    expect(scrape.value('recoup_tasks{kind="deduction",status="processing"}')).to.equal(1);
+    expect(scrape.value('recoup_tasks{kind="refund",status="processing"}')).to.equal(0);
+    expect(scrape.value('recoup_wake_ups_overdue{kind="deduction"}')).to.equal(1);
+    expect(scrape.value('recoup_wake_up_overdue_seconds{kind="deduction"}')).to.be.within(700, 720);
+    expect(scrape.value('recoup_wake_up_overdue_seconds{kind="top_up"}')).to.equal(0);
+    const unknown = '{channel="swiftpay",status="unknown"}';
+    expect(scrape.value(`recoup_attempts_live${unknown}`)).to.equal(1);
+    expect(scrape.value(`recoup_attempt_oldest_seconds${unknown}`)).to.be.within(7_200, 7_220);
+    const open = '{source="task",reason="outcome_unknown"}';
+    expect(scrape.value(`recoup_cases_open${open}`)).to.equal(1);
+    expect(scrape.value(`recoup_case_oldest_seconds${open}`)).to.be.within(172_800, 172_820);
+    expect(scrape.value('recoup_outbox_undelivered')).to.equal(1);
+    expect(scrape.value('recoup_outbox_oldest_seconds')).to.be.within(1_000, 1_020);
+  });
+
+  it('leave out what the database would say when it is away, and say so', async () => {
+    const at = new URL(surroundings.config.databaseUrl);
+    const proxy = new TcpProxy(at.hostname, Number(at.port));
+    at.port = String(await proxy.listen());
+    try {
+      const { services, address } = await exposed({ databaseUrl: at.href });
+      await deduct(services);
+      proxy.down = true;
+      const askedMs = performance.now();
+      const scrape = await Scrape.of(address);
+      expect(performance.now() - askedMs).to.be.below(5_000);
+      expect(scrape.value('recoup_database_read_ok')).to.equal(0);
+      expect(scrape.lines('recoup_tasks{')).to.equal(0);
+      expect(scrape.value('recoup_runs_total{kind="deduction",outcome="ended"}')).to.equal(1);
+      await services.close();
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  it('are neither counted nor shown unless a port is configured', async () => {
+    const services = await surroundings.compose();
+    expect(services.metrics).to.equal(null);
+    expect(services.httpObserver).to.equal(undefined);
+  });
+
+  for (const command of ['worker', 'serve']) {
+    it(`${command} does not start where the port is taken, and says which`, async () => {
+      const taken = createServer().listen(0, '127.0.0.1');
+      await once(taken, 'listening');
+      const { port } = taken.address() as AddressInfo;
+      const env = { ...surroundings.env, RECOUP_METRICS_PORT: String(port) };
+      const { code, json } = await recoupHere(env, command, '--json');
+      taken.close();
+      expect(code).to.equal(5);
+      expect(json['error']).to.include({ code: 'address_in_use' });
+      expect(JSON.stringify(json)).to.include('RECOUP_METRICS_PORT');
+    });
+  }
+});
