@@ -67,7 +67,7 @@ const wakeUps = (now: string): string =>
   kinds
     .map((kind) => ({
       kind,
-      from: `in_flight WHERE ended_at IS NULL AND kind = '${kind}' AND wake_at <= '${now}'`,
+      from: `in_flight WHERE kind = '${kind}' AND wake_at <= '${now}'`,
     }))
     .map(
       ({ kind, from }) =>
