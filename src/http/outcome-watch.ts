@@ -6,6 +6,8 @@ import type { TaskId } from '../ids.js';
 /** How late a result may be seen that another process found. */
 const pollMs = 100;
 const idsPerQuery = 500;
+/** Each is a request that is held; a run's place at the gate is free again as soon as it waits for a channel. */
+const waitingMaxUsual = 4_096;
 
 /** The row of a task, whatever its kind. */
 export interface Watched {
@@ -26,15 +28,16 @@ export class OutcomeWatch<R extends Watched> {
     private readonly reads: { findMany(ids: readonly TaskId[]): Promise<readonly R[]> },
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly waitingMax = waitingMaxUsual,
   ) {}
 
   get waiting(): number {
     return this.#waiters.size;
   }
 
-  /** Null when the signal aborted first. Never rejects. */
+  /** Null when the signal aborted first, or too many wait already. Never rejects. */
   async until(id: TaskId, signal: AbortSignal): Promise<R | null> {
-    if (signal.aborted) return null;
+    if (signal.aborted || this.#waiters.size >= this.waitingMax) return null;
     return await new Promise((resolve) => {
       const waiter = (record: R): void => {
         signal.removeEventListener('abort', leave);

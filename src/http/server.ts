@@ -31,6 +31,8 @@ import { serializerCompiler, validatorCompiler, type App } from './zod-fastify.j
 export interface HttpOptions {
   /** Deductions under way in this process that HTTP has started, at most. */
   readonly runsMax?: number;
+  /** Callers who wait for the result of a deduction that waits for its channel, at most. */
+  readonly waitingMax?: number;
 }
 
 const runsMaxUsual = 512;
@@ -46,11 +48,11 @@ const headersMs = 15_000;
  */
 export function createHttpServer(
   services: HttpServices,
-  { runsMax = runsMaxUsual }: HttpOptions = {},
+  { runsMax = runsMaxUsual, waitingMax }: HttpOptions = {},
 ): FastifyInstance {
   const closing = new Closing();
   const gate = new RunGate(runsMax);
-  const watch = new OutcomeWatch(services.deductions, services.clock, services.log);
+  const watch = new OutcomeWatch(services.deductions, services.clock, services.log, waitingMax);
   const context = new HttpContext(services, gate, watch, closing);
   const app = fastify({
     logger: false,

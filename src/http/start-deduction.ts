@@ -1,7 +1,9 @@
 /** `POST /v1/deductions`: idempotent, and synchronous for as long as the caller likes to wait. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Task } from '../engine/tasks.js';
 import { RecoupError } from '../errors.js';
 import type { DeductionRequest, Started } from '../intake/deduction-desk.js';
+import { recordOf } from '../intake/deduction-record.js';
 import type { DeductionRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import { namesSomebody } from '../personal.js';
@@ -18,7 +20,7 @@ import type { App } from './zod-fastify.js';
 
 export function startDeduction(app: App, context: HttpContext): void {
   const { deductions } = context.services;
-  const start = starter(context);
+  const begin = beginner(context);
   const find = (id: string): Promise<DeductionRecord> => findDeduction(deductions, id);
 
   app.route({
@@ -33,18 +35,11 @@ export function startDeduction(app: App, context: HttpContext): void {
     handler: async (request, reply) => {
       const asked = requestOf(request, request.body);
       const waitS = preferredWaitS(request.headers['prefer']);
-      const known = await deductions.findByRequest(asked.requestKey);
-      if (known !== null) return replay(known, asked, reply);
-      let started: Started;
-      try {
-        started = await start(asked, callerOf(request));
-      } catch (error) {
-        if (!(error instanceof RecoupError) || error.code !== 'request_repeated') throw error;
-        // Two with the same key at once: the other was first.
-        return replay(await find(String(error.details['deduction_id'])), asked, reply);
-      }
-      const { deductionId: id, finished } = started;
-      const result = await waited({ id, finished, waitS }, reply, context.watch, context);
+      const begun = await begin(asked, callerOf(request));
+      if (begun.finished === null) return replay(begun.first, asked, reply);
+      const { deductionId: id, finished } = begun;
+      const waiting = { id, finished, recordOf: recordOfTask, waitS };
+      const result = await waited(waiting, reply, context.watch, context);
       return answer(result ?? (await find(id)), reply);
     },
   });
@@ -89,20 +84,40 @@ function agentReason(text = ''): string {
 const invalidReason = (message: string): RecoupError =>
   new RecoupError('invalid_request', { problems: [{ in: 'body', field: 'reason', message }] });
 
-/** Starts a deduction as its source does, within the bound on what is under way. */
-function starter(context: HttpContext) {
+const recordOfTask = (state: Task): DeductionRecord | null =>
+  state.kind === 'deduction' ? recordOf(state) : null;
+
+/** A deduction that was started now, or the first under the same key. */
+type Begun = Started | { readonly first: DeductionRecord; readonly finished: null };
+
+/** Starts a deduction as its source does, within the bound on what is under way: its reads, too. */
+function beginner(context: HttpContext) {
   const { services } = context;
+  const { deductions } = services;
   const agents = new AgentDesk(
     { ...services, audit: (...entry) => context.audit(...entry) },
     services.config.agentPerBorrowerHour,
   );
-  return async (asked: DeductionRequest, caller: ApiKey): Promise<Started> =>
+  const begin = async (asked: DeductionRequest, caller: ApiKey): Promise<Begun> => {
+    const known = await deductions.findByRequest(asked.requestKey);
+    if (known !== null) return { first: known, finished: null };
+    try {
+      return asked.agent === null
+        ? await services.desk.start(asked)
+        : await agents.start(asked, caller);
+    } catch (error) {
+      if (!(error instanceof RecoupError) || error.code !== 'request_repeated') throw error;
+      // Two with the same key at once: the other was first.
+      const first = await findDeduction(deductions, String(error.details['deduction_id']));
+      return { first, finished: null };
+    }
+  };
+  return async (asked: DeductionRequest, caller: ApiKey): Promise<Begun> =>
     await startWithinBound(
       context,
       'deduction',
-      async () =>
-        asked.agent === null ? await services.desk.start(asked) : await agents.start(asked, caller),
-      (started) => started.deductionId,
+      () => begin(asked, caller),
+      (begun) => ('first' in begun ? begun.first.id : begun.deductionId),
     );
 }
 

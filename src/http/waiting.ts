@@ -1,14 +1,17 @@
 /** `Prefer: wait=N`: an answer when the outcome is known, or when the time is over. */
 import type { FastifyReply } from 'fastify';
-import type { RunOutcome } from '../engine/executor.js';
+import type { RunResult } from '../engine/executor.js';
+import type { Task } from '../engine/tasks.js';
 import type { TaskId } from '../ids.js';
 import type { HttpContext } from './context.js';
 import type { OutcomeWatch, Watched } from './outcome-watch.js';
 
-export interface Waiting {
+export interface Waiting<R> {
   readonly id: TaskId;
   /** The first run of it, in this process. */
-  readonly finished: Promise<{ readonly outcome: RunOutcome }>;
+  readonly finished: Promise<RunResult<Task>>;
+  /** What the row says after such a run; without it, or where it does not know, the row is read. */
+  readonly recordOf?: (state: Task) => R | null;
   /** As the caller prefers it; null: not at all. */
   readonly waitS: number | null;
 }
@@ -18,7 +21,7 @@ const waitOver = Symbol('the wait is over');
 
 /** Null: read the row. The wait is over, the first run has ended it, or nobody listens any more. */
 export async function waited<R extends Watched>(
-  { id, finished, waitS }: Waiting,
+  { id, finished, recordOf, waitS }: Waiting<R>,
   reply: FastifyReply,
   watch: OutcomeWatch<R>,
   { services, closing }: Pick<HttpContext, 'services' | 'closing'>,
@@ -33,13 +36,16 @@ export async function waited<R extends Watched>(
   const timer = services.clock.sleep(waitS * 1_000, over.signal).then(end);
   try {
     // While this process works on it nobody else has news; afterwards the row tells.
-    const firstRun = finished.then(
-      ({ outcome }) => outcome,
-      () => null,
-    );
-    const outcome = await Promise.race([firstRun, timer]);
-    if (outcome === 'ended' || outcome === 'review') return null;
-    return await watch.until(id, over.signal);
+    const firstRun = finished.catch(() => null);
+    const result = await Promise.race([firstRun, timer]);
+    const { outcome, state } = result ?? { outcome: null, state: null };
+    if (outcome === 'ended' || outcome === 'review') {
+      return state === null ? null : (recordOf?.(state) ?? null);
+    }
+    const known = await watch.until(id, over.signal);
+    // Too many wait: this caller's preference is one that could not be followed.
+    if (known === null && !over.signal.aborted) reply.removeHeader('preference-applied');
+    return known;
   } finally {
     end();
     reply.raw.off('close', end);

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { execute, selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads, places } from './grouped-reads.js';
 
 export type Role = 'app' | 'batch' | 'agent' | 'operator';
 
@@ -10,17 +11,29 @@ export interface ApiKey {
   readonly role: Role;
 }
 
+type KeyRow = ApiKey & { readonly keyHash: string };
+
 /** API keys and the record of what people did by hand. */
 export class AccessStore {
+  readonly #byHash = new GroupedReads<KeyRow, ApiKey>({
+    select: async (hashes) => await this.#live(hashes),
+    key: ({ keyHash }) => keyHash,
+    value: ({ id, name, role }) => ({ id, name, role }),
+  });
+
   constructor(private readonly database: Database) {}
 
   async findKey(keyHash: string): Promise<ApiKey | null> {
-    const [row] = await selectRows<ApiKey>(
+    return await this.#byHash.find(keyHash);
+  }
+
+  async #live(hashes: readonly string[]): Promise<readonly KeyRow[]> {
+    return await selectRows<KeyRow>(
       this.database,
-      'SELECT id, name, role FROM api_key WHERE key_hash = ? AND revoked_at IS NULL',
-      [keyHash],
+      `SELECT id, name, role, key_hash AS keyHash FROM api_key
+       WHERE key_hash IN (${places(hashes.length)}) AND revoked_at IS NULL`,
+      hashes,
     );
-    return row ?? null;
   }
 
   async addKey(key: ApiKey, keyHash: string, nowMs: number): Promise<void> {

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { spy } from 'sinon';
 import { createHttpServer } from '../../src/http/server.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -159,11 +160,31 @@ describe('the HTTP server', () => {
     expect(JSON.parse(refused.text)).to.include({ code: 'overloaded' });
     expect(refused.headers.get('retry-after')).to.equal('1');
     expect(await api.counts()).to.deep.equal(before);
+    const reads = spy(api.services.deductions, 'findByRequest');
+    expect((await deduct(base, two.id)).status).to.equal(503);
+    expect(reads.callCount, 'reads for what is not taken on').to.equal(0);
+    reads.restore();
     const taken = await until('a place', async () => {
       const answer = await deduct(base, two.id);
       return answer.status !== 503 && answer;
     });
     expect(taken.status).to.equal(202);
+    await server.close();
+  });
+
+  it('holds only so many callers for a channel, and answers the others at once', async () => {
+    const server = createHttpServer(api.services, { waitingMax: 1 });
+    const base = await listen(server);
+    await api.holdBack();
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const { id } = await api.environment.repayment({ account: unionAccount });
+        return await deduct(base, id, { prefer: 'wait=2' });
+      }),
+    );
+    expect(answers.map(({ status }) => status)).to.deep.equal([202, 202, 202, 202]);
+    const held = answers.filter(({ headers }) => headers.has('preference-applied'));
+    expect(held).to.have.length(1);
     await server.close();
   });
 
