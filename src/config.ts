@@ -236,7 +236,6 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   };
 }
 
-/** Variables that channel profiles name, and those of the project's own scripts. */
 /** Earlier releases had these. They do nothing, and do not keep anything from starting. */
 const retired: readonly string[] = ['RECOUP_IN_FLIGHT_KEEP_MS'];
 
@@ -246,6 +245,7 @@ const isVariable = (name: string): boolean =>
   retired.includes(name) ||
   otherVariable(name);
 
+/** Variables that channel profiles name, and those of the project's own scripts. */
 const otherVariable = (name: string): boolean =>
   /^RECOUP_(SANDBOX|CHANNEL|RUN|TEST|DEMO|SETUP|NOTICE_SECRET)_|^RECOUP_(ALLOW_TYPE_ERRORS|SERVER_PATH|OPERATOR_KEY)$/.test(
     name,
