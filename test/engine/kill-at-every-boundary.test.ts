@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import type { Services } from '../../src/composition-root.js';
-import { repaymentId, type TaskId } from '../../src/ids.js';
+import type { RepaymentId, TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { Nursery, type Life } from '../support/nursery.js';
+import { shareOut } from '../support/kills.js';
+import { Nursery, type Doomed } from '../support/nursery.js';
 import type { Doom } from './doomed-process.js';
 
 /** After each first kill whose recovery is the same: minutes more. */
@@ -93,34 +94,11 @@ function withoutDailyLimit(profile: Record<string, unknown>): void {
   for (const limits of Object.values(banks)) limits['daily_max_minor'] = 10_000_000_000;
 }
 
-const boundariesOf = ({ lines }: Life): string[] => lines.filter((line) => line !== 'finished');
-
-/** In place of a boundary: let the recovery run through, to learn its boundaries. */
-const nowhere = 'nowhere';
-
-/** Three at a time, in order. */
-async function inLanes<T, R>(
-  items: readonly T[],
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next;
-      next += 1;
-      results[index] = await work(items[index] as T, index);
-    }
-  };
-  await Promise.all([lane(), lane(), lane()]);
-  return results;
-}
-
 describe('a kill -9 at every durable boundary', () => {
   let environment: TestEnvironment;
   let services: Services;
   let lives = 0;
-  const nursery = new Nursery<Doom>(new URL('./doomed-process.js', import.meta.url), 3);
+  const nursery = new Nursery<Doom>(new URL('./doomed-process.js', import.meta.url), 1);
 
   before(async function () {
     this.timeout(30_000);
@@ -137,52 +115,96 @@ describe('a kill -9 at every durable boundary', () => {
 
   for (const scenario of scenarios) {
     it(`${scenario.name}: one capture and one outcome`, async function () {
-      // Dozens of processes a scenario: a start of each is what takes the time.
-      this.timeout(300_000);
+      this.timeout(120_000);
       await environment.sandbox.setFaults(scenario.faults);
       // How far a run gets that nobody kills, then a kill at each boundary of it.
-      const whole = await liveThrough(scenario, null, null);
-      const killed = await inLanes(whole.boundaries, async (place) => {
-        const story = await liveThrough(scenario, place, null);
-        // A run that polls less often than the first one ends before a place at its end.
-        return story.killed ? [place] : [];
-      });
+      const process = await nursery.doomed<Doom>();
+      const [whole] = await begin(scenario, process, [null]);
+      const groups = shareOut(whole?.boundaries ?? []);
+      const killed = await Promise.all(
+        groups.map(async (places, nth) => {
+          const lives = await begin(
+            scenario,
+            nth === 0 ? process : await nursery.doomed<Doom>(),
+            places,
+          );
+          // A run that polls less often than the first one ends before a place at its end.
+          return places.filter((_place, at) => lives[at]?.killed);
+        }),
+      );
       expect(killed.flat(), 'boundaries killed at').to.include.members([
         ...always,
         ...scenario.passes,
       ]);
-      for (const place of scenario.againAfter) {
-        const { again } = await liveThrough(scenario, place, nowhere);
-        expect(again.length, `boundaries of the recovery after ${place}`).to.be.above(3);
-        await inLanes(again, async (second) => await liveThrough(scenario, place, second));
-      }
+      for (const first of scenario.againAfter) await killAgain(scenario, first);
     });
   }
 
-  /**
-   * One deduction: killed at a boundary (null: not), killed again in recovery (null: no recovery in a
-   * process of its own), resumed for good, compared.
-   */
-  async function liveThrough(scenario: Scenario, first: string | null, second: string | null) {
-    const { bankCode } = scenario;
+  /** Killed there, and again at every boundary of the recovery. */
+  async function killAgain(scenario: Scenario, first: string): Promise<void> {
+    const process = await nursery.doomed<Doom>();
+    const [whole] = await recover(scenario, process, first, [null]);
+    const boundaries = whole?.boundaries ?? [];
+    expect(boundaries.length, `boundaries of the recovery after ${first}`).to.be.above(3);
+    const killed = await Promise.all(
+      shareOut(boundaries).map(async (places, nth) => {
+        const recovery = nth === 0 ? process : await nursery.doomed<Doom>();
+        const lives = await recover(scenario, recovery, first, places);
+        return lives.filter(({ killed }) => killed).length;
+      }),
+    );
+    const kills = killed.reduce((sum, one) => sum + one, 0);
+    expect(kills, `kills of the recovery after ${first}`).to.be.above(3);
+  }
+
+  /** A deduction for each of these places (null: it ends by itself), resumed for good, compared. */
+  async function begin(
+    scenario: Scenario,
+    process: Doomed<Doom>,
+    places: readonly (string | null)[],
+  ) {
+    const dooms = await Promise.all(places.map(async (killAt) => await doom(scenario, killAt)));
+    const lives = await process.live({ env: environment.env, inFlightMs, lives: dooms });
+    await Promise.all(dooms.map(async ({ repayment }) => await conclude(repayment, scenario)));
+    return lives;
+  }
+
+  /** The same after a first kill of each of them, for their recovery. */
+  async function recover(
+    scenario: Scenario,
+    process: Doomed<Doom>,
+    first: string,
+    places: readonly (string | null)[],
+  ) {
+    const { env } = environment;
+    const dooms = await Promise.all(places.map(async () => await doom(scenario, first)));
+    const begun = await (await nursery.doomed<Doom>()).live({ env, inFlightMs, lives: dooms });
+    for (const { killed } of begun) expect(killed, first).to.equal(true);
+    const lives = await Promise.all(
+      dooms.map(async ({ repayment }, at) => {
+        await forgetLock(repayment);
+        const accepted = await services.deductions.findByRequest(`doomed:${repayment}`);
+        if (accepted === null) throw new Error(`${repayment} was never accepted`);
+        return { killAt: places[at] ?? null, task: accepted.id };
+      }),
+    );
+    const again = await process.live({ env, inFlightMs, lives });
+    await Promise.all(dooms.map(async ({ repayment }) => await conclude(repayment, scenario)));
+    return again;
+  }
+
+  async function doom({ bankCode }: Scenario, killAt: string | null) {
     lives += 1;
     const account = { token: `tok_ok_kill_${lives}`, bankCode, last4: '0000' };
     const repayment = await environment.repayment({ account });
-    const { env } = environment;
-    const one = await nursery.run({ killAt: first, env, repayment: repayment.id, inFlightMs });
-    await forgetLock(repayment.id);
-    const accepted = await services.deductions.findByRequest(`doomed:${repayment.id}`);
-    let again: readonly string[] = [];
-    if (accepted !== null) {
-      if (second !== null) {
-        const two = await nursery.run({ killAt: second, env, task: accepted.id, inFlightMs });
-        again = boundariesOf(two);
-        await forgetLock(repayment.id);
-      }
-      await finish(accepted.id);
-    }
-    await compare(repayment.id, accepted?.id ?? null, scenario);
-    return { boundaries: boundariesOf(one), killed: one.killed, again };
+    return { killAt, repayment: repayment.id };
+  }
+
+  async function conclude(repayment: RepaymentId, scenario: Scenario): Promise<void> {
+    await forgetLock(repayment);
+    const accepted = await services.deductions.findByRequest(`doomed:${repayment}`);
+    if (accepted !== null) await finish(accepted.id);
+    await compare(repayment, accepted?.id ?? null, scenario);
   }
 
   /** The dead process's lock would expire by itself; the test need not wait for it. */
@@ -199,8 +221,8 @@ describe('a kill -9 at every durable boundary', () => {
     }
   }
 
-  async function compare(id: string, task: TaskId | null, scenario: Scenario): Promise<void> {
-    const repayment = await services.repayments.find(repaymentId(id));
+  async function compare(id: RepaymentId, task: TaskId | null, scenario: Scenario): Promise<void> {
+    const repayment = await services.repayments.find(id);
     const booked = await environment.sandbox.book();
     if (task === null) {
       // Killed before the first commit: it never existed, and nothing was sent.

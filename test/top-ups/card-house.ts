@@ -109,7 +109,7 @@ export class CardHouse {
     }
   }
 
-  async truth(id: TaskId, { card }: TopUpRequest): Promise<Truth> {
+  async truth(id: TaskId, { card }: Pick<TopUpRequest, 'card'>): Promise<Truth> {
     const booked = await this.booked(id);
     const sum = (items: readonly { readonly amountMinor: number }[]): number =>
       items.reduce((total, { amountMinor: one }) => total + one, 0);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { FaultRule } from '../../src/sandbox/faults.js';
-import { Nursery } from '../support/nursery.js';
+import { shareOut } from '../support/kills.js';
+import { Nursery, type Doomed } from '../support/nursery.js';
 import { CardHouse, someTopUp } from './card-house.js';
 import type { DoomedTopUp } from './doomed-top-up.js';
 
@@ -39,7 +40,7 @@ const scenarios: readonly Scenario[] = [
 
 describe('a top-up killed with kill -9 at its boundaries', () => {
   let house: CardHouse;
-  const nursery = new Nursery<DoomedTopUp>(new URL('./doomed-top-up.js', import.meta.url), 2);
+  const nursery = new Nursery<DoomedTopUp>(new URL('./doomed-top-up.js', import.meta.url), 1);
 
   before(async function () {
     this.timeout(30_000);
@@ -52,33 +53,42 @@ describe('a top-up killed with kill -9 at its boundaries', () => {
 
   for (const { name, faults, passes, kills } of scenarios) {
     it(`${name}: credited or given back, once`, async function () {
-      this.timeout(300_000);
+      this.timeout(120_000);
       await house.faults('cards', faults);
-      const boundaries = await liveThrough(null);
+      const process = await nursery.doomed<DoomedTopUp>();
+      const [whole] = await liveThrough(process, [null]);
+      const boundaries = whole?.boundaries ?? [];
       expect(boundaries).to.include.members([...passes]);
-      const places = all ? boundaries.filter((place) => place !== 'finished') : kills;
-      const left = [...places];
-      const lane = async (): Promise<void> => {
-        for (let place = left.shift(); place !== undefined; place = left.shift()) {
-          await liveThrough(place);
-        }
-      };
-      await Promise.all([lane(), lane(), lane()]);
+      const killed = await Promise.all(
+        shareOut(all ? boundaries : kills).map(async (places, nth) => {
+          const own = nth === 0 ? process : await nursery.doomed<DoomedTopUp>();
+          const lives = await liveThrough(own, places);
+          return places.filter((_place, at) => lives[at]?.killed);
+        }),
+      );
+      expect(killed.flat(), 'boundaries killed at').to.include.members([...kills]);
     });
   }
 
-  /** Killed there, and resumed by another process until it ends; then the books are compared. */
-  async function liveThrough(killAt: string | null): Promise<readonly string[]> {
-    const asked = someTopUp();
-    const { amountMinor: _amount, ...request } = asked;
+  /** Each killed there, and resumed by another process until it ends; then the books are compared. */
+  async function liveThrough(process: Doomed<DoomedTopUp>, places: readonly (string | null)[]) {
+    const dooms = places.map((killAt) => {
+      const { amountMinor: _amount, ...request } = someTopUp();
+      return { killAt, request };
+    });
     const { env } = house.environment;
-    const life = await nursery.run({ killAt, env, request, inFlightMs });
+    const lives = await process.live({ env, inFlightMs, lives: dooms });
+    await Promise.all(dooms.map(async ({ killAt, request }) => await conclude(killAt, request)));
+    return lives;
+  }
+
+  async function conclude(killAt: string | null, asked: DoomedTopUp['request']): Promise<void> {
     const { services } = house;
-    const begun = await services.flows.topUps.findByRequest(request.requestKey);
+    const begun = await services.flows.topUps.findByRequest(asked.requestKey);
     if (begun === null) {
       // Killed before the first commit: nobody was asked for anything.
       expect(await house.cards.balance('cards', asked.card.token)).to.equal(0);
-      return life.lines;
+      return;
     }
     // The dead process's lock would expire by itself; the test need not wait for it.
     await services.redis.del(`recoup:lock:top_up:${begun.id}`);
@@ -92,6 +102,5 @@ describe('a top-up killed with kill -9 at its boundaries', () => {
         : { captured: 100_000, refunded: 100_000, onCard: 0 },
     );
     expect(await house.cases(begun.id), story).to.deep.equal([]);
-    return life.lines;
   }
 });

@@ -4,7 +4,8 @@ import type { TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import type { BookedOrder } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { Nursery, type Life } from '../support/nursery.js';
+import { shareOut } from '../support/kills.js';
+import { Nursery } from '../support/nursery.js';
 import type { Doom, DoomedWithdrawal } from '../engine/doomed-process.js';
 import { aMember, expectExplained } from './practice.js';
 
@@ -64,7 +65,7 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
   let environment: TestEnvironment;
   let services: Services;
   let lives = 0;
-  const nursery = new Nursery<Doom>(new URL('../engine/doomed-process.js', import.meta.url), 3);
+  const nursery = new Nursery<Doom>(new URL('../engine/doomed-process.js', import.meta.url), 1);
 
   before(async function () {
     this.timeout(30_000);
@@ -78,48 +79,73 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
 
   for (const scenario of scenarios) {
     it(scenario.name, async function () {
-      this.timeout(300_000);
+      this.timeout(120_000);
       await environment.sandbox.setFaults(scenario.faults);
-      const killed: string[] = [];
-      const left = [...scenario.passes];
-      const lane = async (): Promise<void> => {
-        for (let place = left.shift(); place !== undefined; place = left.shift()) {
-          if ((await liveThrough(scenario, place, null)).killed) killed.push(place);
-        }
-      };
-      await Promise.all([lane(), lane(), lane()]);
-      expect(killed.toSorted(), 'boundaries killed at').to.eql(scenario.passes.toSorted());
+      const killed = await Promise.all(
+        shareOut(scenario.passes).map(async (places) => {
+          const { lives } = await liveThrough(scenario, places, null);
+          return places.filter((_place, at) => lives[at]?.killed);
+        }),
+      );
+      expect(killed.flat().toSorted(), 'boundaries killed at').to.eql(scenario.passes.toSorted());
       const { after: first, at } = scenario.again;
-      await Promise.all(at.map(async (second) => await liveThrough(scenario, first, second)));
+      const twice = await liveThrough(
+        scenario,
+        at.map(() => first),
+        at,
+      );
+      for (const { killed } of [...twice.lives, ...twice.again]) expect(killed).to.equal(true);
+      expect(twice.again).to.have.length(at.length);
     });
   }
 
-  /** Killed at a boundary, killed again in recovery (null: not), resumed for good, compared. */
-  async function liveThrough(scenario: Scenario, first: string, second: string | null) {
+  /** Each killed at its boundary, killed again in recovery (null: not), resumed for good, compared. */
+  async function liveThrough(
+    scenario: Scenario,
+    places: readonly string[],
+    second: readonly string[] | null,
+  ) {
+    const dooms = await Promise.all(
+      places.map(async (killAt) => ({ killAt, withdrawal: await aWithdrawal(scenario) })),
+    );
+    const { env } = environment;
+    const found = async (): Promise<readonly (TaskId | null)[]> =>
+      await Promise.all(
+        dooms.map(async ({ withdrawal }) => {
+          const accepted = await services.flows.withdrawals.findByRequest(withdrawal.key);
+          if (accepted !== null) await forgetLock(accepted.id);
+          return accepted?.id ?? null;
+        }),
+      );
+    const process = await nursery.doomed<Doom>();
+    const lives = await process.live({ env, inFlightMs, lives: dooms });
+    const tasks = await found();
+    let again: typeof lives = [];
+    if (second !== null) {
+      const dooms = tasks.map((task, at) => ({ killAt: second[at] ?? '', task: task ?? '' }));
+      again = await (await nursery.doomed<Doom>()).live({ env, inFlightMs, lives: dooms });
+      await found();
+    }
+    await Promise.all(
+      dooms.map(async ({ killAt, withdrawal }, at) => {
+        const task = tasks[at] ?? null;
+        if (task !== null) await finish(task);
+        await compare(withdrawal.memberId, task, scenario, `${killAt}, then ${second?.[at]}`);
+      }),
+    );
+    return { lives, again };
+  }
+
+  async function aWithdrawal({ remote }: Scenario): Promise<DoomedWithdrawal> {
     lives += 1;
     const life = lives;
-    const memberId = await aMember(services, 2 * amount);
-    const key = `doomed:${life}`;
-    const withdrawal: DoomedWithdrawal = {
-      memberId,
-      key,
+    return {
+      memberId: await aMember(services, 2 * amount),
+      key: `doomed:${life}`,
       amount,
       token: `tok_ok_killed_${life}`,
-      serviceToken: scenario.remote ? `tok_ok_from_${life}` : null,
+      serviceToken: remote ? `tok_ok_from_${life}` : null,
     };
-    const { env } = environment;
-    const one: Life = await nursery.run({ killAt: first, env, withdrawal, inFlightMs });
-    const accepted = await services.flows.withdrawals.findByRequest(key);
-    if (accepted !== null) {
-      if (second !== null) {
-        await forgetLock(accepted.id);
-        await nursery.run({ killAt: second, env, task: accepted.id, inFlightMs });
-      }
-      await forgetLock(accepted.id);
-      await finish(accepted.id);
-    }
-    await compare(memberId, accepted?.id ?? null, scenario, `${first}, then ${second}`);
-    return one;
   }
 
   /** The dead process's lock would expire by itself; the test need not wait for it. */
