@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what Recoup does a second, beside what the database could do and what others do.
  *
- *   --only A,B     sections: throughput (the usual), fairness, workers, recovery, growth, pending, router, batch
+ *   --only A,B     sections: throughput (the usual), fairness, workers, recovery, growth, pending, router, batch, metrics
  *   --rows N       growth: rows of history (1,000,000); batch: of the file (1,000,000); pending: orders (20,000)
  *   --rounds N     rounds through all cells (5)
  *   --seconds S    about how long one measurement takes (2)
@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { batch } from './batch.js';
 import { growth } from './growth.js';
 import { machine } from './machine.js';
+import { metrics } from './metrics.js';
 import { pending } from './pending.js';
 import { router } from './router.js';
 import { fairness, recovery, workers, type Section } from './sections.js';
@@ -61,6 +62,7 @@ const sections: Readonly<Record<string, (stage: Stage) => Promise<Section>>> = {
   recovery: async (stage) => await recovery(stage, settings),
   growth: async (stage) => await growth(stage, settings, Number(values.rows ?? 1_000_000)),
   pending: async (stage) => await pending(stage, settings, Number(values.rows ?? 20_000)),
+  metrics: async (stage) => await metrics(stage, settings),
   router: async () => router(settings),
   batch: async (stage) => await batch(stage, settings, Number(values.rows ?? 1_000_000)),
   starvation: async (stage) => await starvation(stage, settings),

@@ -20,6 +20,8 @@ async function open(): Promise<Subject> {
           { channels: (inner) => timed.around(inner) },
           { env: { ...sandbox.ready.env } },
         );
+  // Where a port is set for them: to see what they cost.
+  await services.metrics?.listen();
   return {
     async prepare(load) {
       const due = await registered(services.repayments, load.count);

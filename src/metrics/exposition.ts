@@ -18,8 +18,8 @@ export interface Sources {
 
 type Seen = Partial<Record<keyof typeof seen, readonly Sample[]>>;
 
-const bookLooks = { keepMs: 10_000, rest: 20, waitMs: 3_000 };
-const queueLooks = { keepMs: 5_000, rest: 20, waitMs: 3_000 };
+const bookLooks = { keepMs: 10_000, rest: 20, keepMsMax: 60_000, waitMs: 3_000 };
+const queueLooks = { ...bookLooks, keepMs: 5_000 };
 
 /** All metrics of a process as text, in Prometheus' form. Scrapes at once share one answer. */
 export class Exposition {

@@ -9,8 +9,10 @@ export interface Looked<T> {
 export interface LookSettings {
   /** An answer is given out again for so long, ms … */
   readonly keepMs: number;
-  /** … and so many times as long as it took: looking must stay a small share of what is going on. */
+  /** … and so many times as long as it took: looking must stay a small share of what is going on, … */
   readonly rest: number;
+  /** … but no longer: what was away may be back. */
+  readonly keepMsMax: number;
   readonly waitMs: number;
 }
 
@@ -27,8 +29,8 @@ export class Looks<T> {
   /** Never rejects. */
   async get(): Promise<Looked<T>> {
     const last = this.#last;
-    const { keepMs, rest, waitMs } = this.settings;
-    const goodForMs = Math.max(keepMs, rest * (last?.tookMs ?? 0));
+    const { keepMs, keepMsMax, rest, waitMs } = this.settings;
+    const goodForMs = Math.min(keepMsMax, Math.max(keepMs, rest * (last?.tookMs ?? 0)));
     if (last === null || performance.now() - last.atMs >= goodForMs) {
       this.#underWay ??= this.#lookNow();
       let timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,6 @@
 /**
  * Counts and durations as plain numbers. They take Prometheus' form only when somebody scrapes: an
- * observation is a look-up in a map, a tenth of what prom-client's own take (docs/metrics.md).
+ * observation is a few look-ups, a tenth of what prom-client's own take (docs/metrics.md).
  */
 import type { Definition } from './catalogue.js';
 
@@ -13,8 +13,12 @@ export interface Sample {
 /** Series of one metric, at most; what comes beyond is counted together, under `other`. */
 const seriesMax = 2_000;
 
+/** A level for each label: codes are hashed once for all, and a text put together of them is not. */
+type Level<Held> = Map<string, Level<Held> | Held>;
+
 class Series<Held> {
-  readonly #held = new Map<string, { readonly values: readonly string[]; readonly held: Held }>();
+  readonly #root: Level<Held> = new Map();
+  readonly #all: { readonly values: readonly string[]; readonly held: Held }[] = [];
 
   constructor(
     readonly definition: Definition,
@@ -22,20 +26,38 @@ class Series<Held> {
   ) {}
 
   of(values: readonly string[]): Held {
-    const found = this.#held.get(values.join('\n'));
-    if (found !== undefined) return found.held;
-    const full = this.#held.size >= seriesMax;
-    const kept = full ? values.map(() => 'other') : values;
-    const known = this.#held.get(kept.join('\n'));
-    if (known !== undefined) return known.held;
+    let at: Level<Held> | Held | undefined = this.#root;
+    for (const value of values) {
+      at = (at as Level<Held>).get(value);
+      if (at === undefined) return this.#first(values);
+    }
+    return values.length === 0 ? this.#only() : (at as Held);
+  }
+
+  #first(values: readonly string[]): Held {
+    const others = values.map(() => 'other');
+    if (this.#all.length >= seriesMax && values.some((value) => value !== 'other')) {
+      return this.of(others);
+    }
     const held = this.start();
-    this.#held.set(kept.join('\n'), { values: kept, held });
+    let level = this.#root;
+    for (const value of values.slice(0, -1)) {
+      const next = (level.get(value) ?? new Map()) as Level<Held>;
+      level.set(value, next);
+      level = next;
+    }
+    level.set(values.at(-1) ?? '', held);
+    this.#all.push({ values, held });
     return held;
+  }
+
+  #only(): Held {
+    return this.#all[0]?.held ?? this.#first([]);
   }
 
   read<T>(show: (labels: Sample['labels'], held: Held) => readonly T[]): readonly T[] {
     const { labels } = this.definition;
-    return [...this.#held.values()].flatMap(({ values, held }) =>
+    return this.#all.flatMap(({ values, held }) =>
       show(Object.fromEntries(labels.map((label, at) => [label, values[at] ?? ''])), held),
     );
   }

@@ -2,9 +2,13 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Config } from '../../src/config.js';
+import type { ChannelId } from '../../src/ids.js';
+import { createHttpServer } from '../../src/http/server.js';
 import { catalogue } from '../../src/metrics/catalogue.js';
 import { recoupHere } from '../cli/recoup.js';
+import type { FaultRule } from '../../src/sandbox/faults.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { until } from '../sandbox/sandbox-process.js';
 import { requestFor } from '../support/requests.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { Scrape } from './scrape.js';
@@ -95,6 +99,29 @@ describe('The metrics of a process', function () {
     expect(scrape.value('recoup_outbox_oldest_seconds')).to.be.within(1_000, 1_020);
   });
 
+  it('count the sweeps, and say which channel is kept away from and which is paused', async () => {
+    const { services, address } = await exposed({ compensatorIntervalMs: 100 });
+    services.compensator.start();
+    const down: FaultRule = { channel: 'swiftpay', operation: 'charge', fault: 'http_5xx_before' };
+    await surroundings.sandbox.setFaults([down]);
+    for (let failure = 0; failure < 5; failure += 1) await deduct(services);
+    await surroundings.sandbox.setFaults([]);
+    await services.channelStore.setPaused('oldbank' as ChannelId, true, Date.now());
+    await services.directory.refresh();
+    const swept = 'recoup_sweep_seconds_count{kind="deduction"}';
+    const scrape = await until('a sweep', async () => {
+      const one = await Scrape.of(address);
+      return one.value(swept) === undefined ? null : one;
+    });
+    const open = (channel: string) =>
+      scrape.value(`recoup_channel_breaker_open{channel="${channel}",operation="charge"}`);
+    expect([open('swiftpay'), open('unionlink')]).to.deep.equal([1, 0]);
+    const paused = (channel: string) => scrape.value(`recoup_channel_paused{channel="${channel}"}`);
+    expect([paused('oldbank'), paused('unionlink')]).to.deep.equal([1, 0]);
+    await services.channelStore.setPaused('oldbank' as ChannelId, false, Date.now());
+    await services.close();
+  });
+
   it('leave out what the database would say when it is away, and say so', async () => {
     const at = new URL(surroundings.config.databaseUrl);
     const proxy = new TcpProxy(at.hostname, Number(at.port));
@@ -113,6 +140,57 @@ describe('The metrics of a process', function () {
     } finally {
       await proxy.close();
     }
+  });
+
+  it('are there in time while a process closes and the database stands still', async () => {
+    const { services, address } = await exposed({ compensatorIntervalMs: 50 });
+    services.compensator.start();
+    const waiting = async (statement: string) => {
+      const [rows] = (await surroundings.owner.raw(
+        `SELECT 1 FROM information_schema.processlist
+         WHERE state LIKE 'Waiting for table%' AND info LIKE ?`,
+        [statement],
+      )) as [unknown[]];
+      return rows.length;
+    };
+    const lock = await surroundings.owner.transaction();
+    let closed: Promise<void> | undefined;
+    try {
+      await lock.raw('LOCK TABLES in_flight WRITE');
+      await until('a sweep waits', async () => (await waiting('%SKIP LOCKED%')) > 0);
+      closed = services.close();
+      const askedMs = performance.now();
+      const scrape = await Scrape.of(address);
+      expect(performance.now() - askedMs).to.be.below(5_000);
+      expect(scrape.value('recoup_database_read_ok')).to.equal(0);
+      await until('the server ends it', async () => (await waiting('%MIN(wake_at)%')) === 0);
+    } finally {
+      await lock.raw('UNLOCK TABLES');
+      await lock.rollback();
+    }
+    await closed;
+    expect(await fetch(address).catch((error: Error) => error)).to.be.instanceOf(Error);
+  });
+
+  it('leave out what Redis would say when it is away, and say so', async () => {
+    const at = new URL(surroundings.config.redisUrl);
+    at.port = '1';
+    const { services, address } = await exposed({ redisUrl: at.href });
+    await deduct(services);
+    const scrape = await Scrape.of(address);
+    expect(scrape.value('recoup_redis_read_ok')).to.equal(0);
+    expect(scrape.lines('recoup_queue_due{')).to.equal(0);
+    expect(scrape.value('recoup_database_read_ok')).to.equal(1);
+    expect(scrape.value('recoup_runs_total{kind="deduction",outcome="ended"}')).to.equal(1);
+  });
+
+  it('are not on the port of the API', async () => {
+    const { services } = await exposed();
+    const server = createHttpServer(services);
+    await server.listen({ port: 0, host: '127.0.0.1' });
+    const { port } = server.server.address() as AddressInfo;
+    expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).to.equal(404);
+    await server.close();
   });
 
   it('are neither counted nor shown unless a port is configured', async () => {
