@@ -17,10 +17,12 @@ export async function metrics(stage: Stage, settings: Settings): Promise<Section
   const cpuUs: { without: number; with: number }[] = [];
   try {
     for (let round = 0; round <= settings.rounds; round += 1) {
-      const of = {
-        without: costOf(await without.measure(load)).nodeCpuUs,
-        with: costOf(await counting.measure(load)).nodeCpuUs,
-      };
+      const of = { without: 0, with: 0 };
+      // Whichever is first meets what the round before left behind.
+      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+        const subject = name === 'with' ? counting : without;
+        of[name] = costOf(await subject.measure(load)).nodeCpuUs;
+      }
       settings.progress(`metrics: ${of.without.toFixed(0)} µs without, ${of.with.toFixed(0)} with`);
       // The first round warms up.
       if (round > 0) cpuUs.push(of);

@@ -160,7 +160,14 @@ export async function createRecoup(options: RecoupOptions = {}): Promise<Recoup>
   const config = loadConfig({ ...env, ...asVariables(options.config ?? {}) });
   const log = options.log ?? createLog(config.logLevel, { part: 'recoup' });
   const { name } = options;
-  return embed(compose({ config, env, log, ...(name === undefined ? {} : { name }) }));
+  const services = compose({ config, env, log, ...(name === undefined ? {} : { name }) });
+  try {
+    await services.metrics?.listen();
+    return embed(services);
+  } catch (error) {
+    await services.close();
+    throw error;
+  }
 }
 
 /** A configuration by object takes the way of the environment: one schema, one set of messages. */

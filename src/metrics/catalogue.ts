@@ -166,7 +166,7 @@ export const seen = {
   attempts: gauge(
     'recoup_attempts_live',
     ['channel', 'status'],
-    'Orders at channels without a definite answer: sending, pending or unknown.',
+    'Orders at channels without a definite answer: sending, pending, unknown, or unasked: a case.',
     '`unknown` of one channel rises: it does not answer.',
   ),
   attemptAge: gauge(

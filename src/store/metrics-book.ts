@@ -75,9 +75,12 @@ const wakeUps = (now: string): string =>
     )
     .join(' UNION ALL ');
 
+/** Where the poll schedule has ended a person decides: that is a case, and nobody is to be woken for it twice. */
+const askedAs = `IF(status <> 'sending' AND next_ask_at IS NULL, 'unasked', status)`;
+
 const attempts = `
   SELECT channel_id AS a, status AS b, COUNT(*) AS n, MIN(created_at) AS oldest FROM (
-    SELECT channel_id, status, created_at FROM attempt FORCE INDEX (attempt_live_task)
+    SELECT channel_id, ${askedAs} AS status, created_at FROM attempt FORCE INDEX (attempt_live_task)
     WHERE live_task_id IS NOT NULL ORDER BY live_task_id LIMIT ${lookedAtMax}) AS live
   GROUP BY channel_id, status`;
 

@@ -242,6 +242,7 @@ describe('Planted card, identity and telephone numbers', function () {
     const scrape = await (await fetch(await api.services.metrics!.listen())).text();
     expect(scrape).to.include('recoup_callbacks_total{channel="swiftpay",verdict="forged"}');
     expect(scrape).to.include('recoup_http_requests_total{method="GET",route="none",status="404"}');
+    expect(scrape).to.include('recoup_http_refusals_total{code="not_found"}');
     texts.push(scrape);
     const all = [...texts, ...api.lines.map((line) => JSON.stringify(line))];
     expect(all.length).to.be.above(500);

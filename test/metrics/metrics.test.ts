@@ -3,6 +3,8 @@ import { createServer, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import type { Config } from '../../src/config.js';
 import type { ChannelId } from '../../src/ids.js';
+import { createRecoup } from '../../src/index.js';
+import { silentLog } from '../../src/log.js';
 import { createHttpServer } from '../../src/http/server.js';
 import { catalogue } from '../../src/metrics/catalogue.js';
 import { recoupHere } from '../cli/recoup.js';
@@ -65,8 +67,10 @@ describe('The metrics of a process', function () {
       },
     ]);
     const { deductionId: id } = await deduct(services);
+    const { deductionId: given } = await deduct(services);
     await surroundings.sandbox.setFaults([]);
     const { owner } = surroundings;
+    await owner.raw('UPDATE attempt SET next_ask_at = NULL WHERE task_id = ?', [given]);
     await owner.raw(
       `UPDATE in_flight SET wake_at = UTC_TIMESTAMP(3) - INTERVAL 700 SECOND WHERE task_id = ?`,
       [id],
@@ -84,7 +88,7 @@ describe('The metrics of a process', function () {
     await owner.raw(`UPDATE outbox SET created_at = UTC_TIMESTAMP(3) - INTERVAL 1000 SECOND`);
     const scrape = await Scrape.of(address);
     expect(scrape.value('recoup_database_read_ok')).to.equal(1);
-    expect(scrape.value('recoup_tasks{kind="deduction",status="processing"}')).to.equal(1);
+    expect(scrape.value('recoup_tasks{kind="deduction",status="processing"}')).to.equal(2);
     expect(scrape.value('recoup_tasks{kind="refund",status="processing"}')).to.equal(0);
     expect(scrape.value('recoup_wake_ups_overdue{kind="deduction"}')).to.equal(1);
     expect(scrape.value('recoup_wake_up_overdue_seconds{kind="deduction"}')).to.be.within(700, 720);
@@ -92,6 +96,7 @@ describe('The metrics of a process', function () {
     const unknown = '{channel="swiftpay",status="unknown"}';
     expect(scrape.value(`recoup_attempts_live${unknown}`)).to.equal(1);
     expect(scrape.value(`recoup_attempt_oldest_seconds${unknown}`)).to.be.within(7_200, 7_220);
+    expect(scrape.value('recoup_attempts_live{channel="swiftpay",status="unasked"}')).to.equal(1);
     const open = '{source="task",reason="outcome_unknown"}';
     expect(scrape.value(`recoup_cases_open${open}`)).to.equal(1);
     expect(scrape.value(`recoup_case_oldest_seconds${open}`)).to.be.within(172_800, 172_820);
@@ -191,6 +196,22 @@ describe('The metrics of a process', function () {
     const { port } = server.server.address() as AddressInfo;
     expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).to.equal(404);
     await server.close();
+  });
+
+  it('are shown by an application that embeds Recoup, or it does not start', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port: metricsPort } = taken.address() as AddressInfo;
+    const open = async () =>
+      await createRecoup({ env: surroundings.env, config: { metricsPort }, log: silentLog });
+    const refused = await open().catch((error: unknown) => error);
+    expect(refused).to.include({ code: 'EADDRINUSE' });
+    taken.close();
+    await once(taken, 'close');
+    const recoup = await open();
+    const { types } = await Scrape.of(`http://127.0.0.1:${metricsPort}/metrics`);
+    expect(types.get('recoup_runs_total')).to.equal('counter');
+    await recoup.close();
   });
 
   it('are neither counted nor shown unless a port is configured', async () => {
