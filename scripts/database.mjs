@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { SetupProblem, say } from './notice.mjs';
 import { isAbandoned, quietly, runToEnd } from './processes.mjs';
 import { privateDir } from './project.mjs';
-import { createRunFolder, noteOwner } from './run-folder.mjs';
+import { addToOwner, createRunFolder } from './run-folder.mjs';
 import { startServer } from './server.mjs';
 
 const initialiseDeadlineMs = 2 * 60_000;
@@ -30,7 +30,7 @@ const templateFormat = 1;
 const socketPathMax = 106;
 
 /** @returns {Promise<{url: string, migrationUrl: string, port: number, pid: number}>} */
-export async function startDatabase(file, runDir, choosePort) {
+export async function startDatabase(file, runDir, { folder = runDir, choosePort } = {}) {
   const { output: version } = await runToEnd(file, ['--no-defaults', '--version'], {
     capture: true,
     deadlineMs: 20_000,
@@ -43,27 +43,27 @@ export async function startDatabase(file, runDir, choosePort) {
   const template = join(privateDir, `template-${key}`);
   await ensureTemplate(file, template, isMariadb);
   try {
-    return await startFromTemplate({ file, runDir, template, isMariadb, choosePort });
+    return await startFromTemplate({ file, runDir, folder, template, isMariadb, choosePort });
   } catch (problem) {
     if (isAbandoned()) throw problem;
     // The template may have been damaged since it was made; a fresh one is the only other guess.
     say(`${problem.message.split('\n')[0]}; making a new template and trying once more`);
     rmSync(template, { recursive: true, force: true });
     await ensureTemplate(file, template, isMariadb);
-    return startFromTemplate({ file, runDir, template, isMariadb, choosePort });
+    return startFromTemplate({ file, runDir, folder, template, isMariadb, choosePort });
   }
 }
 
-async function startFromTemplate({ file, runDir, template, isMariadb, choosePort }) {
-  const dataDir = join(runDir, 'database');
+async function startFromTemplate({ file, runDir, folder, template, isMariadb, choosePort }) {
+  const dataDir = join(folder, 'database');
   const socketDir = makeSocketDir();
-  noteOwner(runDir, { socketDir });
+  addToOwner(runDir, 'socketDirs', [socketDir]);
   const owner = { name: 'recoup_owner', password: randomBytes(18).toString('hex') };
   const app = { name: 'recoup_app', password: randomBytes(18).toString('hex') };
-  const initFile = join(runDir, 'users.sql');
+  const initFile = join(folder, 'users.sql');
   writeFileSync(initFile, usersSql(owner, app, isMariadb), { mode: 0o600 });
   try {
-    const logFile = join(runDir, 'database.log');
+    const logFile = join(folder, 'database.log');
     const { port, pid } = await startServer(
       {
         name: isMariadb ? 'mariadbd' : 'mysqld',
@@ -78,7 +78,7 @@ async function startFromTemplate({ file, runDir, template, isMariadb, choosePort
         },
         argsFor: (freePort) => [
           ...commonArgs(dataDir),
-          ...serverArgs(runDir, freePort, join(socketDir, 'db.sock')),
+          ...serverArgs(folder, freePort, join(socketDir, 'db.sock')),
           `--init-file=${initFile}`,
           ...(isMariadb ? [] : ['--mysqlx=OFF', '--performance-schema=OFF']),
         ],
@@ -182,12 +182,12 @@ function commonArgs(dataDir) {
   ];
 }
 
-function serverArgs(runDir, port, socket) {
+function serverArgs(folder, port, socket) {
   return [
     '--bind-address=127.0.0.1',
     `--port=${port}`,
     `--socket=${socket}`,
-    `--pid-file=${join(runDir, 'database.pid')}`,
+    `--pid-file=${join(folder, 'database.pid')}`,
     '--skip-name-resolve',
     `--default-time-zone=+00:00`,
     // Durable as in production, or the tests of durability would prove nothing.

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { startServer } from './server.mjs';
 
 /** @returns {Promise<{url: string, port: number, pid: number}>} */
-export async function startRedis(file, runDir, choosePort) {
-  const dataDir = join(runDir, 'redis');
+export async function startRedis(file, runDir, { folder = runDir, choosePort } = {}) {
+  const dataDir = join(folder, 'redis');
   mkdirSync(dataDir, { recursive: true });
   const { port, pid } = await startServer(
     {
@@ -14,7 +14,7 @@ export async function startRedis(file, runDir, choosePort) {
       file,
       runDir,
       cwd: dataDir,
-      logFile: join(runDir, 'redis.log'),
+      logFile: join(folder, 'redis.log'),
       readyPattern: /ready to accept connections/i,
       prepare: () => {},
       argsFor: (freePort) =>

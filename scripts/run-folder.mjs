@@ -55,6 +55,11 @@ export function noteOwner(folder, facts) {
   renameSync(join(folder, 'owner.json.tmp'), join(folder, 'owner.json'));
 }
 
+/** Adds to a list of the owner note. */
+export function addToOwner(folder, list, items) {
+  noteOwner(folder, { [list]: [...(readOwner(folder)?.[list] ?? []), ...items] });
+}
+
 /** Removes what dead owners left. Folders of live runs and kept stores are not touched. */
 export async function sweepDeadRuns() {
   for (const folder of ownedFolders()) {
@@ -80,7 +85,7 @@ export async function removeRunFolder(folder) {
   await endProcesses([...strayProcesses(folder), ...declaredProcesses(folder)]);
   // The data is about to be removed, so the servers need no time to close it properly.
   await endProcesses(serversOf(folder, owner), { politeMs: 0 });
-  if (owner?.socketDir) rmSync(owner.socketDir, { recursive: true, force: true });
+  for (const dir of owner?.socketDirs ?? []) rmSync(dir, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 

@@ -3,6 +3,7 @@
 //   node scripts/run.mjs [options] -- <command ...>
 //     --keep-stores     leave the stores running afterwards (also when the command has --keep)
 //     --no-stores       the command needs none
+//     --stores <n>      so many private sets, for tests that run side by side (RECOUP_TEST_STORES)
 //     --no-build        the command needs no dist/
 //     --deadline <s>    end the command by force after so many seconds
 //   node scripts/run.mjs build     install packages and compile, nothing else
@@ -56,7 +57,8 @@ async function main() {
   let keep = false;
   try {
     await sweepDeadRuns();
-    const stores = options.stores ? await getStores(run.folder) : { env: {}, started: [] };
+    const stores =
+      options.sets > 0 ? await getStores(run.folder, options.sets) : { env: {}, started: [] };
     code = await runCommand(options, stores.env);
     keep = options.keep && run.interruptedBy === null;
     if (keep) keepRunning(stores);
@@ -80,7 +82,7 @@ function parse(args) {
   const options = {
     action: 'run',
     keep: false,
-    stores: true,
+    sets: 1,
     build: true,
     deadlineMs: null,
     command: [],
@@ -92,7 +94,8 @@ function parse(args) {
     const word = ours.shift();
     if (['build', 'stop', 'sweep'].includes(word)) options.action = word;
     else if (word === '--keep-stores') options.keep = true;
-    else if (word === '--no-stores') options.stores = false;
+    else if (word === '--no-stores') options.sets = 0;
+    else if (word === '--stores') options.sets = Number(ours.shift());
     else if (word === '--no-build') options.build = false;
     else if (word === '--deadline') options.deadlineMs = Number(ours.shift()) * 1000;
     else
@@ -102,6 +105,8 @@ function parse(args) {
   }
   if (options.deadlineMs !== null && !(options.deadlineMs > 0))
     throw new SetupProblem('--deadline wants seconds');
+  if (!(Number.isInteger(options.sets) && options.sets >= 0))
+    throw new SetupProblem('--stores wants a number');
   if (options.action === 'run' && options.command.length === 0) {
     throw new SetupProblem('usage: node scripts/run.mjs [options] -- <command ...>');
   }

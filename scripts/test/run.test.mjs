@@ -80,6 +80,17 @@ test('uses the stores that the environment names and starts only the other', asy
   assert.match(stdout, /^RECOUP_REDIS_URL=redis:\/\/127\.0\.0\.1:\d+\/0$/m);
 });
 
+test('gives tests that run side by side a set of stores each, and leaves none behind', async () => {
+  const { code, stdout } = await run([...fast, '--stores', '2', '--', 'sh', '-c', 'env']);
+  assert.equal(code, 0);
+  const sets = JSON.parse(/^RECOUP_TEST_STORES=(.*)$/m.exec(stdout)[1]);
+  assert.equal(sets.length, 2);
+  for (const name of ['RECOUP_DATABASE_URL', 'RECOUP_MIGRATION_URL', 'RECOUP_REDIS_URL']) {
+    assert.notEqual(sets[0][name], sets[1][name]);
+    assert.match(stdout, new RegExp(`^${name}=${sets[0][name]}$`, 'm'));
+  }
+});
+
 test('stops everything on SIGINT and SIGTERM, and passes the signal to the command once', async () => {
   for (const [signal, expected] of [
     ['SIGINT', 7],
@@ -175,8 +186,8 @@ test('a port taken between choice and bind: another is tried', async () => {
     const chooser = () => { let n = 0; return () => (n++ < 2 ? taken : freePort()); };
     const files = await findServers(['database', 'redis']);
     const folder = createRunFolder();
-    const database = await startDatabase(files.database, folder, chooser());
-    const redis = await startRedis(files.redis, folder, chooser());
+    const database = await startDatabase(files.database, folder, { choosePort: chooser() });
+    const redis = await startRedis(files.redis, folder, { choosePort: chooser() });
     console.log(database.port !== taken && redis.port !== taken ? 'both elsewhere' : 'wrong');
     await removeRunFolder(folder);
   `;

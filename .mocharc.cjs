@@ -1,0 +1,15 @@
+// Test files run side by side where each of them can have stores of its own, else one after the other.
+
+const sets = JSON.parse(process.env.RECOUP_TEST_STORES ?? '[]');
+
+module.exports = {
+  spec: ['dist/test/**/*.test.js'],
+  require: ['dist/test/support/root-hooks.js'],
+  'node-option': ['enable-source-maps'],
+  reporter: 'scripts/mocha-reporter.cjs',
+  timeout: 10_000,
+  forbidOnly: true,
+  exit: false,
+  parallel: sets.length > 1,
+  jobs: Math.max(1, sets.length),
+};
