@@ -17,7 +17,7 @@ export interface Measured {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuMs: number;
-  /** The most memory the process ever had resident, MiB. */
+  /** The most memory the measured process ever had resident, MiB. */
   readonly peakMib: number;
   /** What else the subject counts: CPU of its helpers, round trips. */
   readonly extra: Readonly<Record<string, number>>;
@@ -26,6 +26,8 @@ export interface Measured {
 export interface Prepared {
   /** Resolves when all is done; the latency beyond the channel of each, ms. */
   run(): Promise<Float64Array>;
+  /** The process whose memory counts, where it is not this one. */
+  readonly pid?: number;
   /** Read before and after the run; the differences are reported. */
   counters?(): Promise<Readonly<Record<string, number>>>;
 }
@@ -94,7 +96,7 @@ async function measure(prepared: Prepared): Promise<Measured> {
     p50Ms: latencies[Math.floor(latencies.length * 0.5)] ?? 0,
     p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
     cpuMs: (used.user + used.system) / 1_000,
-    peakMib: peakMib(process.pid),
+    peakMib: peakMib(prepared.pid ?? process.pid),
     extra: Object.fromEntries(extra) as Record<string, number>,
   };
 }

@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/store/database.js';
 import { RepaymentStore } from '../../src/store/repayments.js';
 import { channelMs } from '../channels.js';
 import { registered } from '../due.js';
-import { cpuMsOf, lanes, peakMib, serve, type Subject } from '../subject.js';
+import { cpuMsOf, lanes, serve, type Subject } from '../subject.js';
 
 async function open(): Promise<Subject> {
   const server = fork(new URL('./api-server.js', import.meta.url));
@@ -39,19 +39,19 @@ async function open(): Promise<Subject> {
     async prepare(load) {
       const due = await registered(repayments, load.count);
       return {
+        pid,
         run: async () =>
           await lanes(load, async (index) => {
             const beganMs = performance.now();
             await post(due[index]?.id ?? '');
             return performance.now() - beganMs - channelMs;
           }),
-        counters: async () => ({ server_cpu_ms: cpuMsOf(pid), server_peak_mib: 0 }),
+        counters: async () => ({ server_cpu_ms: cpuMsOf(pid) }),
       };
     },
     async close() {
       await Promise.all(idle.map((client) => client.destroy()));
       await database.destroy();
-      process.stderr.write(`bench: the API's process held ${peakMib(pid)} MiB at most\n`);
       const exited = once(server, 'exit');
       server.disconnect();
       await exited;
