@@ -1,5 +1,7 @@
+import { businessDate } from '../business-date.js';
 import { parseProfile } from '../channels/load-profiles.js';
 import { openChannel, type Environment } from '../channels/open-channel.js';
+import type { ChannelProfile } from '../channels/profile.js';
 import type { Config } from '../config.js';
 import { RecoupError } from '../errors.js';
 import type { ChannelStore, StoredProfile } from '../store/channels.js';
@@ -38,6 +40,41 @@ async function checkChannel(stored: StoredProfile, env: Environment): Promise<Fi
     );
   }
 }
+
+const sampledDays = 7;
+
+/**
+ * Rule 13: a reference with the form of a card number is kept as its digest, by which no channel finds
+ * its payment. Where its references are numbers that is no accident: refund after refund ends in a case.
+ */
+export async function checkReferences(
+  store: ChannelStore,
+  zone: string,
+  nowMs = Date.now(),
+): Promise<Finding[]> {
+  const profiles = (await store.all()).map((one) => parseProfile(JSON.parse(one.profileJson)));
+  const naming = profiles.filter((one) => namesReferences(one) && !one.numeric_references);
+  const dates = Array.from({ length: sampledDays }, (_, days) =>
+    businessDate(nowMs - days * 86_400_000, zone),
+  );
+  const findings = await Promise.all(
+    naming.map(async ({ id }) => {
+      const { seen, digests, numbers } = await store.references(id, dates);
+      if (digests + numbers === 0) return [];
+      const detail =
+        `of ${seen} references of this week ${digests} looked like somebody's number and are kept ` +
+        `as digests, which cannot be undone at the channel; ${numbers} more are long numbers`;
+      const action =
+        'If its own references are numbers, import its profile with `numeric_references: true`.';
+      return [warn(`channel ${id}`, detail, action)];
+    }),
+  );
+  return findings.flat();
+}
+
+/** What undoes an order names it by the channel's reference. */
+const namesReferences = ({ can_refund, operations }: ChannelProfile): boolean =>
+  can_refund || operations.some((one) => one === 'void' || one === 'restore');
 
 /** Rule 7: a call may only be made while the lease outlasts it. */
 export async function checkLease(store: ChannelStore, config: Config): Promise<Finding[]> {

@@ -3,7 +3,7 @@ import { compose } from '../composition-root.js';
 import { loadConfig, type Config } from '../config.js';
 import { RecoupError } from '../errors.js';
 import { command, run, type CommonOptions, type Result } from './command.js';
-import { checkChannels, checkLease } from './doctor-channels.js';
+import { checkChannels, checkLease, checkReferences } from './doctor-channels.js';
 import { checkClock, checkDatabase, checkRights, checkSchema } from './doctor-database.js';
 import { fail, ok, warn, type Finding } from './doctor-finding.js';
 import { checkNotices } from './doctor-notices.js';
@@ -46,6 +46,9 @@ async function examine(options: CommonOptions): Promise<readonly Finding[]> {
         ...(await guarded('append-only', () => checkRights(services.database))),
         ...(await guarded('clock', () => checkClock(services.database))),
         ...(await guarded('channels', () => checkChannels(services.channelStore, process.env))),
+        ...(await guarded('references', () =>
+          checkReferences(services.channelStore, config.businessZone),
+        )),
         ...(await guarded('notices', async () =>
           checkNotices(await services.notices.desk.destinations(), process.env),
         )),

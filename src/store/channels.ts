@@ -57,6 +57,28 @@ export class ChannelStore {
     return found > 0;
   }
 
+  /** Of the latest references that a channel gave on these days: how many had personal numbers' form. */
+  async references(
+    id: ChannelId,
+    businessDates: readonly string[],
+  ): Promise<{ readonly seen: number; readonly digests: number; readonly numbers: number }> {
+    const [row] = await selectRows<Record<'seen' | 'digests' | 'numbers', string | number>>(
+      this.database,
+      `SELECT COUNT(*) AS seen,
+         COALESCE(SUM(ref REGEXP '^sha256-[0-9a-f]{32}$'), 0) AS digests,
+         COALESCE(SUM(ref REGEXP '^[0-9]{13,19}$'), 0) AS numbers
+       FROM (SELECT channel_ref AS ref FROM attempt
+         WHERE business_date IN (${businessDates.map(() => '?').join(',')}) AND channel_id = ?
+           AND channel_ref IS NOT NULL LIMIT 1000) sample`,
+      [...businessDates, id],
+    );
+    return {
+      seen: Number(row?.seen),
+      digests: Number(row?.digests),
+      numbers: Number(row?.numbers),
+    };
+  }
+
   /** Everything but what is known not to have been taken: a limit also holds for what is under way. */
   async usage(businessDate: string): Promise<readonly UsageRow[]> {
     const rows = await selectRows<{

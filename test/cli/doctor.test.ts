@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { rightsOn } from '../../src/cli/doctor-database.js';
 import type { Finding } from '../../src/cli/doctor-finding.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { reference } from '../../src/personal.js';
+import { requestFor } from '../support/requests.js';
 import { recoupHere } from './recoup.js';
 
 describe('recoup doctor', function () {
@@ -59,6 +61,41 @@ describe('recoup doctor', function () {
     const { code, bad } = await examined({ RECOUP_COMPENSATOR_AGE_MS: '1000' });
     expect(code).to.equal(0);
     expect(bad.map(({ name, status }) => `${status} ${name}`)).to.deep.equal(['warn compensator']);
+  });
+
+  it('warns of a channel whose references look like card numbers, where refunds name them', async () => {
+    const { owner } = surroundings;
+    const profiles = await owner('channel').where({ id: 'swiftpay' }).select('profile');
+    const [{ profile } = { profile: '' }] = profiles as { profile: string }[];
+    const services = await surroundings.compose();
+    const hear = async (channelRef: string): Promise<void> => {
+      const repayment = await surroundings.repayment();
+      const { deductionId, finished } = await services.desk.start(requestFor(repayment));
+      await finished;
+      await owner('attempt').where({ task_id: deductionId }).update({ channel_ref: channelRef });
+    };
+    const warnings = async () => (await examined()).bad.map(({ name, detail }) => [name, detail]);
+    await hear('SP-1');
+    expect(await warnings()).to.eql([]);
+    await hear(reference('6222021234567890128', false));
+    await hear('1000000000000000001');
+    const [[name, detail] = [], ...others] = await warnings();
+    expect([name, others]).to.eql(['channel swiftpay', []]);
+    expect(detail).to.match(
+      /^of 3 references of this week 1 looked like .*; 1 more are long numbers/,
+    );
+    const kept = { ...(JSON.parse(profile) as object), numeric_references: true };
+    await owner('channel')
+      .where({ id: 'swiftpay' })
+      .update({ profile: JSON.stringify(kept) });
+    expect(await warnings()).to.eql([]);
+    const unasked = { ...(JSON.parse(profile) as object), can_refund: false };
+    await owner('channel')
+      .where({ id: 'swiftpay' })
+      .update({ profile: JSON.stringify(unasked) });
+    expect(await warnings()).to.eql([]);
+    await owner('channel').where({ id: 'swiftpay' }).update({ profile });
+    await owner('attempt').update({ channel_ref: 'SP-1' });
   });
 
   it('exits 5 when a store is out of reach, and still looks at the rest', async () => {
