@@ -11,21 +11,31 @@ interface Figures {
     }[];
     readonly ratios: Readonly<Record<string, unknown>>;
   };
+  readonly starvation: {
+    readonly stuck: number;
+    readonly rates: Readonly<Record<'alone' | 'beside', readonly number[]>>;
+  };
 }
 
 describe('The benchmark', () => {
   it('measures every subject it has without the peers, and counts two commits a deduction', async function () {
     this.timeout(240_000);
     const main = new URL('../../bench/main.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [main, '--smoke', '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.execPath,
+      [main, '--smoke', '--json', '--only', 'throughput,starvation'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     const text = { out: '', err: '' };
     child.stdout.setEncoding('utf8').on('data', (some: string) => (text.out += some));
     child.stderr.setEncoding('utf8').on('data', (some: string) => (text.err += some));
     const [code] = (await once(child, 'exit')) as [number | null];
     expect(code, text.err).to.equal(0);
-    const { throughput } = JSON.parse(text.out.trim().split('\n').at(-1) ?? '') as Figures;
+    const { throughput, starvation } = JSON.parse(
+      text.out.trim().split('\n').at(-1) ?? '',
+    ) as Figures;
     for (const { name, rounds } of throughput.cells) {
       expect(rounds[0]?.perSecond, name).to.be.greaterThan(0);
     }
@@ -37,5 +47,10 @@ describe('The benchmark', () => {
       expect(rounds[0]?.commits, name).to.be.closeTo(2, 0.2);
     }
     expect(Object.keys(throughput.ratios)).to.include('of the raw ceiling');
+    expect(starvation.stuck).to.be.above(0);
+    for (const rates of [starvation.rates.alone, starvation.rates.beside]) {
+      expect(rates).to.have.length(1);
+      expect(rates[0], 'deductions a second').to.be.above(0);
+    }
   });
 });

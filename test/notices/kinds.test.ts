@@ -4,7 +4,7 @@ import type { Append } from '../../src/engine/journal.js';
 import type { Task } from '../../src/engine/tasks.js';
 import { noticeTypes } from '../../src/notices/destination.js';
 import { noticesOf } from '../../src/store/notice-rows.js';
-import { declined, place, succeeded } from '../engine/flow-driver.js';
+import { declined, place, succeeded, unknown } from '../engine/flow-driver.js';
 import { TopUpDriver } from '../engine/top-up-driver.js';
 import { WithdrawalDriver } from '../withdrawals/withdrawal-driver.js';
 
@@ -20,13 +20,14 @@ const everything = (): boolean => true;
 function told(
   { state, log }: { readonly state: Task; readonly log: readonly Entry[] },
   tail = log.length,
+  before: Task | null = null,
 ): { readonly rows: readonly string[]; readonly bodies: readonly Told[] } {
   const append: Append<Task> = {
     taskId: state.taskId,
     kind: state.kind,
     afterSeq: log.length - tail,
     entries: log.slice(log.length - tail),
-    before: null,
+    before,
     state,
     wakeAtMs: null,
     writer: 'w',
@@ -91,6 +92,52 @@ describe('what is told of withdrawals and top-ups', () => {
     const driver = new WithdrawalDriver([place('a')]);
     driver.begin('payout');
     expect(told(driver).rows).to.eql([]);
+  });
+
+  describe('a credit that is not confirmed', () => {
+    /** What each of these moves of it tells, in turn. */
+    const toldBy = (...moves: readonly ((driver: TopUpDriver) => unknown)[]) => {
+      const driver = new TopUpDriver();
+      for (const leg of ['pre_recharge', 'charge'] as const) driver.answer(leg, succeeded);
+      return moves.map((move) => {
+        const [length, before] = [driver.log.length, driver.state];
+        move(driver);
+        const { bodies } = told(driver, driver.log.length - length, before);
+        return bodies.map(({ type }) => type);
+      });
+    };
+    const unheard = (driver: TopUpDriver) => driver.answer('credit', unknown);
+    const askedInVain = (driver: TopUpDriver) => {
+      driver.wait();
+      driver.answer('query', unknown);
+    };
+
+    it('is told once, and then its end, when it was credited after all', () => {
+      const credited = (driver: TopUpDriver) => driver.hears('credit', succeeded);
+      expect(toldBy(unheard, askedInVain, credited)).to.eql([
+        ['top_up.credit_unknown'],
+        [],
+        ['top_up.succeeded'],
+      ]);
+    });
+
+    it('is told once, and then its end, when it was given back', () => {
+      const givenBack = (driver: TopUpDriver) => {
+        driver.hears('credit', final);
+        driver.answer('void', succeeded);
+        driver.answer('refund', succeeded);
+      };
+      expect(toldBy(unheard, askedInVain, givenBack)).to.eql([
+        ['top_up.credit_unknown'],
+        [],
+        ['top_up.failed'],
+      ]);
+    });
+
+    it('is not told where it is confirmed at once', () => {
+      const credited = (driver: TopUpDriver) => driver.answer('credit', succeeded);
+      expect(toldBy(credited)).to.eql([['top_up.succeeded']]);
+    });
   });
 
   it('there is a type for each end of every kind', () => {

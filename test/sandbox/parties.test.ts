@@ -190,7 +190,10 @@ describe('The card system', () => {
     await cards.fail(credit, 'lock_wait', { delay_ms: 300 });
     await cards.place(credit);
     expect(await cards.channel.close!(credit)).to.deep.equal({ kind: 'closed' });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await until(
+      'the lock is free',
+      async () => (await cards.channel.query(credit)).kind !== 'unknown',
+    );
     expect(await cards.channel.query(credit)).to.include({ proof: 'closed' });
     expect(await balance(card)).to.equal(0);
   });
