@@ -156,6 +156,8 @@ describe('a batch', () => {
     for (const id of ['swiftpay', 'unionlink', 'oldbank']) {
       await services.channelStore.setPaused(id as never, false, Date.now());
     }
+    // Where it looked while they were paused it would believe so for seconds.
+    await services.directory.refresh();
     await worker.close();
   });
 
