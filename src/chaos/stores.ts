@@ -23,7 +23,7 @@ interface Scripts {
   startRedis(
     file: string,
     runDir: string,
-    choosePort?: ChoosePort,
+    options?: { readonly choosePort: ChoosePort },
   ): Promise<Started & { url: string }>;
   startServer(server: object, choosePort: ChoosePort): Promise<Started>;
 }
@@ -32,6 +32,7 @@ const scriptFiles = ['store-binaries', 'database', 'redis', 'server'];
 
 /** A server that can be killed outright and comes back as it was. */
 export class KillableServer {
+  readonly #port: number;
   #pid: number;
   /** One at a time: killed, down, started. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -43,6 +44,7 @@ export class KillableServer {
     private readonly startAgain: () => Promise<Started>,
   ) {
     this.#pid = first.pid;
+    this.#port = first.port;
   }
 
   get pid(): number {
@@ -56,7 +58,10 @@ export class KillableServer {
       killed();
       await goneFor(this.#pid);
       await delay(downMs);
-      this.#pid = (await this.startAgain()).pid;
+      const { pid, port } = await this.startAgain();
+      this.#pid = pid;
+      // Or all that follows would be a run without it, and prove nothing.
+      if (port !== this.#port) throw new Error(`${this.name} is at port ${port} now`);
     });
   }
 
@@ -120,7 +125,7 @@ export async function startStores(runDir: string): Promise<Stores> {
     scripts.startRedis(files.redis, runDir),
   ]);
   const again = databaseAgain(scripts, files.database, runDir, database);
-  const samePort = async (): Promise<number> => redis.port;
+  const samePort = { choosePort: async (): Promise<number> => redis.port };
   const server = new KillableServer('mariadbd', database.url, database, again);
   // Once at the start: only what we start ourselves can be refused space and live on.
   await server.killAndRestart(0, () => undefined);
