@@ -90,7 +90,7 @@ async function main(): Promise<void> {
 function keep(result: unknown): void {
   const folder = join(import.meta.dirname, '..', '..', 'bench', 'results');
   mkdirSync(folder, { recursive: true });
-  const name = `${new Date().toISOString().slice(0, 16).replace(':', '')}.json`;
+  const name = `${new Date().toISOString().slice(0, 16).replace(':', '').replace('T', '-')}.json`;
   writeFileSync(join(folder, name), `${JSON.stringify(result, null, 1)}\n`);
   progress(`kept as bench/results/${name}`);
 }
