@@ -86,7 +86,6 @@ const ids = {
   database: id<Database>('database'),
   journalDatabase: id<Database>('journal-database'),
   callRedis: id<Redis>('call-redis'),
-  lockRedis: id<Redis>('lock-redis'),
   journal: id<Journal<Task>>('journal'),
   locks: id<Locks>('locks'),
   wakeUps: id<WakeUps>('wake-ups'),
@@ -234,7 +233,7 @@ function closing(container: Container, refresh: NodeJS.Timeout, opened: Opened) 
     await get(QueuedWakeUps).close();
     pool.disconnect();
     get(ids.callRedis).disconnect();
-    get(ids.lockRedis).disconnect();
+    await get(RedisLocks).close();
     await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
     await get(ChannelDirectory).close();
     const databases = [get(ids.database), get(ids.journalDatabase)];
@@ -292,9 +291,6 @@ function containerFor({ config, env, log, wrappers }: Surroundings, instanceId: 
   bind(ids.callRedis).toResolvedValue(() =>
     connectRedis(config.redisUrl, failFastOptions, log, 'queue'),
   );
-  bind(ids.lockRedis).toResolvedValue(() =>
-    connectRedis(config.redisUrl, lockOptions, log, 'locks'),
-  );
 
   bind(ids.notices).toResolvedValue(
     (database: Database) =>
@@ -343,12 +339,13 @@ function bindEngine(
     },
     [ids.database, ids.journalDatabase, ids.notices, ids.meters],
   );
+  bind(RedisLocks).toResolvedValue(() => {
+    const redis = connectRedis(config.redisUrl, lockOptions, log, 'locks');
+    return new RedisLocks(redis, config.lockLeaseMs, clock, log);
+  });
   bind(ids.locks).toResolvedValue(
-    (redis: Redis, meters: Meters | null) => {
-      const locks = new RedisLocks(redis, config.lockLeaseMs, clock, log);
-      return meters?.timed(locks) ?? locks;
-    },
-    [ids.lockRedis, ids.meters],
+    (locks: RedisLocks, meters: Meters | null) => meters?.timed(locks) ?? locks,
+    [RedisLocks, ids.meters],
   );
   bind(Executor).toResolvedValue(
     (

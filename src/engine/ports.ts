@@ -36,7 +36,7 @@ export interface Lease {
   remainingMs(): number;
   /** Tries to renew; afterwards `remainingMs` tells. Never rejects. */
   extend(): Promise<void>;
-  /** Never rejects, and never replaces the task's result. */
+  /** Never rejects. A run does not wait for it: what it has done is done. */
   release(): Promise<void>;
 }
 

@@ -17,6 +17,7 @@ const retryMs = 100;
  */
 export class RedisLocks implements Locks {
   readonly #redlock: Redlock;
+  readonly #releases = new Set<Promise<void>>();
   #clientErrors = 0;
 
   constructor(
@@ -38,7 +39,7 @@ export class RedisLocks implements Locks {
       const askedMs = this.clock.monotonicMs();
       try {
         const lock = await this.#redlock.lock(`recoup:lock:${key}`, this.leaseMs);
-        return new RedisLease(lock, askedMs, this.leaseMs, this.clock, this.log);
+        return new RedisLease(lock, askedMs, this.leaseMs, this.clock, this.log, this.#releases);
       } catch {
         if (this.redis.status !== 'ready' || this.#clientErrors > errorsBefore) {
           this.log.debug('lock granted without redis', { key });
@@ -48,6 +49,12 @@ export class RedisLocks implements Locks {
       if (this.clock.monotonicMs() + retryMs > giveUpMs) return null;
       await this.clock.sleep(retryMs);
     }
+  }
+
+  /** Once the releases under way are done: a lock that is left behind holds its record for a lease. */
+  async close(): Promise<void> {
+    await Promise.all(this.#releases);
+    this.redis.disconnect();
   }
 }
 
@@ -60,6 +67,7 @@ class RedisLease implements Lease {
     private readonly leaseMs: number,
     private readonly clock: Clock,
     private readonly log: Log,
+    private readonly releases: Set<Promise<void>>,
   ) {
     this.#expiresMs = askedMs + leaseMs * (1 - driftFactor);
   }
@@ -84,9 +92,12 @@ class RedisLease implements Lease {
     if (this.remainingMs() <= 0) return;
     this.#expiresMs = this.clock.monotonicMs();
     // An expired or flushed lock cannot be unlocked; it will expire, or is gone.
-    await this.lock.unlock().catch((error: unknown) => {
+    const released = this.lock.unlock().catch((error: unknown) => {
       this.log.debug('lock not released', { why: String(error) });
     });
+    this.releases.add(released);
+    await released;
+    this.releases.delete(released);
   }
 }
 

@@ -75,6 +75,14 @@ describe('a lock on Redis', () => {
     await fresh?.release();
   });
 
+  it('is free once the locks are closed, though nobody waited for its release', async () => {
+    const closing = await ready();
+    const lease = await closing.acquire('r7', 0);
+    void lease?.release();
+    await closing.close();
+    expect(await admin.exists('recoup:lock:r7')).to.equal(0);
+  });
+
   it('is granted by the process itself when Redis is away', async () => {
     const lease = await locks(5_000, 'redis://127.0.0.1:1/0').acquire('r5', 0);
     expect(lease?.remainingMs()).to.be.above(4_000);
