@@ -1,7 +1,7 @@
 /** Channels for the benchmark: those of the example with hardly any daily limits, which a benchmark would reach. */
 import { readFileSync } from 'node:fs';
 import { loadProfiles } from '../src/channels/load-profiles.js';
-import { compose, type Services, type Wrappers } from '../src/composition-root.js';
+import { compose, type Services, type Wrappers } from '../src/composition/root.js';
 import { loadConfig, type Config } from '../src/config.js';
 import type { Channels, ChannelCalls } from '../src/engine/ports.js';
 import { createLog } from '../src/log.js';

@@ -1,6 +1,6 @@
 /** Repayments to collect, and the request for each. */
 import { randomUUID } from 'node:crypto';
-import type { Services } from '../src/composition-root.js';
+import type { Services } from '../src/composition/root.js';
 import { repaymentId } from '../src/ids.js';
 import type { DeductionRequest } from '../src/intake/deduction-desk.js';
 import type { NewRepayment, Repayment } from '../src/intake/repayment.js';

@@ -5,7 +5,7 @@
  *   node scripts/run.mjs -- node dist/bench/ledger.js [messages]
  */
 import { randomUUID } from 'node:crypto';
-import { compose } from '../src/composition-root.js';
+import { compose } from '../src/composition/root.js';
 import { loadConfig } from '../src/config.js';
 import { silentLog } from '../src/log.js';
 import { migrate } from '../src/store/migrate.js';

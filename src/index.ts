@@ -8,12 +8,12 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { loadProfiles } from './channels/load-profiles.js';
-import { compose, type Services } from './composition-root.js';
+import { compose, type Services } from './composition/root.js';
 import { loadConfig, type Config } from './config.js';
-import { outcomeOf, waitOf, type Wait } from './embedded-await.js';
-import { checkedAgent } from './embedded-checks.js';
-import { TopUps } from './embedded-top-ups.js';
-import { MemberAccounts, Withdrawals, type Embedding } from './embedded-withdrawals.js';
+import { outcomeOf, waitOf, type Wait } from './embedded/await.js';
+import { checkedAgent } from './embedded/checks.js';
+import { TopUps } from './embedded/top-ups.js';
+import { MemberAccounts, Withdrawals, type Embedding } from './embedded/withdrawals.js';
 import type { Log } from './engine/ports.js';
 import { isCode, RecoupError } from './errors.js';
 import { AgentDesk } from './http/agent-desk.js';
@@ -41,8 +41,8 @@ export type { NewRepayment } from './intake/repayment.js';
 export type { Member, MemberEntry } from './intake/member.js';
 export type { TopUpRecord } from './intake/top-up.js';
 export type { WithdrawalRecord } from './intake/withdrawal.js';
-export type { TopUpStory, TopUpStartRequest } from './embedded-top-ups.js';
-export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded-withdrawals.js';
+export type { TopUpStory, TopUpStartRequest } from './embedded/top-ups.js';
+export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded/withdrawals.js';
 export {
   type ReceivedHeaders,
   type Verified,

@@ -1,5 +1,5 @@
 /** What is asked again and again, over as many rows of history as the argument says. */
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { loadConfig } from '../../src/config.js';
 import { newTaskId } from '../../src/ids.js';
 import type { Repayment } from '../../src/intake/repayment.js';

@@ -4,7 +4,7 @@
  */
 import { coalescing } from '../../src/channels/coalescing.js';
 import type { Channel } from '../../src/channels/channel.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { OrderNo } from '../../src/ids.js';
 import { selectRows } from '../../src/store/database.js';
 import { channelMs, inProcessProfiles, openRecoup } from '../channels.js';

@@ -6,7 +6,7 @@ import { outcomeOf } from './deduct.js';
 import { withServices } from './session.js';
 import { topUpOutcome } from './top-up.js';
 import { withdrawalOutcome } from './withdraw.js';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import type { TaskId } from '../ids.js';
 
 interface AskOptions extends CommonOptions {

@@ -1,4 +1,4 @@
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import type { TaskId } from '../ids.js';
 import type { RejectedItem } from '../intake/batch.js';
 import { formatDecimalAmount } from '../money.js';

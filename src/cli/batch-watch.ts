@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import type { TaskId } from '../ids.js';
 import type { BatchProgress } from '../intake/batch.js';
 import { formatDecimalAmount } from '../money.js';

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { RecoupError } from '../errors.js';
 import type { TaskId } from '../ids.js';
 import type { LoadedBatch } from '../intake/batch-desk.js';

@@ -3,7 +3,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { caseSources, type CaseFilter, type CaseSource, type Person } from '../cases/case.js';
 import type { CaseStory } from '../cases/case-desk.js';
 import type { Proposal } from '../cases/proposal.js';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { RecoupError } from '../errors.js';
 import * as wire from '../http/case-wire.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';

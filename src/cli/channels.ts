@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { loadProfiles, parseProfile } from '../channels/load-profiles.js';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { RecoupError } from '../errors.js';
 import { isChannelId } from '../ids.js';
 import { command, group, run, type CommonOptions, type Result } from './command.js';

@@ -7,7 +7,7 @@ import { RecoupError } from '../errors.js';
 import type { ChannelStore, StoredProfile } from '../store/channels.js';
 import { fail, ok, warn, type Finding } from './doctor-finding.js';
 
-/** Lease that must be left beyond the longest call (composition-root.ts). */
+/** Lease that must be left beyond the longest call (composition/root.ts). */
 const leaseMarginMs = 2_000;
 
 export async function checkChannels(store: ChannelStore, env: Environment): Promise<Finding[]> {

@@ -1,4 +1,4 @@
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { fail, ok, warn, type Finding } from './doctor-finding.js';
 
 /** Redis keeps no money safe, but an evicted wake-up is a late one. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { compose } from '../composition-root.js';
+import { compose } from '../composition/root.js';
 import { loadConfig, type Config } from '../config.js';
 import { RecoupError } from '../errors.js';
 import { command, run, type CommonOptions, type Result } from './command.js';

@@ -1,4 +1,4 @@
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { tell } from './command.js';
 import { exitCodes } from './exit-codes.js';
 import { CliError } from './failure.js';

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { userInfo } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { isChannelId, type ChannelId } from '../ids.js';
 import { isDate } from '../intake/due-file.js';
 import { formatDecimalAmount } from '../money.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { readDueFile, type BadRow, type DueRow } from '../intake/due-file.js';
 import { sameRepayment } from '../intake/repayment.js';
 import { command, group, run, type CommonOptions, type Result } from './command.js';

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { Command } from 'commander';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { createHttpServer } from '../http/server.js';
 import { pendingMigrations } from '../store/migrate.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';

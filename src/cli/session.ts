@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { compose, type Services } from '../composition-root.js';
+import { compose, type Services } from '../composition/root.js';
 import { loadConfig, type Config } from '../config.js';
 import type { Log } from '../engine/ports.js';
 import { RecoupError } from '../errors.js';

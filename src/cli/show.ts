@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { RecoupError } from '../errors.js';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { callView } from '../http/channel-routes.js';
 import { deductionView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Services } from '../composition-root.js';
+import type { Services } from '../composition/root.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
 import { exposeMetrics } from './expose-metrics.js';
 import { exitCodes } from './exit-codes.js';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { CaseRecord, Person } from '../../src/cases/case.js';
 import type { Proposal } from '../../src/cases/proposal.js';
 import type { Resolution } from '../../src/cases/resolution.js';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import { amountMinor } from '../../src/money.js';
 import { CaseStore } from '../../src/store/case-book.js';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { someRepayment, startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { recoup, recoupHere } from './recoup.js';
 

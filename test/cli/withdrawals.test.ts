@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { createRecoup } from '../../src/index.js';
 import { silentLog } from '../../src/log.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';

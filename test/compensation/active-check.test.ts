@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { CaseRecord } from '../../src/cases/case.js';
 import { ActiveCheck } from '../../src/compensation/active-check.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { RunOutcome } from '../../src/engine/executor.js';
 import { orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Compensator } from '../../src/compensation/compensator.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { taskKinds } from '../../src/engine/tasks.js';
 import { newTaskId, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { DeductionRecord } from '../../src/intake/records.js';
 import type { TaskId } from '../../src/ids.js';
 import { until } from '../sandbox/sandbox-process.js';

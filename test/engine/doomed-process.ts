@@ -2,7 +2,7 @@
 import { ChannelDirectory } from '../../src/channels/directory.js';
 import { accountOperations, partyOf } from '../../src/channels/party.js';
 import { isRouted } from '../../src/channels/profile.js';
-import { routedTerms } from '../../src/composition-routing.js';
+import { routedTerms } from '../../src/composition/routing.js';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
 import { taskFlow, type Task } from '../../src/engine/tasks.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { ChannelCalls } from '../../src/engine/ports.js';
 import type { TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';

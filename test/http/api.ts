@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { Config } from '../../src/config.js';
 import type { Log } from '../../src/engine/ports.js';
 import type { Role } from '../../src/http/ports.js';

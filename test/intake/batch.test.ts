@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { newTaskId, type TaskId } from '../../src/ids.js';
 import { dueColumns } from '../../src/intake/due-file.js';
 import { selectRows } from '../../src/store/database.js';

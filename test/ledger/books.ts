@@ -1,7 +1,7 @@
 /** Messages by hand, and the books as they are, for the tests of the ledger. */
 import { randomUUID } from 'node:crypto';
 import { systemClock } from '../../src/clock.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { MessageQueue } from '../../src/ledger/ports.js';
 import { selectRows } from '../../src/store/database.js';
 import type { TestEnvironment } from '../support/environment.js';

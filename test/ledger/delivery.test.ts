@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { Config } from '../../src/config.js';
 import { entryFor } from '../../src/ledger/entry-for.js';
 import type { Ledger, MessageQueue } from '../../src/ledger/ports.js';

@@ -8,7 +8,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
-import { compose, type Services } from '../../src/composition-root.js';
+import { compose, type Services } from '../../src/composition/root.js';
 import { loadConfig } from '../../src/config.js';
 import { repaymentId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { entryFor } from '../../src/ledger/entry-for.js';
 import type { LedgerEntry } from '../../src/ledger/entry.js';
 import { HttpLedger, judged } from '../../src/ledger/http-ledger.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { eventually } from '../ledger/books.js';
 import { Nursery } from '../support/nursery.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';

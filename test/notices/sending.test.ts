@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { CaseRecord, Person } from '../../src/cases/case.js';
 import type { Resolution } from '../../src/cases/resolution.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { selectRows } from '../../src/store/database.js';
 import type { NoticeStory } from '../../src/notices/records.js';
 import { requestFor } from '../support/requests.js';

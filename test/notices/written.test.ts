@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { Log } from '../../src/engine/ports.js';
 import { silentLog } from '../../src/log.js';
 import { selectRows } from '../../src/store/database.js';

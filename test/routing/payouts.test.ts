@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Route, RouteRequest } from '../../src/engine/route.js';
-import { routedTerms, RoutingHealth } from '../../src/composition-routing.js';
+import { routedTerms, RoutingHealth } from '../../src/composition/routing.js';
 import { systemClock } from '../../src/clock.js';
 import { amountMinor } from '../../src/money.js';
 import { LiveHealth } from '../../src/routing/live-health.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { selectRows } from '../../src/store/database.js';
 import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';

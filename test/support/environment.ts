@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { loadProfiles, type LoadedProfile } from '../../src/channels/load-profiles.js';
-import { compose, type Services, type Wrappers } from '../../src/composition-root.js';
+import { compose, type Services, type Wrappers } from '../../src/composition/root.js';
 import { loadConfig, type Config } from '../../src/config.js';
 import type { Log } from '../../src/engine/ports.js';
 import { repaymentId } from '../../src/ids.js';

@@ -1,4 +1,4 @@
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { ChargeAnswer } from '../../src/engine/reply.js';
 import { startEnvironment, type TestEnvironment } from './environment.js';
 

@@ -1,5 +1,5 @@
 /** The real surroundings of top-ups: MariaDB, Redis, channels and a card system with a book of its own. */
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { Config } from '../../src/config.js';
 import { encodeEntry } from '../../src/engine/entries.js';
 import { operationOf, type Operation } from '../../src/engine/order.js';

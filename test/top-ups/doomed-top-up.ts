@@ -1,5 +1,5 @@
 /** A whole process of Recoup that is killed in the middle of top-ups (test/support/doomed.ts). */
-import { compose } from '../../src/composition-root.js';
+import { compose } from '../../src/composition/root.js';
 import { loadConfig } from '../../src/config.js';
 import type { TopUpRequest } from '../../src/intake/top-up-desk.js';
 import { silentLog } from '../../src/log.js';

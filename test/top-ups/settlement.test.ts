@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Clock } from '../../src/clock.js';
 import { systemClock } from '../../src/clock.js';
 import { Settlement } from '../../src/compensation/settlement.js';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { operationOf, type Operation, type Order } from '../../src/engine/order.js';
 import type { ChannelCalls } from '../../src/engine/ports.js';
 import type { Answer, ChargeAnswer, CloseAnswer, QueryAnswer } from '../../src/engine/reply.js';

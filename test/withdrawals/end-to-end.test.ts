@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { RunOutcome } from '../../src/engine/executor.js';
 import type { WithdrawalState } from '../../src/engine/withdrawal.js';
 import { channelId, type TaskId } from '../../src/ids.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import type { TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import type { BookedOrder } from '../sandbox/sandbox-process.js';

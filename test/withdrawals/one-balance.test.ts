@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Services } from '../../src/composition-root.js';
+import type { Services } from '../../src/composition/root.js';
 import { RecoupError } from '../../src/errors.js';
 import type { ChargeAnswer } from '../../src/engine/reply.js';
 import { amountMinor } from '../../src/money.js';

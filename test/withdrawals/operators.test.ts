@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ActiveCheck } from '../../src/compensation/active-check.js';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { ActiveCheckStore } from '../../src/store/active-check.js';

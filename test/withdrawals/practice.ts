@@ -1,6 +1,6 @@
 /** Withdrawals in tests: members with a balance, requests, and the sums that must hold. */
 import { expect } from 'chai';
-import type { Services, Wrappers } from '../../src/composition-root.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
 import type { ChannelCalls } from '../../src/engine/ports.js';
 import type { ChargeAnswer } from '../../src/engine/reply.js';
 import type { Order } from '../../src/engine/order.js';

@@ -1,17 +1,17 @@
 /** Withdrawals and members' accounts for an embedding application. */
 import { createHash } from 'node:crypto';
-import type { Services } from './composition-root.js';
-import { outcomeOf, waitOf } from './embedded-await.js';
-import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './embedded-checks.js';
-import type { BankAccount } from './engine/order.js';
-import { RecoupError } from './errors.js';
-import { isChannelId, isRepaymentId as isOwnId, isTaskId } from './ids.js';
-import type { Member, MemberEntry } from './intake/member.js';
-import type { AttemptRecord, CaseRecord, LoggedEntry } from './intake/records.js';
-import { balanceBank, type WithdrawalRecord } from './intake/withdrawal.js';
-import type { WithdrawalRequest } from './intake/withdrawal-desk.js';
-import { amountMinor, type Currency } from './money.js';
-import { keptKey } from './personal.js';
+import type { Services } from '../composition/root.js';
+import { outcomeOf, waitOf } from './await.js';
+import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
+import type { BankAccount } from '../engine/order.js';
+import { RecoupError } from '../errors.js';
+import { isChannelId, isRepaymentId as isOwnId, isTaskId } from '../ids.js';
+import type { Member, MemberEntry } from '../intake/member.js';
+import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
+import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
+import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
+import { amountMinor, type Currency } from '../money.js';
+import { keptKey } from '../personal.js';
 
 export interface WithdrawRequest {
   readonly memberId: string;

@@ -1,16 +1,16 @@
 /** Top-ups of stored-value cards for an embedding application. */
 import { createHash } from 'node:crypto';
-import { outcomeOf, waitOf } from './embedded-await.js';
-import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './embedded-checks.js';
-import type { Embedding } from './embedded-withdrawals.js';
-import type { BankAccount } from './engine/order.js';
-import { RecoupError } from './errors.js';
-import { isChannelId, isTaskId } from './ids.js';
-import type { AttemptRecord, CaseRecord, LoggedEntry } from './intake/records.js';
-import type { TopUpRequest } from './intake/top-up-desk.js';
-import { cardBank, type TopUpRecord } from './intake/top-up.js';
-import { amountMinor, type Currency } from './money.js';
-import { keptKey } from './personal.js';
+import { outcomeOf, waitOf } from './await.js';
+import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
+import type { Embedding } from './withdrawals.js';
+import type { BankAccount } from '../engine/order.js';
+import { RecoupError } from '../errors.js';
+import { isChannelId, isTaskId } from '../ids.js';
+import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
+import type { TopUpRequest } from '../intake/top-up-desk.js';
+import { cardBank, type TopUpRecord } from '../intake/top-up.js';
+import { amountMinor, type Currency } from '../money.js';
+import { keptKey } from '../personal.js';
 
 export interface TopUpStartRequest {
   readonly customerId: string;

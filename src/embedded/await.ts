@@ -1,7 +1,7 @@
 /** How an embedding caller waits for a task, whatever its kind. */
-import type { Services } from './composition-root.js';
-import type { TaskStatus } from './engine/orders-state.js';
-import type { TaskId } from './ids.js';
+import type { Services } from '../composition/root.js';
+import type { TaskStatus } from '../engine/orders-state.js';
+import type { TaskId } from '../ids.js';
 
 const lookMs = 250;
 

@@ -1,18 +1,18 @@
 /** What business systems are told, wired. */
-import type { Items } from './cases/item-carrier.js';
-import type { Clock } from './clock.js';
-import type { Aged } from './compensation/purge.js';
-import type { Config } from './config.js';
-import type { Log } from './log.js';
-import { NoticeDesk, type NoticeBook } from './notices/desk.js';
-import { DestinationDirectory } from './notices/destinations.js';
-import { HttpPoster } from './notices/http-poster.js';
-import type { DeliveryLog, Poster } from './notices/ports.js';
-import { NoticeRelay } from './notices/relay.js';
-import type { Database } from './store/database.js';
-import { SqlDeliveryLog } from './store/notices.js';
-import { SqlNoticeBook } from './store/notices-book.js';
-import { NoticeDestinationStore } from './store/notices-destinations.js';
+import type { Items } from '../cases/item-carrier.js';
+import type { Clock } from '../clock.js';
+import type { Aged } from '../compensation/purge.js';
+import type { Config } from '../config.js';
+import type { Log } from '../log.js';
+import { NoticeDesk, type NoticeBook } from '../notices/desk.js';
+import { DestinationDirectory } from '../notices/destinations.js';
+import { HttpPoster } from '../notices/http-poster.js';
+import type { DeliveryLog, Poster } from '../notices/ports.js';
+import { NoticeRelay } from '../notices/relay.js';
+import type { Database } from '../store/database.js';
+import { SqlDeliveryLog } from '../store/notices.js';
+import { SqlNoticeBook } from '../store/notices-book.js';
+import { NoticeDestinationStore } from '../store/notices-destinations.js';
 
 export interface NoticeWrappers {
   readonly deliveries?: (inner: DeliveryLog) => DeliveryLog;

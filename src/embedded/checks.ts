@@ -1,9 +1,9 @@
 /** What an embedding application brings, checked as the API checks it. */
-import type { BankAccount } from './engine/order.js';
-import { RecoupError } from './errors.js';
-import { isRepaymentId as isOwnId } from './ids.js';
-import { isAccountToken } from './intake/due-file.js';
-import { isBareNumber, namesSomebody } from './personal.js';
+import type { BankAccount } from '../engine/order.js';
+import { RecoupError } from '../errors.js';
+import { isRepaymentId as isOwnId } from '../ids.js';
+import { isAccountToken } from '../intake/due-file.js';
+import { isBareNumber, namesSomebody } from '../personal.js';
 
 export const isNewOwnId = (text: string): boolean => isOwnId(text) && !isBareNumber(text);
 export const ownIdRule =

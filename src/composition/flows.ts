@@ -1,24 +1,24 @@
 /** Withdrawals and top-ups, wired: their desks and what is read of them. */
 import { readFileSync } from 'node:fs';
-import type { ChannelDirectory } from './channels/directory.js';
-import { accountOperations, cardOperations, partyOf } from './channels/party.js';
-import type { Clock } from './clock.js';
-import { Settlement } from './compensation/settlement.js';
-import type { Config } from './config.js';
-import type { Executor } from './engine/executor.js';
-import type { Log, Router } from './engine/ports.js';
-import type { Route, RouteRequest } from './engine/route.js';
-import type { Task } from './engine/tasks.js';
-import { RecoupError } from './errors.js';
-import type { ChannelId } from './ids.js';
-import { TopUpDesk } from './intake/top-up-desk.js';
-import { parseRules, plainRule, type TopUpRule } from './intake/top-up-rules.js';
-import { WithdrawalDesk } from './intake/withdrawal-desk.js';
-import type { Database } from './store/database.js';
-import { MemberStore } from './store/members.js';
-import { SettlementStore } from './store/settlement.js';
-import { TopUpStore } from './store/top-ups.js';
-import { WithdrawalStore } from './store/withdrawals.js';
+import type { ChannelDirectory } from '../channels/directory.js';
+import { accountOperations, cardOperations, partyOf } from '../channels/party.js';
+import type { Clock } from '../clock.js';
+import { Settlement } from '../compensation/settlement.js';
+import type { Config } from '../config.js';
+import type { Executor } from '../engine/executor.js';
+import type { Log, Router } from '../engine/ports.js';
+import type { Route, RouteRequest } from '../engine/route.js';
+import type { Task } from '../engine/tasks.js';
+import { RecoupError } from '../errors.js';
+import type { ChannelId } from '../ids.js';
+import { TopUpDesk } from '../intake/top-up-desk.js';
+import { parseRules, plainRule, type TopUpRule } from '../intake/top-up-rules.js';
+import { WithdrawalDesk } from '../intake/withdrawal-desk.js';
+import type { Database } from '../store/database.js';
+import { MemberStore } from '../store/members.js';
+import { SettlementStore } from '../store/settlement.js';
+import { TopUpStore } from '../store/top-ups.js';
+import { WithdrawalStore } from '../store/withdrawals.js';
 
 export interface FlowSurroundings {
   readonly config: Config;

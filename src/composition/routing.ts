@@ -1,6 +1,6 @@
-import type { Clock } from './clock.js';
-import type { ChannelDirectory } from './channels/directory.js';
-import type { ChannelObserver } from './channels/observed.js';
+import type { Clock } from '../clock.js';
+import type { ChannelDirectory } from '../channels/directory.js';
+import type { ChannelObserver } from '../channels/observed.js';
 import {
   isRouted,
   natureOf,
@@ -8,10 +8,10 @@ import {
   orderTtlMsOf,
   payoutTermsOf,
   type ChannelProfile,
-} from './channels/profile.js';
-import { LiveHealth } from './routing/live-health.js';
-import { observationOf } from './routing/observation.js';
-import { termsOf, type ChannelTerms } from './routing/terms.js';
+} from '../channels/profile.js';
+import { LiveHealth } from '../routing/live-health.js';
+import { observationOf } from '../routing/observation.js';
+import { termsOf, type ChannelTerms } from '../routing/terms.js';
 
 /** What the channels' answers say of how charges fare there, and of how payouts do. */
 export class RoutingHealth {

@@ -1,16 +1,16 @@
 /** The work queues, wired: what carries wake-ups out, and what is seen of what waits. */
-import type { Clock } from './clock.js';
-import { poller } from './compensation/poller.js';
-import type { Config } from './config.js';
-import type { TaskKind } from './engine/entries.js';
-import type { RunOutcome } from './engine/executor.js';
-import { taskKinds } from './engine/tasks.js';
-import type { TaskId } from './ids.js';
-import type { Log } from './log.js';
-import { Consumers } from './queue/consumers.js';
-import { blockingOptions, connectRedis } from './queue/redis.js';
-import { overflowOf, type ShareSettings } from './queue/share-out.js';
-import type { QueuedWakeUps } from './queue/wake-ups.js';
+import type { Clock } from '../clock.js';
+import { poller } from '../compensation/poller.js';
+import type { Config } from '../config.js';
+import type { TaskKind } from '../engine/entries.js';
+import type { RunOutcome } from '../engine/executor.js';
+import { taskKinds } from '../engine/tasks.js';
+import type { TaskId } from '../ids.js';
+import type { Log } from '../log.js';
+import { Consumers } from '../queue/consumers.js';
+import { blockingOptions, connectRedis } from '../queue/redis.js';
+import { overflowOf, type ShareSettings } from '../queue/share-out.js';
+import type { QueuedWakeUps } from '../queue/wake-ups.js';
 
 export interface WorkQueueRecord {
   readonly kind: TaskKind;

@@ -1,19 +1,19 @@
 /** The ledger's part of a process: relay, queue, consumers and books, wired. */
-import type { Clock } from './clock.js';
-import type { Config } from './config.js';
-import type { Log } from './engine/ports.js';
-import { RecoupError } from './errors.js';
-import { Consumer } from './ledger/consumer.js';
-import { HttpLedger } from './ledger/http-ledger.js';
-import type { Ledger, MessageQueue, Outbox } from './ledger/ports.js';
-import type { LedgerReads } from './ledger/records.js';
-import { Relay } from './ledger/relay.js';
-import { LedgerQueue, LedgerWorker } from './queue/ledger-queue.js';
-import { blockingOptions, connectRedis } from './queue/redis.js';
-import type { Database } from './store/database.js';
-import { SqlLedger } from './store/ledger.js';
-import { SqlLedgerReads } from './store/ledger-reads.js';
-import { SqlOutbox } from './store/outbox.js';
+import type { Clock } from '../clock.js';
+import type { Config } from '../config.js';
+import type { Log } from '../engine/ports.js';
+import { RecoupError } from '../errors.js';
+import { Consumer } from '../ledger/consumer.js';
+import { HttpLedger } from '../ledger/http-ledger.js';
+import type { Ledger, MessageQueue, Outbox } from '../ledger/ports.js';
+import type { LedgerReads } from '../ledger/records.js';
+import { Relay } from '../ledger/relay.js';
+import { LedgerQueue, LedgerWorker } from '../queue/ledger-queue.js';
+import { blockingOptions, connectRedis } from '../queue/redis.js';
+import type { Database } from '../store/database.js';
+import { SqlLedger } from '../store/ledger.js';
+import { SqlLedgerReads } from '../store/ledger-reads.js';
+import { SqlOutbox } from '../store/outbox.js';
 
 export interface LedgerWrappers {
   readonly outbox?: (inner: Outbox) => Outbox;

@@ -1,16 +1,16 @@
 /** The metrics, wired: what is counted here, what is read elsewhere, and the port that shows it. */
-import type { ChannelDirectory } from './channels/directory.js';
-import type { Clock } from './clock.js';
-import type { WorkQueues } from './composition-queues.js';
-import type { RoutingHealth } from './composition-routing.js';
-import type { Config } from './config.js';
-import type { Log } from './log.js';
-import { Exposition } from './metrics/exposition.js';
-import type { Meters } from './metrics/meters.js';
-import type { ChannelStanding } from './metrics/ports.js';
-import { MetricsServer } from './metrics/server.js';
-import { openDatabase } from './store/database.js';
-import { MetricsBook } from './store/metrics-book.js';
+import type { ChannelDirectory } from '../channels/directory.js';
+import type { Clock } from '../clock.js';
+import type { WorkQueues } from './queues.js';
+import type { RoutingHealth } from './routing.js';
+import type { Config } from '../config.js';
+import type { Log } from '../log.js';
+import { Exposition } from '../metrics/exposition.js';
+import type { Meters } from '../metrics/meters.js';
+import type { ChannelStanding } from '../metrics/ports.js';
+import { MetricsServer } from '../metrics/server.js';
+import { openDatabase } from '../store/database.js';
+import { MetricsBook } from '../store/metrics-book.js';
 
 export interface MetricsSurroundings {
   readonly config: Config;

@@ -1,24 +1,24 @@
 /** The work of people in a process: cases, decisions, and the active check that finds more of them. */
-import { openCases, type Cases } from './cases/cases.js';
-import { findingCarrier } from './cases/finding-carrier.js';
-import { itemCarrier, type Items } from './cases/item-carrier.js';
-import { taskCarrier, type TaskDecisions } from './cases/task-carrier.js';
-import type { Clock } from './clock.js';
-import { ActiveCheck } from './compensation/active-check.js';
-import type { Config } from './config.js';
-import type { Executor } from './engine/executor.js';
-import type { Task } from './engine/tasks.js';
-import { RecoupError } from './errors.js';
-import type { RefundDesk } from './intake/refund-desk.js';
-import type { LedgerReads } from './ledger/records.js';
-import type { Log } from './log.js';
-import { ActiveCheckStore } from './store/active-check.js';
-import { CaseStore } from './store/case-book.js';
-import { CaseProposalStore } from './store/case-proposals.js';
-import type { Database } from './store/database.js';
-import type { DeductionStore } from './store/deductions.js';
-import type { BreakStore } from './store/reconciliation-breaks.js';
-import type { RefundStore } from './store/refunds.js';
+import { openCases, type Cases } from '../cases/cases.js';
+import { findingCarrier } from '../cases/finding-carrier.js';
+import { itemCarrier, type Items } from '../cases/item-carrier.js';
+import { taskCarrier, type TaskDecisions } from '../cases/task-carrier.js';
+import type { Clock } from '../clock.js';
+import { ActiveCheck } from '../compensation/active-check.js';
+import type { Config } from '../config.js';
+import type { Executor } from '../engine/executor.js';
+import type { Task } from '../engine/tasks.js';
+import { RecoupError } from '../errors.js';
+import type { RefundDesk } from '../intake/refund-desk.js';
+import type { LedgerReads } from '../ledger/records.js';
+import type { Log } from '../log.js';
+import { ActiveCheckStore } from '../store/active-check.js';
+import { CaseStore } from '../store/case-book.js';
+import { CaseProposalStore } from '../store/case-proposals.js';
+import type { Database } from '../store/database.js';
+import type { DeductionStore } from '../store/deductions.js';
+import type { BreakStore } from '../store/reconciliation-breaks.js';
+import type { RefundStore } from '../store/refunds.js';
 
 export interface CaseSurroundings {
   readonly config: Config;
