@@ -27,11 +27,25 @@ const standing = {
 /** The order that did what the task is for. */
 const paidBy = { channel_id: ascii(40), order_no: ascii(64) } as const;
 
-const deductionUpdate: BulkUpdate = {
-  table: 'deduction',
+const taskUpdate = (table: string, own: BulkUpdate['values']): BulkUpdate => ({
+  table,
   key: { id: ascii(64) },
-  values: { ...standing, ...paidBy },
-};
+  values: { ...standing, ...own },
+});
+
+const deductionUpdate = taskUpdate('deduction', paidBy);
+const refundUpdate = taskUpdate('refund', { order_no: ascii(64) });
+const withdrawalUpdate = taskUpdate('withdrawal', paidBy);
+const topUpUpdate = taskUpdate('top_up', {
+  ...paidBy,
+  stage: ascii(40),
+  paid_at: 'DATETIME(3)',
+  settle_at: 'DATETIME(3)',
+  credit_unknown_since: 'DATETIME(3)',
+  credited_at: 'DATETIME(3)',
+  refunded_at: 'DATETIME(3)',
+});
+
 const attemptUpdate: BulkUpdate = {
   table: 'attempt',
   key: { task_id: ascii(64), attempt_no: 'INT' },
@@ -50,16 +64,6 @@ const attemptUpdate: BulkUpdate = {
   deltas: { credited_minor: 'credited' },
 };
 
-const refundUpdate: BulkUpdate = {
-  table: 'refund',
-  key: { id: ascii(64) },
-  values: { ...standing, order_no: ascii(64) },
-};
-const withdrawalUpdate: BulkUpdate = {
-  table: 'withdrawal',
-  key: { id: ascii(64) },
-  values: { ...standing, ...paidBy },
-};
 const memberUpdate: BulkUpdate = {
   table: 'member_account',
   key: { id: ascii(64), currency: ascii(3) },
@@ -67,20 +71,6 @@ const memberUpdate: BulkUpdate = {
   deltas: { balance_minor: 'balance' },
 };
 
-const topUpUpdate: BulkUpdate = {
-  table: 'top_up',
-  key: { id: ascii(64) },
-  values: {
-    ...standing,
-    ...paidBy,
-    stage: ascii(40),
-    paid_at: 'DATETIME(3)',
-    settle_at: 'DATETIME(3)',
-    credit_unknown_since: 'DATETIME(3)',
-    credited_at: 'DATETIME(3)',
-    refunded_at: 'DATETIME(3)',
-  },
-};
 /** A refund takes from an attempt of another task. */
 const captureUpdate: BulkUpdate = {
   table: 'attempt',
@@ -165,9 +155,9 @@ function insert(
   if (rows.length === 0) return null;
   const sorted = byKey(rows, key);
   // What is changed of a row that is there is changed to all that is given, nulls among it.
-  return onDuplicate === undefined
-    ? { ...insertSparse(table, sorted), table, rowsAtLeast: 0 }
-    : { ...insertOf(table, sorted, onDuplicate), table, rowsAtLeast: 0 };
+  const statement =
+    onDuplicate === undefined ? insertSparse(table, sorted) : insertOf(table, sorted, onDuplicate);
+  return { ...statement, table, rowsAtLeast: 0 };
 }
 
 function update(how: BulkUpdate, rows: readonly Row[]): Change | null {
