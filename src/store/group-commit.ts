@@ -85,17 +85,19 @@ export class GroupCommit<Item> {
     const { observer } = this.settings;
     for (let tries = 0; left.length > 0; tries += 1) {
       const startedMs = this.clock.monotonicMs();
+      let committed = false;
       let failure: unknown;
       try {
         await this.writer.write(left.map((one) => one.item));
         for (const one of left) one.resolve();
-        observer?.transaction('committed', left.length, this.clock.monotonicMs() - startedMs);
-        return;
+        committed = true;
       } catch (error) {
         failure = error;
       }
-      const meaning = classify(failure);
-      observer?.transaction(meaning.kind, left.length, this.clock.monotonicMs() - startedMs);
+      const meaning = committed ? null : classify(failure);
+      const ms = this.clock.monotonicMs() - startedMs;
+      observer?.transaction(meaning?.kind ?? 'committed', left.length, ms);
+      if (meaning === null) return;
       if (meaning.kind === 'constraint' || meaning.kind === 'other') {
         return await this.#narrow(left, meaning.kind === 'constraint' ? meaning.name : '', failure);
       }
