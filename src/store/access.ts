@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
-import { execute, selectRows, sqlTime, type Database } from './database.js';
-import { GroupedReads, places } from './grouped-reads.js';
+import { execute, places, selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads } from './grouped-reads.js';
 
 export type Role = 'app' | 'batch' | 'agent' | 'operator';
 
@@ -31,7 +31,7 @@ export class AccessStore {
     return await selectRows<KeyRow>(
       this.database,
       `SELECT id, name, role, key_hash AS keyHash FROM api_key
-       WHERE key_hash IN (${places(hashes.length)}) AND revoked_at IS NULL`,
+       WHERE key_hash IN (${places(hashes)}) AND revoked_at IS NULL`,
       hashes,
     );
   }

@@ -14,7 +14,7 @@ import { taskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 import { lookAt } from './active-check-look.js';
 import { endedTasks, type EndedTasks } from './active-check-told.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 
 const waitingCounted = 10_000;
 
@@ -124,7 +124,7 @@ export class ActiveCheckStore implements CheckedBook {
         await execute(
           transaction,
           `UPDATE active_check_task SET check_at = ?, checks = checks + 1
-           WHERE task_id IN (${rows.map(() => '?').join(',')})`,
+           WHERE task_id IN (${places(rows)})`,
           [sqlTime(claim.untilMs), ...rows.map(({ id }) => id).toSorted()],
         );
       }
@@ -195,7 +195,7 @@ export class ActiveCheckStore implements CheckedBook {
       await execute(
         transaction,
         `UPDATE active_check_finding SET closed_at = ?, resolution = 'found in order by a later check'
-         WHERE open_about = ? ${kinds.length === 0 ? '' : `AND kind NOT IN (${kinds.map(() => '?').join(',')})`}`,
+         WHERE open_about = ? ${kinds.length === 0 ? '' : `AND kind NOT IN (${places(kinds)})`}`,
         [now, task ?? '', ...kinds],
       );
       let opened = 0;

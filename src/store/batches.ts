@@ -11,7 +11,7 @@ import type {
 } from '../intake/batch.js';
 import { amountMinor } from '../money.js';
 import { ascii, text, updateRows, type BulkUpdate } from './bulk.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 import { repaymentColumns, toRepayment } from './repayments.js';
 
 interface BatchRow {
@@ -89,7 +89,7 @@ export class BatchStore implements Batches {
     const rows = await selectRows<{ line_no: number }>(
       this.database,
       `SELECT line_no FROM batch_item
-       WHERE batch_id = ? AND line_no IN (${lines.map(() => '?').join(',')})`,
+       WHERE batch_id = ? AND line_no IN (${places(lines)})`,
       [batchId, ...lines],
     );
     const there = new Set(rows.map((row) => row.line_no));
@@ -138,7 +138,7 @@ export class BatchStore implements Batches {
         await execute(
           transaction,
           `UPDATE batch_item SET claimed_by = ?, claimed_until = ?
-           WHERE batch_id = ? AND line_no IN (${claimed.map(() => '?').join(',')})`,
+           WHERE batch_id = ? AND line_no IN (${places(claimed)})`,
           [claim.by, sqlTime(claim.untilMs), batchId, ...claimed],
         );
       }
@@ -151,7 +151,7 @@ export class BatchStore implements Batches {
       this.database,
       `SELECT i.line_no, i.amount_minor, ${repaymentColumns}
        FROM batch_item i JOIN repayment r ON r.id = i.repayment_id
-       WHERE i.batch_id = ? AND i.line_no IN (${lines.map(() => '?').join(',')})
+       WHERE i.batch_id = ? AND i.line_no IN (${places(lines)})
        ORDER BY i.line_no`,
       [batchId, ...lines],
     );

@@ -1,6 +1,6 @@
 import type { ChannelId } from '../ids.js';
 import { channelId } from '../ids.js';
-import { execute, selectRows, sqlTime, type Database } from './database.js';
+import { execute, places, selectRows, sqlTime, type Database } from './database.js';
 
 /** A channel's profile as it was imported: the text, parsed by whoever knows profiles. */
 export interface StoredProfile {
@@ -68,7 +68,7 @@ export class ChannelStore {
          COALESCE(SUM(ref REGEXP '^sha256-[0-9a-f]{32}$'), 0) AS digests,
          COALESCE(SUM(ref REGEXP '^[0-9]{13,19}$'), 0) AS numbers
        FROM (SELECT channel_ref AS ref FROM attempt
-         WHERE business_date IN (${businessDates.map(() => '?').join(',')}) AND channel_id = ?
+         WHERE business_date IN (${places(businessDates)}) AND channel_id = ?
            AND channel_ref IS NOT NULL LIMIT 1000) sample`,
       [...businessDates, id],
     );

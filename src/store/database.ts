@@ -124,6 +124,9 @@ export async function execute(
   return result.affectedRows;
 }
 
+/** `?,?,…`: a place for each of the values. */
+export const places = (values: readonly unknown[]): string => values.map(() => '?').join(',');
+
 const triesMax = 8;
 
 /**

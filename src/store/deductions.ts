@@ -8,8 +8,8 @@ import type {
   LoggedEntry,
 } from '../intake/records.js';
 import { amountMinor } from '../money.js';
-import { selectRows, sqlTime, type Database } from './database.js';
-import { GroupedReads, places } from './grouped-reads.js';
+import { places, selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads } from './grouped-reads.js';
 
 type DeductionRow = Omit<DeductionRecord, 'id' | 'amountMinor'> & {
   id: string;
@@ -85,7 +85,7 @@ export class DeductionStore {
   ): Promise<readonly DeductionRow[]> {
     return await selectRows<DeductionRow>(
       this.database,
-      `SELECT ${columns} FROM deduction WHERE ${key} IN (${places(values.length)})`,
+      `SELECT ${columns} FROM deduction WHERE ${key} IN (${places(values)})`,
       values,
     );
   }

@@ -68,6 +68,3 @@ interface Waiting<Value> {
   readonly resolve: (value: Value | null) => void;
   readonly reject: (reason: unknown) => void;
 }
-
-/** `?,?,…` for so many values. */
-export const places = (count: number): string => Array.from({ length: count }, () => '?').join(',');

@@ -1,6 +1,6 @@
 import type { InFlightLog } from '../compensation/sweep.js';
 import { taskId, type TaskId } from '../ids.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 
 /** The in-flight log on MariaDB. */
 export class SqlInFlightLog implements InFlightLog {
@@ -29,7 +29,7 @@ export class SqlInFlightLog implements InFlightLog {
         await execute(
           transaction,
           `UPDATE in_flight SET claimed_by = ?, claimed_until = ?
-           WHERE task_id IN (${ids.map(() => '?').join(',')})`,
+           WHERE task_id IN (${places(ids)})`,
           [claim.by, sqlTime(claim.claimUntilMs), ...ids.toSorted()],
         );
       }

@@ -5,7 +5,7 @@ import type { Account } from '../ledger/chart.js';
 import type { LedgerEntry } from '../ledger/entry.js';
 import type { Ledger, PostResult } from '../ledger/ports.js';
 import { insertRows } from './bulk.js';
-import { inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 import type { Row } from './projections.js';
 import { classify } from './sql-errors.js';
 
@@ -96,11 +96,11 @@ export class SqlLedger implements Ledger {
       }
     }
     if (wanted.size === 0) return [];
+    const codes = [...wanted.values()].map((row) => row['code']);
     const rows = await selectRows<{ code: string; currency: string }>(
       transaction,
-      `SELECT code, currency FROM ledger_account
-       WHERE code IN (${Array.from(wanted, () => '?').join(',')})`,
-      [...wanted.values()].map((row) => row['code']),
+      `SELECT code, currency FROM ledger_account WHERE code IN (${places(codes)})`,
+      codes,
     );
     const open = new Set(rows.map(({ code, currency }) => `${code} ${currency}`));
     const missing = [...wanted].filter(([name]) => !open.has(name));

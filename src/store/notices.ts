@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { Log } from '../engine/ports.js';
 import type { ClaimedDelivery, DeliveryLog, Try, Verdict } from '../notices/ports.js';
 import { ascii, insertRows, text, updateRows, type BulkUpdate } from './bulk.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 import { GroupCommit } from './group-commit.js';
 import type { Row } from './rows.js';
 
@@ -283,5 +283,3 @@ async function inVain(
 }
 
 const cut = (text: string | null, max: number): string | null => text?.slice(0, max) ?? null;
-
-const places = (values: readonly unknown[]): string => values.map(() => '?').join(',');

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import type { Message } from '../ledger/entry.js';
 import type { ClaimedMessage, Outbox, Verdict } from '../ledger/ports.js';
 import { text, updateRows, type BulkUpdate } from './bulk.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 
 type VerdictOf<K extends Verdict['kind']> = Extract<Verdict, { kind: K }>;
 
@@ -157,5 +157,3 @@ const of = <K extends Verdict['kind']>(verdicts: readonly Verdict[], kind: K): V
 const inOrder = (ids: readonly string[]): string[] => ids.toSorted(byNumber);
 
 const byNumber = (a: string, b: string): number => (BigInt(a) < BigInt(b) ? -1 : 1);
-
-const places = (values: readonly unknown[]): string => values.map(() => '?').join(',');

@@ -15,7 +15,7 @@ import type { ChannelId } from '../ids.js';
 import type { Difference, MatchKind, Tally } from '../reconciliation/difference.js';
 import type { Found, MatchDay, Matched, Matching } from '../reconciliation/ports.js';
 import type { RowStatus, RowType, StatementRow } from '../reconciliation/statement.js';
-import { selectRows, sqlTime, type Database } from './database.js';
+import { places, selectRows, sqlTime, type Database } from './database.js';
 
 const partRows = 10_000;
 /** A list of every order number of a part, and more. */
@@ -307,7 +307,7 @@ async function ourDetails(
   const rows = await selectRows<{ orderNo: string; amount: string }>(
     snapshot,
     `SELECT order_no AS orderNo, amount_minor AS amount FROM attempt
-     WHERE order_no IN (${orders.map(() => '?').join(',')}) ORDER BY order_no`,
+     WHERE order_no IN (${places(orders)}) ORDER BY order_no`,
     orders,
   );
   const amounts = rows.map(({ orderNo, amount }) => ({ orderNo, amountMinor: BigInt(amount) }));

@@ -1,8 +1,8 @@
 import { repaymentId, type RepaymentId } from '../ids.js';
 import type { NewRepayment, Repayment, Repayments } from '../intake/repayment.js';
 import { amountMinor, type Currency } from '../money.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
-import { GroupedReads, places } from './grouped-reads.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
+import { GroupedReads } from './grouped-reads.js';
 
 interface RepaymentRow {
   readonly id: string;
@@ -56,7 +56,7 @@ export class RepaymentStore implements Repayments {
   async #select(ids: readonly string[]): Promise<readonly RepaymentRow[]> {
     return await selectRows<RepaymentRow>(
       this.database,
-      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id IN (${places(ids.length)})`,
+      `SELECT ${repaymentColumns} FROM repayment r WHERE r.id IN (${places(ids)})`,
       ids,
     );
   }

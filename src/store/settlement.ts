@@ -1,6 +1,6 @@
 import type { Unsettled } from '../compensation/settlement.js';
 import { taskId, type TaskId } from '../ids.js';
-import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
+import { execute, inTransaction, places, selectRows, sqlTime, type Database } from './database.js';
 
 /** What of the top-ups the settlement sweep works on; `looks` and `look_at` are its own columns. */
 export class SettlementStore implements Unsettled {
@@ -30,7 +30,7 @@ export class SettlementStore implements Unsettled {
           `UPDATE top_up SET look_at = ? + INTERVAL
                CAST(LEAST(? * POW(2, LEAST(looks, 30)), ?) * 1000 AS UNSIGNED) MICROSECOND,
              looks = looks + 1
-           WHERE id IN (${ids.map(() => '?').join(',')})`,
+           WHERE id IN (${places(ids)})`,
           [now, claim.pauseMs, claim.pauseMaxMs, ...ids.toSorted()],
         );
       }

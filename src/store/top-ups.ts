@@ -1,7 +1,7 @@
 import { taskId, type TaskId } from '../ids.js';
 import type { TopUpFilter, TopUpReads, TopUpRecord } from '../intake/top-up.js';
 import { amountMinor } from '../money.js';
-import { selectRows, type Database } from './database.js';
+import { places, selectRows, type Database } from './database.js';
 import { newestFirst } from './newest-first.js';
 
 type TopUpRow = Omit<TopUpRecord, 'id' | 'amountMinor' | 'creditMinor'> & {
@@ -29,7 +29,7 @@ export class TopUpStore implements TopUpReads {
 
   async findMany(ids: readonly TaskId[]): Promise<readonly TopUpRecord[]> {
     if (ids.length === 0) return [];
-    return await this.#select(`WHERE id IN (${ids.map(() => '?').join(',')})`, ids);
+    return await this.#select(`WHERE id IN (${places(ids)})`, ids);
   }
 
   async findByRequest(requestKey: string): Promise<TopUpRecord | null> {

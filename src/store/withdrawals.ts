@@ -1,7 +1,7 @@
 import { taskId, type TaskId } from '../ids.js';
 import type { WithdrawalFilter, WithdrawalReads, WithdrawalRecord } from '../intake/withdrawal.js';
 import { amountMinor } from '../money.js';
-import { selectRows, type Database } from './database.js';
+import { places, selectRows, type Database } from './database.js';
 import { newestFirst } from './newest-first.js';
 
 type WithdrawalRow = Omit<WithdrawalRecord, 'id' | 'amountMinor'> & {
@@ -31,7 +31,7 @@ export class WithdrawalStore implements WithdrawalReads {
 
   async findMany(ids: readonly TaskId[]): Promise<readonly WithdrawalRecord[]> {
     if (ids.length === 0) return [];
-    return await this.#select(`WHERE id IN (${ids.map(() => '?').join(',')})`, ids);
+    return await this.#select(`WHERE id IN (${places(ids)})`, ids);
   }
 
   async list(filter: WithdrawalFilter): Promise<readonly WithdrawalRecord[]> {
