@@ -36,6 +36,7 @@ export async function rowsOf(
       flow: deductionFlow,
       journal: {
         load: async () => null,
+        loadAfter: async () => [],
         append: async (append) => {
           const before = commits.get(append.taskId) ?? [];
           commits.set(append.taskId, [...before, commitOf(append)]);

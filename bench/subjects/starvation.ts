@@ -60,6 +60,7 @@ async function open(): Promise<Subject> {
   const ends = new Map<string, () => void>();
   const watched = (inner: Journal<Task>): Journal<Task> => ({
     load: async (id) => await inner.load(id),
+    loadAfter: async (id, seq) => await inner.loadAfter(id, seq),
     append: async (append) => {
       await inner.append(append);
       if (append.state.end !== null) ends.get(append.taskId)?.();

@@ -276,8 +276,19 @@ function encodeNature(nature: ChannelNature): string {
 /** @throws Error on a kind that is not known: a newer release wrote it, or the row is damaged. */
 export function decodeEntry(kind: string, atMs: number, body: string): Entry {
   if (!Object.hasOwn(entryKinds, kind)) throw new Error(`unknown entry kind: ${kind}`);
-  const fields = JSON.parse(body, (key, value: unknown) =>
-    key.endsWith('Minor') && typeof value === 'string' ? BigInt(value) : value,
-  ) as object;
-  return { ...fields, kind, atMs } as Entry;
+  const fields = JSON.parse(body) as Record<string, unknown>;
+  readAmounts(fields);
+  return Object.assign(fields, { kind, atMs }) as unknown as Entry;
+}
+
+/** In place, and not by JSON.parse, which would call back for every field of every entry. */
+function readAmounts(fields: Record<string, unknown>): void {
+  for (const key of Object.keys(fields)) {
+    const value = fields[key];
+    if (typeof value === 'string') {
+      if (key.endsWith('Minor')) fields[key] = BigInt(value);
+    } else if (typeof value === 'object' && value !== null) {
+      readAmounts(value as Record<string, unknown>);
+    }
+  }
 }

@@ -118,9 +118,11 @@ export class Executor<S extends TaskState> {
     const glance = fold(flow, (await journal.load(taskId))?.entries ?? []);
     if (glance === null) return { outcome: 'no_such_task', state: null };
     return await this.#underLock(glance, async (lease) => {
-      // Read again: it may have moved while we waited for the lock.
-      const state = fold(flow, (await journal.load(taskId))?.entries ?? []);
-      invariant(state !== null, 'a log never disappears');
+      // Read on: it may have moved while we waited for the lock.
+      let state = glance;
+      for (const entry of await journal.loadAfter(taskId, glance.seq)) {
+        state = flow.evolve(state, entry);
+      }
       const now = clock.nowMs();
       const first = evidence === undefined ? [] : flow.receive(state, evidence, now);
       const run = this.#newRun(lease, state, state.seq, []);

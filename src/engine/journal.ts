@@ -5,6 +5,8 @@ import type { Entry, TaskKind } from './entries.js';
 export interface Journal<S> {
   /** The whole log of a task, in order; null when there is no such task. */
   load(taskId: TaskId): Promise<{ kind: TaskKind; entries: readonly Entry[] } | null>;
+  /** What the log holds after `afterSeq`. It only grows: with what was read before, that is all of it. */
+  loadAfter(taskId: TaskId, afterSeq: number): Promise<readonly Entry[]>;
   /**
    * Resolves when the entries and every table projected from them are committed in one transaction,
    * and not before.

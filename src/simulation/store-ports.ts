@@ -1,9 +1,10 @@
 import type { Unsettled } from '../compensation/settlement.js';
 import type { InFlightLog } from '../compensation/sweep.js';
+import type { Entry } from '../engine/entries.js';
 import type { Task } from '../engine/tasks.js';
 import type { Append, Journal } from '../engine/journal.js';
 import { RecoupError } from '../errors.js';
-import { channelId, taskId } from '../ids.js';
+import { channelId, taskId, type TaskId } from '../ids.js';
 import type { DeskReads } from '../intake/deduction-desk.js';
 import type { RefundReads } from '../intake/refund-desk.js';
 import type { TopUpDeskReads } from '../intake/top-up-desk.js';
@@ -22,15 +23,19 @@ import type { World } from './world.js';
 /** The database as one process sees it: late, refusing, and now and then silent about what it did. */
 export function journalOf(process: SimProcess): Journal<Task> {
   const { world } = process;
+  const read = async (id: TaskId): Promise<readonly Entry[] | null> => {
+    const task = world.ordinalOf(id);
+    return await process.io(1, () => {
+      if (world.faults.strikes('read_refused', task)) throw unavailable();
+      return world.database.entries(id);
+    });
+  };
   return {
-    async load(id) {
-      const task = world.ordinalOf(id);
-      return await process.io(1, () => {
-        if (world.faults.strikes('read_refused', task)) throw unavailable();
-        const entries = world.database.entries(id);
-        return entries === null ? null : { kind: 'deduction' as const, entries: [...entries] };
-      });
+    load: async (id) => {
+      const entries = await read(id);
+      return entries && { kind: 'deduction', entries: [...entries] };
     },
+    loadAfter: async (id, afterSeq) => (await read(id))?.slice(afterSeq) ?? [],
     append: async (append) => await commit(process, append),
   };
 }

@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.js';
 import { kindStartedBy, type Task } from '../engine/tasks.js';
-import { decodeEntry, encodeEntry } from '../engine/entries.js';
+import { encodeEntry, type Entry } from '../engine/entries.js';
 import { StaleWriter, type Append, type Journal } from '../engine/journal.js';
 import type { Log } from '../engine/ports.js';
 import type { TaskId } from '../ids.js';
 import { changesOf } from './changes.js';
 import { selectRows, sqlTime, type Database } from './database.js';
 import { GroupCommit, type GroupCommitSettings } from './group-commit.js';
+import { LogReads } from './log-reads.js';
 import { schedulesEnding, type WantsNotice } from './notice-rows.js';
 import { project, type Row } from './projections.js';
 import { commitWhole } from './whole-transaction.js';
@@ -21,6 +22,7 @@ export const defaultGroupCommit: GroupCommitSettings = {
 export class SqlJournal implements Journal<Task> {
   readonly #commits: GroupCommit<Append<Task>>;
   readonly #writes: Database;
+  readonly #logs: LogReads;
 
   constructor(
     private readonly database: Database,
@@ -35,6 +37,7 @@ export class SqlJournal implements Journal<Task> {
     } = {},
   ) {
     this.#writes = options.writes ?? database;
+    this.#logs = new LogReads(database);
     const writer = {
       write: (appends: readonly Append<Task>[]) => this.#write(appends),
       findCommitted: (appends: readonly Append<Task>[]) => this.#findCommitted(appends),
@@ -46,16 +49,13 @@ export class SqlJournal implements Journal<Task> {
   }
 
   async load(taskId: TaskId): ReturnType<Journal<Task>['load']> {
-    const rows = await selectRows<{ seq: number; kind: string; at: Date; body: string }>(
-      this.database,
-      'SELECT seq, kind, at, body FROM execution_log WHERE task_id = ? ORDER BY seq',
-      [taskId],
-    );
-    if (rows.length === 0) return null;
-    const gap = rows.find((row, index) => row.seq !== index + 1);
-    if (gap !== undefined) throw new Error(`the log of ${taskId} has a gap before ${gap.seq}`);
-    const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
-    return { kind: kindStartedBy(entries[0]?.kind ?? 'accepted'), entries };
+    const entries = await this.loadAfter(taskId, 0);
+    const [first] = entries;
+    return first === undefined ? null : { kind: kindStartedBy(first.kind), entries };
+  }
+
+  async loadAfter(taskId: TaskId, afterSeq: number): Promise<readonly Entry[]> {
+    return await this.#logs.after(taskId, afterSeq);
   }
 
   async append(append: Append<Task>): Promise<void> {

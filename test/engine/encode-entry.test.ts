@@ -35,4 +35,16 @@ describe('an entry as it is stored', () => {
         '"list":[1,null,null,"x",["2"],{"nature":{"idempotent":true,"list":[]}}]}',
     );
   });
+
+  it('is read with its amounts as numbers of any size, wherever they stand', () => {
+    const body =
+      '{"amountMinor":"9007199254740993","list":[{"dueMinor":"2","why":"3"},"4"],"noMinor":null}';
+    expect(decodeEntry('accepted', 1, body)).to.deep.equal({
+      kind: 'accepted',
+      atMs: 1,
+      amountMinor: 9_007_199_254_740_993n,
+      list: [{ dueMinor: 2n, why: '3' }, '4'],
+      noMinor: null,
+    });
+  });
 });

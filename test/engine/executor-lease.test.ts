@@ -46,6 +46,7 @@ class Bench {
   #journal(): Journal<DeductionState> {
     return {
       load: async () => ({ kind: 'deduction', entries: [...this.log] }),
+      loadAfter: async (_task, seq) => this.log.slice(seq),
       append: async ({ entries, afterSeq }: Append<DeductionState>) => {
         expect(afterSeq).to.equal(this.log.length);
         this.log.push(...entries);

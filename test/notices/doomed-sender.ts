@@ -62,6 +62,7 @@ function composeDoomed(doom: Doom): Services {
     wrappers: {
       journal: (inner) => ({
         load: (task) => inner.load(task),
+        loadAfter: (task, seq) => inner.loadAfter(task, seq),
         async append(append) {
           const ends = append.entries.some(({ kind }) => kind === 'settled');
           if (ends) await around('outcome', () => inner.append(append));

@@ -60,6 +60,7 @@ export class Life {
   journal(inner: Journal<Task>): Journal<Task> {
     return {
       load: (task) => inner.load(task),
+      loadAfter: (task, seq) => inner.loadAfter(task, seq),
       append: async (append) => {
         await this.#boundary('before commit');
         await inner.append(append);
