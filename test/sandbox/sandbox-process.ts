@@ -148,8 +148,11 @@ export class SandboxProcess {
   }
 }
 
+/** What was waited for, or that it is so. A number says neither: a bare 0 would be taken for done. */
+type Found = object | string | true;
+
 /** Asks until it is so. @throws Error when it is not within `withinMs`. */
-export async function until<T>(
+export async function until<T extends Found>(
   what: string,
   ask: () => Promise<T | null | undefined | false>,
   withinMs = 8_000,
@@ -157,7 +160,9 @@ export async function until<T>(
   const endsAtMs = performance.now() + withinMs;
   for (;;) {
     const answer = await ask();
-    if (answer !== null && answer !== undefined && answer !== false) return answer;
+    const isEmpty = Array.isArray(answer) && answer.length === 0;
+    // Of the texts the empty one is no answer either.
+    if (answer && !isEmpty) return answer;
     if (performance.now() > endsAtMs) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
