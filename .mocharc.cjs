@@ -7,7 +7,8 @@ module.exports = {
   require: ['dist/test/support/root-hooks.js'],
   'node-option': ['enable-source-maps'],
   reporter: 'scripts/mocha-reporter.cjs',
-  timeout: 10_000,
+  // A machine may be slow or busy: this ends what hangs, and says nothing about speed.
+  timeout: 30_000,
   forbidOnly: true,
   exit: false,
   parallel: sets.length > 1,

@@ -23,6 +23,7 @@ export interface AdminParts {
   readonly switched: () => Promise<unknown>;
   readonly setCallbacks: (urls: Readonly<Record<string, string | null>>) => object;
   readonly setSerials: (serials: Credentials['serials']) => object;
+  readonly letGo: () => Promise<object>;
 }
 
 const bodyMaxBytes = 4 * 1024 * 1024;
@@ -66,7 +67,7 @@ export class AdminServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://sandbox');
-    const { book, ready, stats, setCallbacks, setSerials } = this.#parts;
+    const { book, ready, stats, setCallbacks, setSerials, letGo } = this.#parts;
     const channel = channelOf(url);
     switch (`${request.method} ${url.pathname}`) {
       case 'GET /_health':
@@ -87,6 +88,8 @@ export class AdminServer {
         return json(response, 200, setCallbacks(asUrls(await readJson(request))));
       case 'PUT /_keys':
         return json(response, 200, setSerials(asSerials(await readJson(request))));
+      case 'POST /_held':
+        return json(response, 200, await letGo());
     }
     if (url.pathname === '/_balances') return this.#balances(request, url, response);
     if (url.pathname === '/_faults') return this.#faults(request, response);

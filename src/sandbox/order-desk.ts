@@ -56,6 +56,8 @@ export class OrderDesk {
   readonly #book: Book;
   readonly #settings: DeskSettings;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Requests that a fault holds on their way, and locks. */
+  readonly #held = new Set<() => Promise<void>>();
   /** Orders that wait for a lock: nothing can be said of them meanwhile. */
   readonly #locked = new Set<string>();
   #closed = false;
@@ -71,13 +73,13 @@ export class OrderDesk {
     if (mishap.effect === 'none') return null;
     const heldMs = this.#heldMs(mishap);
     if (heldMs !== null) {
-      this.#later(heldMs, () => void this.#execute(request, mishap).catch(() => undefined));
+      this.#hold(heldMs, () => this.#execute(request, mishap));
       return null;
     }
     if (mishap.effect === 'again') {
       // The network delivers it a second time, when the first has long been answered.
       const { delay_ms: againMs = 100 } = mishap.params;
-      this.#later(againMs, () => void this.#execute(request, noMishap).catch(() => undefined));
+      this.#hold(againMs, () => this.#execute(request, noMishap));
     }
     return this.#execute(request, mishap);
   }
@@ -182,7 +184,7 @@ export class OrderDesk {
   ): Promise<DeskAnswer | null> {
     const { orderNo } = order;
     this.#locked.add(orderNo);
-    this.#later(params.delay_ms ?? 2_000, () => {
+    this.#hold(params.delay_ms ?? 2_000, async () => {
       this.#locked.delete(orderNo);
       this.#settle(order, decline, 1, false);
     });
@@ -325,6 +327,21 @@ export class OrderDesk {
   #invisibleMs({ params }: Mishap): number {
     const asked = params.invisible_ms ?? 0;
     return this.spec.honoursExpiry ? Math.min(asked, this.spec.visibilityMs) : asked;
+  }
+
+  #hold(ms: number, act: () => Promise<unknown>): void {
+    const once = async (): Promise<void> => {
+      if (this.#held.delete(once)) await act().catch(() => undefined);
+    };
+    this.#held.add(once);
+    this.#later(ms, () => void once());
+  }
+
+  /** What is held arrives now; resolves when all of it has. */
+  async letGo(): Promise<number> {
+    const held = [...this.#held];
+    await Promise.all(held.map((one) => one()));
+    return held.length;
   }
 
   #later(ms: number, act: () => void): void {

@@ -101,6 +101,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     return credentials.serials;
   };
   const stats = (): object => statsOf(rooms);
+  const letGo = async (): Promise<object> => {
+    const counts = await Promise.all([...rooms.values()].map(({ desk }) => desk.letGo()));
+    return { let_go: counts.reduce((sum, one) => sum + one, 0) };
+  };
   const admin = new AdminServer(
     {
       book,
@@ -110,6 +114,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       stats,
       setCallbacks,
       setSerials,
+      letGo,
       switched,
     },
     host,

@@ -11,6 +11,7 @@ import { silentLog } from '../../src/log.js';
 import { CaseStore } from '../../src/store/case-book.js';
 import { CaseProposalStore } from '../../src/store/case-proposals.js';
 import { openDatabase, sqlTime, type Database } from '../../src/store/database.js';
+import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 
 const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
@@ -309,13 +310,13 @@ describe('proposals for a case', () => {
       void decisionsWith(dies).carryOutOne(proposal.caseId, proposal.no);
       const { carrier, done } = counting();
       const mine = (): readonly Decided[] => done.filter((one) => one.case.id === proposal.caseId);
-      while (true) {
+      await until('the first has claimed it', async () => {
         const [[row]] = (await environment.owner.raw(
           'SELECT try_at > ? AS claimed FROM case_proposal WHERE case_id = ?',
           [sqlTime(nowMs), proposal.caseId],
         )) as [[{ claimed: number }]];
-        if (row.claimed === 1) break;
-      }
+        return row.claimed === 1;
+      });
       await decisionsWith(carrier).runOnce();
       expect(mine(), 'in the hands of the first').to.have.length(0);
       nowMs += 120_000;

@@ -15,7 +15,7 @@ interface Case {
   /** Kind, then what distinguishes it: the why, the code, the proof or the field. */
   readonly answer: string;
   /** What the book says in the end. */
-  readonly book: 'captured' | 'captured twice' | 'declined' | 'nothing' | 'any';
+  readonly book: 'captured' | 'captured twice' | 'declined' | 'nothing';
 }
 
 const cases: readonly Case[] = [
@@ -190,7 +190,7 @@ describe('What the adapter makes of every fault of a charge', () => {
       return;
     }
     const order = await until('the order ends', async () => ended(await sandbox.order(orderNo)));
-    const captures = { captured: 1, 'captured twice': 2, declined: 0, any: order.captures.length };
+    const captures = { captured: 1, 'captured twice': 2, declined: 0 };
     expect(order.captures.length).to.equal(captures[what]);
     expect(order.state).to.equal(what === 'declined' ? 'declined' : 'captured');
   }
@@ -204,7 +204,7 @@ describe('What the adapter makes of every fault of a charge', () => {
     const answer = await practice.channel('swiftpay').charge(order);
     // Bytes every 25 ms keep any idle time-out from firing; the total one must.
     expect(brief(answer)).to.equal('unknown timeout');
-    expect(performance.now() - startedMs).to.be.within(chargeMs - 20, chargeMs + 1_000);
+    expect(performance.now() - startedMs).to.be.within(chargeMs - 20, chargeMs + 5_000);
   });
 
   it('says of each failed question that nothing is known', async () => {

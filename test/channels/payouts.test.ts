@@ -115,8 +115,7 @@ describe('Payouts on the wire', () => {
     ['duplicate_capture', {}, 'succeeded', 2],
   ];
   for (const [fault, params, heard, times] of lost) {
-    it(`${fault} ${params.field ?? ''}: heard as ${heard}, paid ${times} times`, async function () {
-      this.timeout(6_000);
+    it(`${fault} ${params.field ?? ''}: heard as ${heard}, paid ${times} times`, async () => {
       const order = payoutOn('swiftpay');
       const { orderNo } = order;
       await sandbox.setFaults([
@@ -131,7 +130,7 @@ describe('Payouts on the wire', () => {
 
   it('is not found, and then paid all the same: only sending it again tells', async () => {
     const order = payoutOn('swiftpay');
-    const late = { delay_ms: 300, answer: 'server_error' } as const;
+    const late = { delay_ms: 60_000, answer: 'server_error' } as const;
     const { orderNo } = order;
     await sandbox.setFaults([
       { channel: '*', operation: 'payout', fault: 'late_effect', orderNo, nth: 1, params: late },
@@ -139,7 +138,7 @@ describe('Payouts on the wire', () => {
     expect(await pay(order)).to.include({ kind: 'unknown' });
     expect(await query(order)).to.deep.equal({ kind: 'not_found' });
     expect(await pay(order)).to.include({ kind: 'succeeded' });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await sandbox.letGo();
     expect(await paid(order)).to.equal(1);
   });
 

@@ -62,7 +62,7 @@ export function practiceOrder(channel: string, changes: Partial<Order> = {}): Or
     currency: 'CNY',
     account: { token: 'tok_ok_1', bankCode: 'ICBC', last4: '6789' },
     createdAtMs,
-    expiresAtMs: createdAtMs + 4_000,
+    expiresAtMs: createdAtMs + 60_000,
     ...changes,
   };
 }

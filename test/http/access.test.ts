@@ -54,19 +54,21 @@ describe('API keys and roles', () => {
     expect((await api.call('GET', '/v1/deductions', { headers: lower })).status).to.equal(200);
   });
 
-  it('refuses a revoked key within seconds', async function () {
-    this.timeout(15_000);
+  it('refuses a revoked key within seconds', async () => {
     const id = await api.addKey('leaver', 'app');
     const headers = { authorization: 'Bearer secret-leaver' };
     const ask = async () => (await api.call('GET', '/v1/deductions', { headers })).status;
     expect(await ask()).to.equal(200);
     await api.services.access.revokeKey(id, Date.now());
-    const revokedMs = performance.now();
-    while ((await ask()) === 200) {
-      expect(performance.now() - revokedMs).to.be.below(8_000);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const { clock } = api.services;
+    const original = clock.monotonicMs.bind(clock);
+    clock.monotonicMs = () => original() + 5_000;
+    try {
+      expect(await ask()).to.equal(401);
+    } finally {
+      clock.monotonicMs = original;
     }
-    expect(await ask()).to.equal(401);
+    expect(await ask(), 'for good').to.equal(401);
   });
 
   it('asks the database once for a key in use', async () => {

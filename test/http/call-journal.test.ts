@@ -22,8 +22,7 @@ describe('The call journal', () => {
     return answer.body['calls'] as Json[];
   }
 
-  it('tells of every call, answer and callback of an order, in order, and shows no account', async function () {
-    this.timeout(20_000);
+  it('tells of every call, answer and callback of an order, in order, and shows no account', async () => {
     await api.environment.sandbox.setCallbackUrl(`${api.base}/v1/callbacks/unionlink`);
     await api.environment.sandbox.setFaults([
       {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { orderNo as orderNoOf, newTaskId, type TaskId } from '../../src/ids.js';
 import { until } from '../sandbox/sandbox-process.js';
-import { Api, unionAccount, type Json } from './api.js';
+import { Api, seldomAsked, unionAccount, type Json } from './api.js';
 
 interface Message {
   readonly headers: Record<string, string>;
@@ -15,7 +15,7 @@ describe('Whatever a channel calls back, the end is the right one', () => {
 
   before(async function () {
     this.timeout(30_000);
-    api = await Api.start();
+    api = await Api.start({ environment: { adjust: seldomAsked } });
   });
   after(async () => api.close());
   afterEach(async () => api.environment.sandbox.clearFaults());
@@ -248,8 +248,7 @@ describe('Whatever a channel calls back, the end is the right one', () => {
     }
   });
 
-  it('before the answer to the charge: settled once, charged once', async function () {
-    this.timeout(20_000);
+  it('before the answer to the charge: settled once, charged once', async () => {
     await api.environment.sandbox.setCallbackUrl(`${api.base}/v1/callbacks/unionlink`);
     await api.environment.sandbox.setFaults([
       { channel: 'unionlink', operation: 'charge', fault: 'timeout_after' },

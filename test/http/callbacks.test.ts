@@ -5,7 +5,7 @@ import type { Evidence } from '../../src/engine/flow.js';
 import type { TaskId } from '../../src/ids.js';
 import type { FaultParams } from '../../src/sandbox/faults.js';
 import { until } from '../sandbox/sandbox-process.js';
-import { Api, unionAccount, type Json } from './api.js';
+import { Api, seldomAsked, unionAccount, type Json } from './api.js';
 
 interface Kept {
   readonly headers: Record<string, string>;
@@ -49,7 +49,7 @@ describe('POST /callbacks/:channelId', () => {
 
   before(async function () {
     this.timeout(30_000);
-    api = await Api.start();
+    api = await Api.start({ environment: { adjust: seldomAsked } });
     caught = await catcher.listen();
   });
   beforeEach(async () => api.environment.sandbox.setCallbackUrl(caught));

@@ -76,7 +76,8 @@ describe('POST and GET /v1/deductions', () => {
       { repayment_id: repayment.id },
       { headers: { prefer: 'respond-async, wait=1' } },
     );
-    expect(performance.now() - startedMs).to.be.within(950, 4_000);
+    // That it is over at all is for mocha's time-out to say.
+    expect(performance.now() - startedMs).to.be.at.least(950);
     expect(answer.status).to.equal(202);
     expect(answer.headers.get('preference-applied')).to.equal('wait=1');
     expect(answer.body).to.include({ status: 'processing' });
@@ -218,22 +219,21 @@ describe('POST and GET /v1/deductions', () => {
 
   it('walks the list by cursor: newest first, each once, as others are added', async () => {
     const mine = repaymentId('rp_walk');
-    const dueMinor = amountMinor(70_000);
+    const dueMinor = amountMinor(80_000);
     await api.environment.repayment({ id: mine, dueMinor });
+    const add = async (): Promise<unknown> => {
+      const part = { repayment_id: mine, amount_minor: 10_000 };
+      return (await api.deduct(part, { headers: { prefer: 'wait=10' } })).body['id'];
+    };
     const ids: unknown[] = [];
-    for (let n = 0; n < 7; n += 1) {
-      const answer = await api.deduct(
-        { repayment_id: mine, amount_minor: 10_000 },
-        { headers: { prefer: 'wait=10' } },
-      );
-      ids.unshift(answer.body['id']);
-    }
+    for (let n = 0; n < 7; n += 1) ids.unshift(await add());
     const seen: unknown[] = [];
     let next: string | null = `/v1/deductions?repayment_id=${mine}&limit=3`;
     while (next !== null) {
       const page: { body: Json } = await api.call('GET', next, { as: 'app' });
       const rows = page.body['deductions'] as Json[];
       expect(rows.length).to.be.within(1, 3);
+      if (seen.length === 0) await add();
       seen.push(...rows.map(({ id }) => id));
       next = page.body['next'] as string | null;
     }

@@ -112,11 +112,12 @@ describe('POST and GET /v1/top-ups', () => {
     expect(await onCard(body)).to.equal(120_000);
   });
 
-  it('lists those whose credit is not confirmed', async () => {
+  it('lists those whose credit is not confirmed, and has them asked about', async () => {
     await api.environment.parties.cards?.setFaults([
       { channel: 'cards', operation: 'credit', fault: 'reset_before' },
     ]);
-    const begun = await topUp(bodyFor(), { wait: 0 });
+    const body = bodyFor();
+    const begun = await topUp(body, { wait: 0 });
     const listed = await until('it is listed', async () => {
       const page = await api.call('GET', '/v1/top-ups?stage=credit_unknown', { as: 'operator' });
       const [one] = page.body['top_ups'] as Json[];
@@ -126,7 +127,15 @@ describe('POST and GET /v1/top-ups', () => {
     expect(listed['settle_at']).to.be.a('string');
     await api.environment.parties.cards?.clearFaults();
     const path = `/v1/top-ups/${String(begun.body['id'])}/ask`;
-    const asked = await api.call('POST', path, { as: 'operator' });
-    expect(asked.status).to.be.oneOf([202, 409]);
+    expect(await onCard(body)).to.equal(0);
+    // Its first run may still hold the record's lock for a moment.
+    const asked = await until('it is asked about', async () => {
+      const answer = await api.call('POST', path, { as: 'operator' });
+      return answer.status !== 503 && answer;
+    });
+    expect([asked.status, asked.body['status']]).to.deep.equal([202, 'succeeded']);
+    expect(await onCard(body)).to.equal(120_000);
+    const late = await api.call('POST', path, { as: 'operator' });
+    expect([late.status, late.body['code']]).to.deep.equal([409, 'top_up_ended']);
   });
 });

@@ -95,7 +95,7 @@ describe("a lender's accounting service", function () {
 
   it('is sent the very same again after a time-out, and says that it has it', async () => {
     service.spoilt.set('ledger.repayment_collected/d-1', () => undefined);
-    const [lost] = await ledger(200).post([entry('d-1')]);
+    const [lost] = await ledger(500).post([entry('d-1')]);
     expect(lost?.kind).to.equal('unknown');
     service.spoilt.clear();
     expect(await ledger().post([entry('d-1')])).to.eql([{ kind: 'posted' }]);
@@ -159,7 +159,7 @@ describe("a lender's accounting service", function () {
     it('has every message once, and our books have none', async () => {
       const books = new Books(environment);
       const services: Services = await environment.compose({
-        config: { ledgerUrl: service.url, ledgerTimeoutMs: 300, ledgerRetryMs: [0, 0, 0, 0] },
+        config: { ledgerUrl: service.url, ledgerTimeoutMs: 5_000, ledgerRetryMs: [0, 0, 0, 0] },
         wrappers: { ledger: { queue: () => straight(() => services.ledger.consumer) } },
       });
       const poison = await books.tell({ key: 'poison' });

@@ -66,8 +66,7 @@ describe("a channel's own statement", () => {
   };
 
   for (const channel of channels) {
-    it(`of ${channel} proves what we had not heard, and the day then agrees`, async function () {
-      this.timeout(20_000);
+    it(`of ${channel} proves what we had not heard, and the day then agrees`, async () => {
       await api.environment.sandbox.setFaults([
         { channel, operation: 'charge', fault: 'timeout_after', times: 1 },
         { channel, operation: 'query', fault: 'timeout_before' },
@@ -172,8 +171,7 @@ describe("a channel's own statement", () => {
   };
   const paidStatus = async (id: TaskId) => (await api.services.flows.withdrawals.find(id))?.status;
 
-  it('has our payouts, and proves one that we had not heard of', async function () {
-    this.timeout(20_000);
+  it('has our payouts, and proves one that we had not heard of', async () => {
     await api.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'payout', fault: 'timeout_after', times: 1 },
       { channel: 'swiftpay', operation: 'query', fault: 'timeout_before' },

@@ -121,7 +121,7 @@ describe('Faults', () => {
     });
 
     it('end by themselves when told to', async () => {
-      await sandbox.setFaults([{ channel: 'oldbank', operation: '*', fault: 'down', for_ms: 200 }]);
+      await sandbox.setFaults([{ channel: 'oldbank', operation: '*', fault: 'down', for_ms: 700 }]);
       const oldbank = practice.channel('oldbank');
       expect((await oldbank.charge(practiceOrder('oldbank'))).kind).to.equal('not_executed');
       await until(
@@ -145,7 +145,11 @@ describe('Faults', () => {
 
     it('make fates that depend on the seed and the order alone', async () => {
       const other = await SandboxProcess.start({ latencyScale: 0, seed: 'test' });
-      const there = new Practice(other.ready.env);
+      // Whatever answers late all the same has its fate.
+      const timeouts = { charge_ms: 20_000, query_ms: 20_000, close_ms: 20_000 };
+      const [patient, there] = [sandbox, other].map(
+        ({ ready }) => new Practice(ready.env, (profile) => ({ ...profile, timeouts })),
+      ) as [Practice, Practice];
       const at = { createdAtMs: Date.now(), expiresAtMs: Date.now() + 60_000 };
       const fates = async (
         where: Practice,
@@ -161,11 +165,11 @@ describe('Faults', () => {
           ),
         );
       const some = numbers.slice(0, 150);
-      const here = await fates(practice, some);
+      const here = await fates(patient, some);
       const again = await fates(there, [...some].reverse());
       for (const [no, fate] of here) expect(again.get(no)).to.equal(fate);
       expect(new Set(here.values())).to.include('insufficient_funds');
-      await there.shutDown();
+      await Promise.all([patient, there].map(async (one) => one.shutDown()));
       await other.stop();
     });
   });

@@ -127,10 +127,11 @@ describe('The card system', () => {
   it('refuses a credit that comes late, after the void', async () => {
     const { card, about } = await recorded();
     const credit = onCard('credit', about);
-    await cards.fail(credit, 'late_effect', { delay_ms: 400, answer: 'server_error' });
+    await cards.fail(credit, 'late_effect', { delay_ms: 60_000, answer: 'server_error' });
     expect(await cards.place(credit)).to.include({ kind: 'unknown' });
     expect(await cards.channel.query(credit)).to.deep.equal({ kind: 'not_found' });
     expect(await cards.place(onCard('void', about))).to.include({ kind: 'succeeded' });
+    await cards.sandbox.letGo();
     expect(await cards.settled(credit)).to.include({ kind: 'declined', code: 'voided' });
     expect(await balance(card)).to.equal(0);
   });
@@ -138,8 +139,9 @@ describe('The card system', () => {
   it('credits late, after our time-out, where nobody voided it', async () => {
     const { card, about } = await recorded();
     const credit = onCard('credit', about);
-    await cards.fail(credit, 'late_effect', { delay_ms: 200, answer: 'reset' });
+    await cards.fail(credit, 'late_effect', { delay_ms: 60_000, answer: 'reset' });
     expect(await cards.place(credit)).to.include({ kind: 'unknown' });
+    await cards.sandbox.letGo();
     expect(await cards.settled(credit)).to.include({ kind: 'succeeded' });
     expect(await balance(card)).to.equal(11_000);
   });
@@ -175,10 +177,11 @@ describe('The card system', () => {
     it(`waits for a lock, says nothing (${answer}), and credits when it is free`, async () => {
       const { card, about } = await recorded();
       const credit = onCard('credit', about);
-      await cards.fail(credit, 'lock_wait', { delay_ms: 2_000, answer });
+      await cards.fail(credit, 'lock_wait', { delay_ms: 60_000, answer });
       expect(await cards.place(credit)).to.include({ kind: 'unknown' });
       expect(await cards.channel.query(credit)).to.include({ kind: 'unknown' });
       expect(await balance(card)).to.equal(0);
+      await cards.sandbox.letGo();
       expect(await cards.settled(credit)).to.include({ kind: 'succeeded' });
       expect(await balance(card)).to.equal(11_000);
     });
@@ -187,13 +190,10 @@ describe('The card system', () => {
   it('closes a credit that waits for a lock: the lock then finds it void', async () => {
     const { card, about } = await recorded();
     const credit = onCard('credit', about);
-    await cards.fail(credit, 'lock_wait', { delay_ms: 300 });
+    await cards.fail(credit, 'lock_wait', { delay_ms: 60_000 });
     await cards.place(credit);
     expect(await cards.channel.close!(credit)).to.deep.equal({ kind: 'closed' });
-    await until(
-      'the lock is free',
-      async () => (await cards.channel.query(credit)).kind !== 'unknown',
-    );
+    await cards.sandbox.letGo();
     expect(await cards.channel.query(credit)).to.include({ proof: 'closed' });
     expect(await balance(card)).to.equal(0);
   });
@@ -305,9 +305,9 @@ describe('The account service', () => {
   it('debits once when the network delivers a request twice', async () => {
     const account = await holder(5_000);
     const debit = order('debit', 1_000, { account });
-    await accounts.fail(debit, 'duplicate_request', { delay_ms: 50 });
+    await accounts.fail(debit, 'duplicate_request', { delay_ms: 60_000 });
     expect(await accounts.place(debit)).to.include({ kind: 'succeeded' });
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await accounts.sandbox.letGo();
     expect(await balance(account)).to.equal(4_000);
   });
 });

@@ -93,7 +93,7 @@ export class CardHouse {
   async until(
     id: TaskId,
     holds: (record: TopUpRecord) => boolean = ({ endedAt }) => endedAt !== null,
-    withinMs = 15_000,
+    withinMs = 25_000,
   ): Promise<TopUpRecord> {
     const endsAtMs = performance.now() + withinMs;
     for (;;) {

@@ -16,7 +16,7 @@ async function live(
   env: Record<string, string>,
 ): Promise<void> {
   const services = compose({
-    config: { ...loadConfig(env), settlementAgeMs: 500 },
+    config: loadConfig(env),
     env,
     log: silentLog,
     wrappers: {
