@@ -9,8 +9,10 @@ describe('Waiting until it is so', () => {
   });
 
   it('ends with an error when it never is', async () => {
-    const failed = await until('never', async () => false, 30).catch((error: Error) => error);
-    expect(String(failed)).to.include('not within 30 ms: never');
+    const failed = await until('never', async () => false, 30).catch(
+      (error: Error) => error.message,
+    );
+    expect(failed).to.include('not within 30 ms: never');
   });
 
   it('knows no number, which might count what is left or what was done', () => {
