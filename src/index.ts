@@ -5,15 +5,15 @@
  * number of processes, embedding or not, may share them. docs/embedding.md has the whole story and
  * examples/embed.ts runs.
  */
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition/root.js';
 import { loadConfig, type Config } from './config.js';
 import { outcomeOf, waitOf, type Wait } from './embedded/await.js';
 import { checkedAgent } from './embedded/checks.js';
+import type { Embedding, WaitOptions } from './embedded/embedding.js';
 import { TopUps } from './embedded/top-ups.js';
-import { MemberAccounts, Withdrawals, type Embedding } from './embedded/withdrawals.js';
+import { MemberAccounts, Withdrawals } from './embedded/withdrawals.js';
 import type { Log } from './engine/ports.js';
 import { isCode, RecoupError } from './errors.js';
 import { AgentDesk } from './http/agent-desk.js';
@@ -21,12 +21,13 @@ import { isRepaymentId, isTaskId, type ChannelId, type TaskId } from './ids.js';
 import type { Batch, BatchProgress } from './intake/batch.js';
 import type { LoadedBatch } from './intake/batch-desk.js';
 import type { DeductionRequest, Started } from './intake/deduction-desk.js';
-import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
+import type { DeductionRecord } from './intake/records.js';
 import type { NewRepayment } from './intake/repayment.js';
+import { storyOf, type TaskStory } from './intake/task-story.js';
 import type { TrialBalance } from './ledger/records.js';
 import { createLog } from './log.js';
 import { amountMinor } from './money.js';
-import { keptKey } from './personal.js';
+import { digestOf, requestKeyOf } from './request-key.js';
 import { migrate, pendingMigrations } from './store/migrate.js';
 
 export { type Config, loadConfig } from './config.js';
@@ -41,6 +42,7 @@ export type { NewRepayment } from './intake/repayment.js';
 export type { Member, MemberEntry } from './intake/member.js';
 export type { TopUpRecord } from './intake/top-up.js';
 export type { WithdrawalRecord } from './intake/withdrawal.js';
+export type { WaitOptions } from './embedded/embedding.js';
 export type { TopUpStory, TopUpStartRequest } from './embedded/top-ups.js';
 export type { MemberStory, WithdrawalStory, WithdrawRequest } from './embedded/withdrawals.js';
 export {
@@ -74,20 +76,9 @@ export interface DeductRequest {
   readonly agent?: { readonly name: string; readonly reason: string };
 }
 
-export interface DeductOptions {
-  /**
-   * How long to wait for the outcome, ms. Meanwhile this process itself asks the channel when an ask
-   * is due. Unless given, the call ends with the first run, which never outlasts a channel's time-out.
-   */
-  readonly waitMs?: number;
-}
-
 /** A deduction with all that is known of it. */
-export interface DeductionStory {
+export interface DeductionStory extends TaskStory {
   readonly deduction: DeductionRecord;
-  readonly attempts: readonly AttemptRecord[];
-  readonly cases: readonly CaseRecord[];
-  readonly log: readonly LoggedEntry[];
 }
 
 export interface BatchStory {
@@ -108,7 +99,7 @@ export interface Recoup {
    *   `idempotency_key_reused`, `idempotency_key_invalid`, `agent_reason_missing`, `rate_limited`:
    *   nothing was charged. `journal_unavailable`: repeat with the same key.
    */
-  deduct(request: DeductRequest, options?: DeductOptions): Promise<DeductionRecord>;
+  deduct(request: DeductRequest, options?: WaitOptions): Promise<DeductionRecord>;
   /** Balances that are paid out, and the accounts they are taken from. */
   readonly withdrawals: Withdrawals;
   /** Stored-value cards that customers pay for. */
@@ -222,17 +213,18 @@ class EmbeddedRecoup implements Recoup {
     return this.services.instanceId;
   }
 
-  async deduct(request: DeductRequest, options: DeductOptions = {}): Promise<DeductionRecord> {
+  async deduct(request: DeductRequest, options: WaitOptions = {}): Promise<DeductionRecord> {
     const { clock } = this.services;
-    if (!/^[\x21-\x7e]{1,128}$/.test(request.key)) throw new RecoupError('idempotency_key_invalid');
+    const requestKey = requestKeyOf(this.scope, request.key);
     const agent = request.agent === undefined ? null : checkedAgent(request.agent);
     const { repaymentId: repayment, amountMinor: amount } = request;
     if (!isRepaymentId(repayment)) {
       throw new RecoupError('repayment_unknown', { repayment_id: repayment.slice(0, 80) });
     }
     if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
-    const requestKey = `${this.scope}:${keptKey(request.key)}`;
-    const requestDigest = digestOf(request);
+    const sum = amount === undefined ? 'all' : String(amount);
+    const { name = null, reason = null } = request.agent ?? {};
+    const requestDigest = digestOf([repayment, sum, name, reason]);
     await this.#openChannels();
     const wait = waitOf(options.waitMs, clock.monotonicMs());
     const known = await this.#known(requestKey, requestDigest);
@@ -261,14 +253,7 @@ class EmbeddedRecoup implements Recoup {
   async show(id: string): Promise<DeductionStory | null> {
     const { deductions } = this.services;
     const deduction = isTaskId(id) ? await deductions.find(id) : null;
-    if (deduction === null) return null;
-    const { id: deductionId } = deduction;
-    const [attempts, cases, log] = await Promise.all([
-      deductions.attempts(deductionId),
-      deductions.cases({ deductionId, limit: 100 }),
-      deductions.log(deductionId),
-    ]);
-    return { deduction, attempts, cases, log };
+    return deduction && { deduction, ...(await storyOf(deductions, deduction.id)) };
   }
 
   async registerRepayments(repayments: readonly NewRepayment[]): Promise<void> {
@@ -388,9 +373,4 @@ class EmbeddedRecoup implements Recoup {
     const find = deductions.find.bind(deductions);
     return await outcomeOf(this.services, { id, firstRun, wait, find });
   }
-}
-
-function digestOf({ repaymentId: id, amountMinor: amount, agent }: DeductRequest): string {
-  const asked = [id, amount === undefined ? 'all' : String(amount), agent?.name, agent?.reason];
-  return createHash('sha256').update(JSON.stringify(asked)).digest('hex');
 }

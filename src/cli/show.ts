@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import { RecoupError } from '../errors.js';
 import type { Services } from '../composition/root.js';
 import { callView } from '../http/channel-routes.js';
-import { deductionView } from '../http/views.js';
+import { deductionView, storyView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';
 import { taskId } from '../ids.js';
 import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeLine } from './deduct.js';
 import { withServices } from './session.js';
-import { storyJson, storyLines } from './story.js';
+import { storyLines } from './story.js';
 import { table } from './table.js';
 import { topUpJson, topUpText } from './top-up.js';
 import { withdrawalJson, withdrawalText } from './withdraw.js';
@@ -51,10 +51,7 @@ async function storyOf(services: Services, id: string): Promise<Result> {
   if (topUp !== null) return { json: topUpJson(topUp), text: topUpText(topUp) };
   const story = await recoup.show(id);
   if (story === null) throw new RecoupError('deduction_unknown');
-  const json = {
-    deduction: deductionView(story.deduction),
-    ...storyJson(story),
-  };
+  const json = { deduction: deductionView(story.deduction), ...storyView(story) };
   return { json, text: storyText(story) };
 }
 

@@ -3,25 +3,12 @@ import { assertNever } from '../assert.js';
 import type { Entry } from '../engine/entries.js';
 import { operationOf } from '../engine/order.js';
 import type { Answer } from '../engine/reply.js';
-import { attemptView, caseView, logEntryView } from '../http/views.js';
 import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
+import type { TaskStory } from '../intake/task-story.js';
 import { formatDecimalAmount } from '../money.js';
 import { table } from './table.js';
 
-/** What is known of a task besides its row. */
-interface Story {
-  readonly attempts: readonly AttemptRecord[];
-  readonly cases: readonly CaseRecord[];
-  readonly log: readonly LoggedEntry[];
-}
-
-export const storyJson = ({ attempts, cases, log }: Story) => ({
-  attempts: attempts.map(attemptView),
-  cases: cases.map(caseView),
-  log: log.map(logEntryView),
-});
-
-export const storyLines = ({ attempts, cases, log }: Story): readonly string[] => [
+export const storyLines = ({ attempts, cases, log }: TaskStory): readonly string[] => [
   '',
   attemptTable(attempts),
   ...cases.map(caseLine),

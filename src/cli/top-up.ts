@@ -3,6 +3,7 @@ import { taskStatuses } from '../engine/orders-state.js';
 import { topUpStages, type TopUpStage } from '../engine/top-up.js';
 import { RecoupError } from '../errors.js';
 import { topUpView } from '../http/top-up-wire.js';
+import { storyView } from '../http/views.js';
 import { embed, type TopUpStartRequest, type TopUpStory } from '../index.js';
 import type { TopUpRecord } from '../intake/top-up.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
@@ -18,7 +19,7 @@ import {
 } from './command.js';
 import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
-import { storyJson, storyLines } from './story.js';
+import { storyLines } from './story.js';
 import { asStatus, oneOf, taskPage, type PageOptions } from './task-page.js';
 
 interface TopUpOptions extends CommonOptions {
@@ -163,7 +164,7 @@ function showCommand(): Command {
 
 export const topUpJson = (story: TopUpStory): Readonly<Record<string, unknown>> => ({
   top_up: topUpView(story.topUp),
-  ...storyJson(story),
+  ...storyView(story),
 });
 
 export function topUpText(story: TopUpStory): string {

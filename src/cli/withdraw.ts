@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { taskStatuses } from '../engine/orders-state.js';
 import { RecoupError } from '../errors.js';
+import { storyView } from '../http/views.js';
 import { withdrawalView } from '../http/withdrawal-wire.js';
 import { embed, type WithdrawalStory, type WithdrawRequest } from '../index.js';
 import type { WithdrawalRecord } from '../intake/withdrawal.js';
@@ -18,7 +19,7 @@ import {
 import { badUsage } from './failure.js';
 import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
-import { storyJson, storyLines } from './story.js';
+import { storyLines } from './story.js';
 import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
 interface WithdrawOptions extends CommonOptions {
@@ -151,7 +152,7 @@ function showCommand(): Command {
 
 export const withdrawalJson = (story: WithdrawalStory): Readonly<Record<string, unknown>> => ({
   withdrawal: withdrawalView(story.withdrawal),
-  ...storyJson(story),
+  ...storyView(story),
 });
 
 export function withdrawalText(story: WithdrawalStory): string {

@@ -1,16 +1,15 @@
 /** Top-ups of stored-value cards for an embedding application. */
-import { createHash } from 'node:crypto';
 import { outcomeOf, waitOf } from './await.js';
 import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
-import type { Embedding } from './withdrawals.js';
+import type { Embedding, WaitOptions } from './embedding.js';
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
 import { isChannelId, isTaskId } from '../ids.js';
-import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
+import { storyOf, type TaskStory } from '../intake/task-story.js';
 import type { TopUpRequest } from '../intake/top-up-desk.js';
 import { cardBank, type TopUpRecord } from '../intake/top-up.js';
 import { amountMinor, type Currency } from '../money.js';
-import { keptKey } from '../personal.js';
+import { digestOf, requestKeyOf } from '../request-key.js';
 
 export interface TopUpStartRequest {
   readonly customerId: string;
@@ -31,19 +30,9 @@ export interface TopUpStartRequest {
 }
 
 /** A top-up with all that is known of it. */
-export interface TopUpStory {
+export interface TopUpStory extends TaskStory {
   readonly topUp: TopUpRecord;
-  readonly attempts: readonly AttemptRecord[];
-  readonly cases: readonly CaseRecord[];
-  readonly log: readonly LoggedEntry[];
 }
-
-export interface TopUpOptions {
-  /** How long to wait for the outcome, ms. Unless given, the call ends with the first run. */
-  readonly waitMs?: number;
-}
-
-const casesMax = 100;
 
 export class TopUps {
   constructor(private readonly embedding: Embedding) {}
@@ -59,7 +48,7 @@ export class TopUps {
    *   `invalid_request`, `idempotency_key_reused`, `idempotency_key_invalid`: nothing moved.
    *   `journal_unavailable`: repeat with the same key.
    */
-  async start(request: TopUpStartRequest, options: TopUpOptions = {}): Promise<TopUpRecord> {
+  async start(request: TopUpStartRequest, options: WaitOptions = {}): Promise<TopUpRecord> {
     const { services, scope, openChannels, track } = this.embedding;
     const { flows, clock } = services;
     const asked = checked(request, scope);
@@ -75,20 +64,14 @@ export class TopUps {
   async show(id: string): Promise<TopUpStory | null> {
     const { flows, deductions: tasks } = this.embedding.services;
     const topUp = isTaskId(id) ? await flows.topUps.find(id) : null;
-    if (topUp === null) return null;
-    const [attempts, cases, log] = await Promise.all([
-      tasks.attempts(topUp.id),
-      tasks.cases({ deductionId: topUp.id, limit: casesMax }),
-      tasks.log(topUp.id),
-    ]);
-    return { topUp, attempts, cases, log };
+    return topUp && { topUp, ...(await storyOf(tasks, topUp.id)) };
   }
 }
 
 function checked(request: TopUpStartRequest, scope: string): TopUpRequest {
   const { key, customerId, currency = 'CNY', rule = null, cards = null } = request;
   const { expectedCreditMinor: told, amountMinor: amount } = request;
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new RecoupError('idempotency_key_invalid');
+  const requestKey = requestKeyOf(scope, key);
   if (!isNewOwnId(customerId)) throw invalid('customerId', ownIdRule);
   if (amount <= 0 || (told !== undefined && told <= 0)) {
     throw new RecoupError('amount_not_positive');
@@ -113,9 +96,7 @@ function checked(request: TopUpStartRequest, scope: string): TopUpRequest {
     payer,
     card,
     cards,
-    requestKey: `${scope}:${keptKey(key)}`,
-    requestDigest: createHash('sha256')
-      .update(JSON.stringify([...says, ...accounts]))
-      .digest('hex'),
+    requestKey,
+    requestDigest: digestOf([...says, ...accounts]),
   };
 }

@@ -1,17 +1,16 @@
 /** Withdrawals and members' accounts for an embedding application. */
-import { createHash } from 'node:crypto';
-import type { Services } from '../composition/root.js';
 import { outcomeOf, waitOf } from './await.js';
 import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
+import type { Embedding, WaitOptions } from './embedding.js';
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
 import { isChannelId, isRepaymentId as isOwnId, isTaskId } from '../ids.js';
 import type { Member, MemberEntry } from '../intake/member.js';
-import type { AttemptRecord, CaseRecord, LoggedEntry } from '../intake/records.js';
+import { storyOf, type TaskStory } from '../intake/task-story.js';
 import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
 import { amountMinor, type Currency } from '../money.js';
-import { keptKey } from '../personal.js';
+import { digestOf, requestKeyOf } from '../request-key.js';
 
 export interface WithdrawRequest {
   readonly memberId: string;
@@ -27,11 +26,8 @@ export interface WithdrawRequest {
 }
 
 /** A withdrawal with all that is known of it. */
-export interface WithdrawalStory {
+export interface WithdrawalStory extends TaskStory {
   readonly withdrawal: WithdrawalRecord;
-  readonly attempts: readonly AttemptRecord[];
-  readonly cases: readonly CaseRecord[];
-  readonly log: readonly LoggedEntry[];
 }
 
 export interface MemberStory {
@@ -40,21 +36,7 @@ export interface MemberStory {
   readonly entries: readonly MemberEntry[];
 }
 
-export interface WithdrawOptions {
-  /** How long to wait for the outcome, ms. Unless given, the call ends with the first run. */
-  readonly waitMs?: number;
-}
-
-/** What the embedding gives: its channels read, its runs under way counted. */
-export interface Embedding {
-  readonly services: Services;
-  readonly scope: string;
-  readonly openChannels: () => Promise<void>;
-  readonly track: (finished: Promise<unknown>) => Promise<unknown>;
-}
-
 const entriesMax = 1_000;
-const casesMax = 100;
 
 export class Withdrawals {
   constructor(private readonly embedding: Embedding) {}
@@ -68,7 +50,7 @@ export class Withdrawals {
    *   `idempotency_key_reused`, `idempotency_key_invalid`: nothing moved. `journal_unavailable`:
    *   repeat with the same key.
    */
-  async start(request: WithdrawRequest, options: WithdrawOptions = {}): Promise<WithdrawalRecord> {
+  async start(request: WithdrawRequest, options: WaitOptions = {}): Promise<WithdrawalRecord> {
     const { services, scope, openChannels, track } = this.embedding;
     const { flows, clock } = services;
     const asked = checked(request, scope);
@@ -84,13 +66,7 @@ export class Withdrawals {
   async show(id: string): Promise<WithdrawalStory | null> {
     const { flows, deductions: tasks } = this.embedding.services;
     const withdrawal = isTaskId(id) ? await flows.withdrawals.find(id) : null;
-    if (withdrawal === null) return null;
-    const [attempts, cases, log] = await Promise.all([
-      tasks.attempts(withdrawal.id),
-      tasks.cases({ deductionId: withdrawal.id, limit: casesMax }),
-      tasks.log(withdrawal.id),
-    ]);
-    return { withdrawal, attempts, cases, log };
+    return withdrawal && { withdrawal, ...(await storyOf(tasks, withdrawal.id)) };
   }
 }
 
@@ -136,7 +112,7 @@ export class MemberAccounts {
 
 function checked(request: WithdrawRequest, scope: string): WithdrawalRequest {
   const { key, memberId, account, accountService, currency = 'CNY' } = request;
-  if (!/^[\x21-\x7e]{1,128}$/.test(key)) throw new RecoupError('idempotency_key_invalid');
+  const requestKey = requestKeyOf(scope, key);
   if (!isNewOwnId(memberId)) throw invalid('memberId', ownIdRule);
   if (request.amountMinor <= 0) throw new RecoupError('amount_not_positive');
   const { token, bankCode, last4 } = checkedAccount(account, 'account');
@@ -150,8 +126,8 @@ function checked(request: WithdrawRequest, scope: string): WithdrawalRequest {
     currency,
     account: { token, bankCode, last4 },
     accountService: service,
-    requestKey: `${scope}:${keptKey(key)}`,
-    requestDigest: createHash('sha256').update(JSON.stringify(says)).digest('hex'),
+    requestKey,
+    requestDigest: digestOf(says),
   };
 }
 

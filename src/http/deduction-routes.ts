@@ -1,8 +1,9 @@
 import { RecoupError } from '../errors.js';
+import { storyOf } from '../intake/task-story.js';
 import { findDeduction, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
-import { askNow, storyOf } from './task-routes.js';
-import { deductionView } from './views.js';
+import { askNow } from './task-routes.js';
+import { deductionView, storyView } from './views.js';
 import * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
@@ -44,7 +45,7 @@ export function readDeduction(app: App, { services: { deductions } }: HttpContex
     config: { docs: { problems: ['deduction_unknown'] } },
     handler: async (request) => {
       const record = await findDeduction(deductions, request.params.id);
-      return { ...deductionView(record), ...(await storyOf(deductions, record.id)) };
+      return { ...deductionView(record), ...storyView(await storyOf(deductions, record.id)) };
     },
   });
 }

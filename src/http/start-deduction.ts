@@ -7,10 +7,11 @@ import { recordOf } from '../intake/deduction-record.js';
 import type { DeductionRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import { namesSomebody } from '../personal.js';
+import { digestOf } from '../request-key.js';
 import { AgentDesk } from './agent-desk.js';
 import { callerOf, findDeduction, type HttpContext } from './context.js';
 import type { ApiKey } from './ports.js';
-import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
+import { idempotencyKey, preferredWaitS } from './request-headers.js';
 import { locate, markReplayed, startWithinBound } from './task-routes.js';
 import { deductionView } from './views.js';
 import { waited } from './waiting.js';
@@ -54,7 +55,7 @@ interface AskedBody {
 /** @throws RecoupError for a header or a field that will not do */
 function requestOf(request: FastifyRequest, body: AskedBody): DeductionRequest {
   const { id, name, role } = callerOf(request);
-  const key = idempotencyKey(request.headers['idempotency-key']);
+  const requestKey = idempotencyKey(request.headers['idempotency-key'], id);
   const { repayment_id: repaymentId, amount_minor: amount } = body;
   if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
   const reason = role === 'agent' ? agentReason(body.reason) : null;
@@ -65,7 +66,7 @@ function requestOf(request: FastifyRequest, body: AskedBody): DeductionRequest {
     source: role === 'agent' ? 'agent' : 'app',
     repaymentId,
     amountMinor: amount === undefined ? null : amountMinor(amount),
-    requestKey: requestKeyOf(id, key),
+    requestKey,
     requestDigest: digestOf([repaymentId, amount ?? null, reason]),
     batchId: null,
     agent: reason === null ? null : { name, reason },

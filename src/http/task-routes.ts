@@ -3,8 +3,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
 import type { TaskId } from '../ids.js';
 import { callerOf, type HttpContext } from './context.js';
-import type { DeductionReads } from './ports.js';
-import { attemptView, caseView, logEntryView } from './views.js';
 
 interface TaskRow {
   readonly id: TaskId;
@@ -56,23 +54,6 @@ export function markReplayed(
 /** What the row says: 200 when it is final, 202 when it is not. */
 export function locate({ id, endedAt }: TaskRow, path: string, reply: FastifyReply): void {
   reply.code(endedAt === null ? 202 : 200).header('location', `${path}/${id}`);
-}
-
-/** What is known of a task besides its row. */
-export async function storyOf(
-  tasks: Pick<DeductionReads, 'attempts' | 'log' | 'cases'>,
-  id: TaskId,
-) {
-  const [attempts, log, cases] = await Promise.all([
-    tasks.attempts(id),
-    tasks.log(id),
-    tasks.cases({ deductionId: id, limit: 500 }),
-  ]);
-  return {
-    attempts: attempts.map(attemptView),
-    log: log.map(logEntryView),
-    cases: cases.map(caseView),
-  };
 }
 
 /** Has the channel of an unfinished task asked at once, in the name of whoever wants it. */

@@ -4,12 +4,15 @@ import { RecoupError } from '../errors.js';
 import { channelId, isTaskId } from '../ids.js';
 import { cardBank, type TopUpRecord } from '../intake/top-up.js';
 import type { TopUpRequest } from '../intake/top-up-desk.js';
+import { storyOf } from '../intake/task-story.js';
 import { amountMinor } from '../money.js';
+import { digestOf } from '../request-key.js';
 import { callerOf, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
-import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
-import { askNow, locate, markReplayed, startWithinBound, storyOf } from './task-routes.js';
+import { idempotencyKey, preferredWaitS } from './request-headers.js';
+import { askNow, locate, markReplayed, startWithinBound } from './task-routes.js';
+import { storyView } from './views.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './top-up-wire.js';
@@ -54,7 +57,7 @@ function startTopUp(app: App, context: HttpContext): void {
 
 /** @throws RecoupError for a header or a field that will not do */
 function requestOf(request: FastifyRequest, body: wire.TopUpBody): TopUpRequest {
-  const key = idempotencyKey(request.headers['idempotency-key']);
+  const requestKey = idempotencyKey(request.headers['idempotency-key'], callerOf(request).id);
   const { customer_id: customerId, amount_minor: amount, credit_minor: told, currency } = body;
   if (amount <= 0 || (told !== undefined && told <= 0))
     throw new RecoupError('amount_not_positive');
@@ -76,7 +79,7 @@ function requestOf(request: FastifyRequest, body: wire.TopUpBody): TopUpRequest 
     payer,
     card,
     cards: cards === null ? null : channelId(cards),
-    requestKey: requestKeyOf(callerOf(request).id, key),
+    requestKey,
     requestDigest: digestOf([...says, ...accounts]),
   };
 }
@@ -131,7 +134,7 @@ function readTopUp(app: App, context: HttpContext): void {
     config: { docs: { problems: ['top_up_unknown'] } },
     handler: async (request) => {
       const record = await find(context, request.params.id);
-      return { ...wire.topUpView(record), ...(await storyOf(tasks, record.id)) };
+      return { ...wire.topUpView(record), ...storyView(await storyOf(tasks, record.id)) };
     },
   });
 }

@@ -5,6 +5,7 @@ import type { Route } from '../engine/route.js';
 import type { Batch, BatchProgress } from '../intake/batch.js';
 import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from '../intake/records.js';
 import type { Repayment } from '../intake/repayment.js';
+import type { TaskStory } from '../intake/task-story.js';
 import type * as wire from './wire-replies.js';
 
 type Wire<T extends z.ZodType> = z.input<T>;
@@ -96,6 +97,12 @@ export function logEntryView({ seq, writer, entry }: LoggedEntry): {
     ...(plain(fields) as object),
   };
 }
+
+export const storyView = ({ attempts, cases, log }: TaskStory) => ({
+  attempts: attempts.map(attemptView),
+  cases: cases.map(caseView),
+  log: log.map(logEntryView),
+});
 
 /** Account tokens, and what lets somebody repeat another caller's request. */
 const withheld = new Set(['token', 'requestKey', 'requestDigest']);

@@ -4,12 +4,15 @@ import { RecoupError } from '../errors.js';
 import { channelId, isTaskId } from '../ids.js';
 import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
+import { storyOf } from '../intake/task-story.js';
 import { amountMinor } from '../money.js';
+import { digestOf } from '../request-key.js';
 import { callerOf, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
-import { digestOf, idempotencyKey, preferredWaitS, requestKeyOf } from './request-headers.js';
-import { askNow, locate, markReplayed, startWithinBound, storyOf } from './task-routes.js';
+import { idempotencyKey, preferredWaitS } from './request-headers.js';
+import { askNow, locate, markReplayed, startWithinBound } from './task-routes.js';
+import { storyView } from './views.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './withdrawal-wire.js';
@@ -54,7 +57,7 @@ function startWithdrawal(app: App, context: HttpContext): void {
 
 /** @throws RecoupError for a header or a field that will not do */
 function requestOf(request: FastifyRequest, body: wire.WithdrawalBody): WithdrawalRequest {
-  const key = idempotencyKey(request.headers['idempotency-key']);
+  const requestKey = idempotencyKey(request.headers['idempotency-key'], callerOf(request).id);
   const { member_id: memberId, amount_minor: amount, currency, account_service: service } = body;
   if (amount <= 0) throw new RecoupError('amount_not_positive');
   const { bank_code: bankCode, account_token: token, account_last4: last4 } = body;
@@ -75,7 +78,7 @@ function requestOf(request: FastifyRequest, body: wire.WithdrawalBody): Withdraw
               last4: service.account_last4,
             },
           },
-    requestKey: requestKeyOf(callerOf(request).id, key),
+    requestKey,
     requestDigest: digestOf([memberId, amount, currency, bankCode, token, last4, ...from]),
   };
 }
@@ -130,7 +133,7 @@ function readWithdrawal(app: App, context: HttpContext): void {
     config: { docs: { problems: ['withdrawal_unknown'] } },
     handler: async (request) => {
       const record = await find(context, request.params.id);
-      return { ...wire.withdrawalView(record), ...(await storyOf(tasks, record.id)) };
+      return { ...wire.withdrawalView(record), ...storyView(await storyOf(tasks, record.id)) };
     },
   });
 }
