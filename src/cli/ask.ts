@@ -1,8 +1,8 @@
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { RecoupError } from '../errors.js';
-import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
-import { outcomeOf } from './deduct.js';
+import { asTaskId, command, run, type CommonOptions, type Result } from './command.js';
+import { deductionOutcome } from './deduct.js';
 import { withServices } from './session.js';
 import { topUpOutcome } from './top-up.js';
 import { withdrawalOutcome } from './withdraw.js';
@@ -15,7 +15,7 @@ interface AskOptions extends CommonOptions {
 
 export function askCommand(): Command {
   return command('ask', 'ask the channel about a task now; its poll schedule starts anew')
-    .argument('<id>', 'the deduction, the withdrawal or the top-up', asDeductionId)
+    .argument('<id>', 'the deduction, the withdrawal or the top-up', asTaskId)
     .option('--by <name>', 'who wants to know; kept for the audit', userInfo().username)
     .action(
       run<AskOptions>((options, [id = '']) =>
@@ -36,7 +36,7 @@ async function ask(services: Services, id: TaskId, by: string): Promise<Result> 
 /** @throws RecoupError `deduction_unknown` where no task has this id. */
 async function resultOf({ deductions, flows }: Services, id: TaskId): Promise<Result> {
   const deduction = await deductions.find(id);
-  if (deduction !== null) return outcomeOf(deduction);
+  if (deduction !== null) return deductionOutcome(deduction);
   const withdrawal = await flows.withdrawals.find(id);
   if (withdrawal !== null) return withdrawalOutcome(withdrawal);
   const topUp = await flows.topUps.find(id);

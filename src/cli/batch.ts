@@ -7,15 +7,7 @@ import type { LoadedBatch } from '../intake/batch-desk.js';
 import { isDate } from '../intake/due-file.js';
 import { batchReport } from './batch-report.js';
 import { watchBatch } from './batch-watch.js';
-import {
-  asDeductionId,
-  command,
-  group,
-  run,
-  tell,
-  type CommonOptions,
-  type Result,
-} from './command.js';
+import { asTaskId, command, group, run, tell, type CommonOptions, type Result } from './command.js';
 import { badUsage } from './failure.js';
 import { openServices, withServices } from './session.js';
 import { StopSignals, within } from './shutdown.js';
@@ -52,7 +44,7 @@ export function batchCommand(): Command {
   );
   batch.addCommand(
     command('show', 'how far a batch is')
-      .argument('<id>', 'as printed by `batch run`', asDeductionId)
+      .argument('<id>', 'as printed by `batch run`', asTaskId)
       .action(
         run<CommonOptions>((options, [id = '']) =>
           withServices(options, (services) => batchReport(services, id as TaskId)),
@@ -62,7 +54,7 @@ export function batchCommand(): Command {
   for (const name of ['pause', 'resume'] as const) {
     batch.addCommand(
       command(name, name === 'pause' ? 'start no further row' : 'go on with a paused batch')
-        .argument('<id>', 'as printed by `batch run`', asDeductionId)
+        .argument('<id>', 'as printed by `batch run`', asTaskId)
         .action(run<CommonOptions>((options, [id = '']) => move(options, id as TaskId, name))),
     );
   }

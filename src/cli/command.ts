@@ -95,7 +95,7 @@ const plain = (value: unknown): string =>
 
 // ------------------------------------------------------------------------- arguments to values
 
-export function asDeductionId(text: string): TaskId {
+export function asTaskId(text: string): TaskId {
   if (!isTaskId(text)) throw new InvalidArgumentError('An id is a UUID, such as deduct prints it.');
   return text;
 }

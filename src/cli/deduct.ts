@@ -1,24 +1,20 @@
 import type { Command } from 'commander';
 import { deductionView } from '../http/views.js';
-import { embed, type DeductRequest } from '../index.js';
+import type { DeductRequest } from '../index.js';
 import type { DeductionRecord } from '../intake/records.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
-import { asAmount, asWhole, command, run, type CommonOptions, type Result } from './command.js';
-import { exitCodes, type ExitCode } from './exit-codes.js';
+import { asAmount, command, run, type Result } from './command.js';
 import { badUsage } from './failure.js';
-import { withServices } from './session.js';
+import { outcomeResult, startTask, waitOption, type StartOptions } from './start-task.js';
 
-interface DeductOptions extends CommonOptions {
+interface DeductOptions extends StartOptions {
   readonly repayment: string;
   readonly key: string;
   readonly amount?: AmountMinor;
   readonly source: string;
   readonly agent?: string;
   readonly reason?: string;
-  readonly wait?: number;
 }
-
-const secondsMax = 86_400;
 
 export function deductCommand(): Command {
   return command('deduct', 'collect from one repayment')
@@ -28,19 +24,13 @@ export function deductCommand(): Command {
     .option('--source <source>', '`app`, or `agent` for a deduction by hand', 'app')
     .option('--agent <name>', 'who asks by hand')
     .option('--reason <text>', 'why, 4 to 500 characters')
-    .option('--wait <seconds>', 'how long to wait for the outcome', asWhole(0, secondsMax))
+    .addOption(waitOption())
     .action(
       run<DeductOptions>(async (options) => {
         const request = requestOf(options);
-        const { wait } = options;
-        return await withServices(options, async (services) => {
-          const recoup = embed(services, 'cli');
-          // On a second Ctrl-C nothing is lost either: the deduction is in the in-flight log.
-          const waiting = wait === undefined ? {} : { waitMs: wait * 1_000 };
-          const deduction = await recoup.deduct(request, waiting);
-          await recoup.settle();
-          return outcomeOf(deduction);
-        });
+        return deductionOutcome(
+          await startTask(options, (recoup, waiting) => recoup.deduct(request, waiting)),
+        );
       }),
     );
 }
@@ -60,13 +50,8 @@ function requestOf({ repayment, key, amount, source, agent, reason }: DeductOpti
   return { ...request, agent: { name: agent, reason: reason ?? '' } };
 }
 
-export function outcomeOf(deduction: DeductionRecord): Result {
-  return {
-    json: { deduction: deductionView(deduction) },
-    text: `${outcomeLine(deduction)}\n${deduction.id}`,
-    exitCode: exitCodeOf(deduction),
-  };
-}
+export const deductionOutcome = (deduction: DeductionRecord): Result =>
+  outcomeResult(deduction, outcomeLine(deduction), { deduction: deductionView(deduction) });
 
 export function outcomeLine(deduction: DeductionRecord): string {
   const { status, failureCode, failureDetail, channelId, orderNo } = deduction;
@@ -81,9 +66,4 @@ export function outcomeLine(deduction: DeductionRecord): string {
     default:
       return `processing: what becomes of ${amount} is not known yet; see \`recoup show\``;
   }
-}
-
-function exitCodeOf({ status }: DeductionRecord): ExitCode {
-  if (status === 'succeeded') return exitCodes.done;
-  return status === 'failed' ? exitCodes.failed : exitCodes.open;
 }

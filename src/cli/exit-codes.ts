@@ -18,12 +18,3 @@ export const exitCodes = {
 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
-
-/** Of a task whose outcome is known once it has ended. */
-export function outcomeCode(task: {
-  readonly status: string;
-  readonly endedAt: Date | null;
-}): ExitCode {
-  if (task.endedAt === null) return exitCodes.open;
-  return task.status === 'succeeded' ? exitCodes.done : exitCodes.failed;
-}

@@ -3,7 +3,7 @@ import { taskStatuses } from '../engine/orders-state.js';
 import { deductionView } from '../http/views.js';
 import { isRepaymentId, type RepaymentId, type TaskId } from '../ids.js';
 import { formatDecimalAmount } from '../money.js';
-import { asDeductionId, asWhole, command, run } from './command.js';
+import { asTaskId, asWhole, command, run } from './command.js';
 import { withServices } from './session.js';
 import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
@@ -16,8 +16,8 @@ export function listCommand(): Command {
   return command('list', 'deductions, newest first')
     .option('--status <status>', taskStatuses.join(', '), asStatus)
     .option('--repayment <id>', 'of one repayment', asRepaymentId)
-    .option('--batch <id>', 'of one batch', asDeductionId)
-    .option('--before <id>', 'older than this deduction: the next page', asDeductionId)
+    .option('--batch <id>', 'of one batch', asTaskId)
+    .option('--before <id>', 'older than this deduction: the next page', asTaskId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
     .action(
       run<ListOptions>((options) =>

@@ -5,7 +5,7 @@ import { attemptView, logEntryView } from '../http/views.js';
 import type { TaskId } from '../ids.js';
 import type { RefundRecord } from '../intake/records.js';
 import { formatDecimalAmount } from '../money.js';
-import { asDeductionId, asWhole, command, group, run, type CommonOptions } from './command.js';
+import { asTaskId, asWhole, command, group, run, type CommonOptions } from './command.js';
 import { withServices } from './session.js';
 import { table } from './table.js';
 import { asStatus, taskPage, type PageOptions } from './task-page.js';
@@ -22,8 +22,8 @@ export function refundsCommand(): Command {
 function listCommand(): Command {
   return command('list', 'refunds, newest first')
     .option('--status <status>', taskStatuses.join(', '), asStatus)
-    .option('--deduction <id>', 'of one deduction', asDeductionId)
-    .option('--before <id>', 'older than this refund: the next page', asDeductionId)
+    .option('--deduction <id>', 'of one deduction', asTaskId)
+    .option('--before <id>', 'older than this refund: the next page', asTaskId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
     .action(
       run<ListOptions>((options) =>
@@ -44,7 +44,7 @@ function listCommand(): Command {
 
 function showCommand(): Command {
   return command('show', 'a refund, its orders and its log')
-    .argument('<id>', 'as printed by `refunds list`', asDeductionId)
+    .argument('<id>', 'as printed by `refunds list`', asTaskId)
     .action(
       run<CommonOptions>((options, [id = '']) =>
         withServices(options, async ({ refunds, deductions }) => {

@@ -5,7 +5,7 @@ import { callView } from '../http/channel-routes.js';
 import { deductionView, storyView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';
 import { taskId } from '../ids.js';
-import { asDeductionId, command, run, type CommonOptions, type Result } from './command.js';
+import { asTaskId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeLine } from './deduct.js';
 import { withServices } from './session.js';
 import { storyLines } from './story.js';
@@ -24,7 +24,7 @@ export function showCommand(): Command {
     'show',
     'a deduction, a withdrawal or a top-up, its orders, and its log as a story',
   )
-    .argument('<id>', 'as printed by `deduct` or `list`', asDeductionId)
+    .argument('<id>', 'as printed by `deduct` or `list`', asTaskId)
     .option('--calls', 'with the call journal: what passed between us and the channels, masked')
     .action(
       run<ShowOptions>((options, [id = '']) =>

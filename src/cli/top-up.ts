@@ -9,7 +9,7 @@ import type { TopUpRecord } from '../intake/top-up.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
 import {
   asAmount,
-  asDeductionId as asTaskId,
+  asTaskId,
   asWhole,
   command,
   group,
@@ -17,12 +17,12 @@ import {
   type CommonOptions,
   type Result,
 } from './command.js';
-import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
+import { outcomeResult, startTask, waitOption, type StartOptions } from './start-task.js';
 import { storyLines } from './story.js';
 import { asStatus, oneOf, taskPage, type PageOptions } from './task-page.js';
 
-interface TopUpOptions extends CommonOptions {
+interface TopUpOptions extends StartOptions {
   readonly customer: string;
   readonly amount: AmountMinor;
   readonly rule?: string;
@@ -34,10 +34,7 @@ interface TopUpOptions extends CommonOptions {
   readonly cardLast4: string;
   readonly cards?: string;
   readonly key: string;
-  readonly wait?: number;
 }
-
-const secondsMax = 86_400;
 
 export function topUpCommand(): Command {
   return command('top-up', 'put on a stored-value card what a customer pays')
@@ -52,18 +49,13 @@ export function topUpCommand(): Command {
     .requiredOption('--card-last4 <digits>', 'the last four digits of the card')
     .option('--cards <id>', 'the card system; the one there is unless given')
     .requiredOption('--key <key>', 'yours, new for each top-up you mean; again: the same one')
-    .option('--wait <seconds>', 'how long to wait for the outcome', asWhole(0, secondsMax))
+    .addOption(waitOption())
     .action(
       run<TopUpOptions>(async (options) => {
         const request = requestOf(options);
-        const { wait } = options;
-        return await withServices(options, async (services) => {
-          const recoup = embed(services, 'cli');
-          const waiting = wait === undefined ? {} : { waitMs: wait * 1_000 };
-          const topUp = await recoup.topUps.start(request, waiting);
-          await recoup.settle();
-          return topUpOutcome(topUp);
-        });
+        return topUpOutcome(
+          await startTask(options, (recoup, waiting) => recoup.topUps.start(request, waiting)),
+        );
       }),
     );
 }
@@ -82,15 +74,10 @@ function requestOf(options: TopUpOptions): TopUpStartRequest {
   };
 }
 
-export function topUpOutcome(topUp: TopUpRecord): Result {
-  return {
-    json: { top_up: topUpView(topUp) },
-    text: `${outcomeLine(topUp)}\n${topUp.id}`,
-    exitCode: outcomeCode(topUp),
-  };
-}
+export const topUpOutcome = (topUp: TopUpRecord): Result =>
+  outcomeResult(topUp, outcomeLine(topUp), { top_up: topUpView(topUp) });
 
-export function outcomeLine(topUp: TopUpRecord): string {
+function outcomeLine(topUp: TopUpRecord): string {
   const { status, stage, failureCode, failureDetail, paidAt, refundedAt } = topUp;
   const paid = `${formatDecimalAmount(topUp.amountMinor)} ${topUp.currency}`;
   const got = `${formatDecimalAmount(topUp.creditMinor)} ${topUp.currency}`;

@@ -8,7 +8,7 @@ import type { WithdrawalRecord } from '../intake/withdrawal.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
 import {
   asAmount,
-  asDeductionId as asTaskId,
+  asTaskId,
   asWhole,
   command,
   group,
@@ -17,12 +17,12 @@ import {
   type Result,
 } from './command.js';
 import { badUsage } from './failure.js';
-import { outcomeCode } from './exit-codes.js';
 import { withServices } from './session.js';
+import { outcomeResult, startTask, waitOption, type StartOptions } from './start-task.js';
 import { storyLines } from './story.js';
 import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
-interface WithdrawOptions extends CommonOptions {
+interface WithdrawOptions extends StartOptions {
   readonly member: string;
   readonly amount: AmountMinor;
   readonly bank: string;
@@ -32,10 +32,7 @@ interface WithdrawOptions extends CommonOptions {
   readonly accountService?: string;
   readonly serviceToken?: string;
   readonly serviceLast4?: string;
-  readonly wait?: number;
 }
-
-const secondsMax = 86_400;
 
 export function withdrawCommand(): Command {
   return command('withdraw', "pay out of a member's balance")
@@ -48,18 +45,13 @@ export function withdrawCommand(): Command {
     .option('--account-service <id>', 'the remote service that keeps the balance')
     .option('--service-token <token>', 'the account at that service')
     .option('--service-last4 <digits>', 'and its last four digits')
-    .option('--wait <seconds>', 'how long to wait for the outcome', asWhole(0, secondsMax))
+    .addOption(waitOption())
     .action(
       run<WithdrawOptions>(async (options) => {
         const request = requestOf(options);
-        const { wait } = options;
-        return await withServices(options, async (services) => {
-          const recoup = embed(services, 'cli');
-          const waiting = wait === undefined ? {} : { waitMs: wait * 1_000 };
-          const withdrawal = await recoup.withdrawals.start(request, waiting);
-          await recoup.settle();
-          return withdrawalOutcome(withdrawal);
-        });
+        return withdrawalOutcome(
+          await startTask(options, (recoup, waiting) => recoup.withdrawals.start(request, waiting)),
+        );
       }),
     );
 }
@@ -83,15 +75,10 @@ function requestOf(options: WithdrawOptions): WithdrawRequest {
   return { ...request, accountService: { id, token: serviceToken, last4: serviceLast4 } };
 }
 
-export function withdrawalOutcome(withdrawal: WithdrawalRecord): Result {
-  return {
-    json: { withdrawal: withdrawalView(withdrawal) },
-    text: `${outcomeLine(withdrawal)}\n${withdrawal.id}`,
-    exitCode: outcomeCode(withdrawal),
-  };
-}
+export const withdrawalOutcome = (withdrawal: WithdrawalRecord): Result =>
+  outcomeResult(withdrawal, outcomeLine(withdrawal), { withdrawal: withdrawalView(withdrawal) });
 
-export function outcomeLine(withdrawal: WithdrawalRecord): string {
+function outcomeLine(withdrawal: WithdrawalRecord): string {
   const { status, failureCode, failureDetail, channelId, orderNo } = withdrawal;
   const amount = `${formatDecimalAmount(withdrawal.amountMinor)} ${withdrawal.currency}`;
   switch (status) {
