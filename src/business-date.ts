@@ -1,5 +1,5 @@
 /**
- * Business dates and zone offsets. The database holds UTC and knows no named zones (design, 7), so
+ * Business dates and zone offsets. The database holds UTC and knows no named zones, so
  * "today" is computed here, and only here.
  */
 const dayMs = 86_400_000;

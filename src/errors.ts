@@ -1,6 +1,6 @@
 /**
  * Every coded error, in one table: what it is, its HTTP status and what the caller can do about it.
- * The README and the API print this table. Expected outcomes (a decline, `unknown`) are values and
+ * docs/http-api.md and the API print this table. Expected outcomes (a decline, `unknown`) are values and
  * never stand here.
  */
 export const errorTable = {

@@ -15,7 +15,7 @@ export interface Edit {
  */
 export interface Mutant extends Edit {
   readonly name: string;
-  /** The rule of the design, or the table's constraint, that it breaks. */
+  /** The rule (docs/ARCHITECTURE.md), or the table's constraint, that it breaks. */
   readonly rule: string;
   /** What would notice before the oracle can: the flow's own fence. */
   readonly also?: readonly Edit[];
