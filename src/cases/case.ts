@@ -3,6 +3,7 @@
  * log, the ledger's dead letters, reconciliation, the active check, notices); its id says which and where.
  */
 import type { TaskKind } from '../engine/entries.js';
+import type { Operation } from '../engine/order.js';
 import { isTaskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 
@@ -43,6 +44,8 @@ export interface CaseRecord {
   readonly taskKind: TaskKind | null;
   readonly no: number;
   readonly attemptNo: number | null;
+  /** What the order of that attempt does; null where there is none. */
+  readonly operation: Operation | null;
   /** What is at risk. */
   readonly amountMinor: AmountMinor;
   readonly evidence: string;

@@ -43,7 +43,8 @@ const forTasks: Readonly<Record<string, readonly Action[]>> = {
 /**
  * For tasks of other kinds than deductions and refunds. What was paid out late, or twice, nobody can
  * give back to us by an order, and what was given back cannot be taken again: a person sees to it. A step
- * that could not be undone is tried with another order, or was undone by hand.
+ * that could not be undone is tried with another order, or was undone by hand. A first payment of a
+ * top-up, however late, the top-up gives back itself.
  */
 const forOtherTasks: typeof forTasks = {
   ...forTasks,
@@ -51,6 +52,9 @@ const forOtherTasks: typeof forTasks = {
   captured_twice: ['write_off'],
   undo_failed: ['ask_again', 'write_off'],
 };
+
+/** What a customer paid twice for a top-up goes back by a refund. */
+const forPayments: typeof forTasks = { ...forOtherTasks, captured_twice: ['refund', 'write_off'] };
 
 const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>> = {
   dead: ['ask_again', 'write_off'],
@@ -65,10 +69,12 @@ export function actionsFor({
   source,
   kind,
   taskKind,
-}: Pick<CaseRecord, 'source' | 'kind' | 'taskKind'>): readonly Action[] {
+  operation,
+}: Pick<CaseRecord, 'source' | 'kind' | 'taskKind' | 'operation'>): readonly Action[] {
   if (source !== 'task') return forOthers[source];
   const collects = taskKind === 'deduction' || taskKind === 'refund' || taskKind === null;
-  const known = collects ? forTasks : forOtherTasks;
+  const pays = taskKind === 'top_up' && operation === 'charge';
+  const known = collects ? forTasks : pays ? forPayments : forOtherTasks;
   return Object.hasOwn(known, kind) ? (known[kind] ?? []) : ['ask_again', 'write_off'];
 }
 

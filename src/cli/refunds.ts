@@ -12,26 +12,33 @@ import { asStatus, taskPage, type PageOptions } from './task-page.js';
 
 interface ListOptions extends PageOptions {
   readonly deduction?: TaskId;
+  readonly topUp?: TaskId;
 }
 
 /** A refund is started by a case (`recoup cases propose --refund`); here it is only read. */
 export function refundsCommand(): Command {
-  return group('refunds', 'money that goes back to borrowers', listCommand(), showCommand());
+  return group(
+    'refunds',
+    'money that goes back to borrowers and customers',
+    listCommand(),
+    showCommand(),
+  );
 }
 
 function listCommand(): Command {
   return command('list', 'refunds, newest first')
     .option('--status <status>', taskStatuses.join(', '), asStatus)
     .option('--deduction <id>', 'of one deduction', asTaskId)
+    .option('--top-up <id>', 'of one top-up', asTaskId)
     .option('--before <id>', 'older than this refund: the next page', asTaskId)
     .option('--limit <n>', 'at most so many', asWhole(1, 1_000), 50)
     .action(
       run<ListOptions>((options) =>
         withServices(options, async ({ refunds }) => {
-          const { status, deduction: deductionId, before, limit } = options;
-          const found = await refunds.list({ status, deductionId, before, limit });
+          const { status, deduction: deductionId, topUp: topUpId, before, limit } = options;
+          const found = await refunds.list({ status, deductionId, topUpId, before, limit });
           return taskPage('refunds', found, (one) => one, limit, [
-            ['deduction', (one) => one.deductionId],
+            ['of', takenBy],
             ['amount', (one) => formatDecimalAmount(one.amountMinor)],
             ['from', (one) => one.takenFrom],
             ['status', (one) => one.status],
@@ -90,7 +97,10 @@ function describe(refund: RefundRecord): readonly string[] {
     `refund ${refund.id}: ${status}${why}`,
     `${formatDecimalAmount(refund.amountMinor)} ${refund.currency} of ${refund.captureOrderNo}, ` +
       `taken from ${refund.takenFrom}, by ${refund.channelId}`,
-    `deduction ${refund.deductionId}`,
+    takenBy(refund),
     `${refund.reason} (${requestedBy}, approved by ${approvedBy})`,
   ];
 }
+
+const takenBy = ({ deductionId, topUpId }: RefundRecord): string =>
+  topUpId === null ? `deduction ${deductionId}` : `top-up ${topUpId}`;

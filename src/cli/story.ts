@@ -50,6 +50,7 @@ export function told(entry: Entry): string {
     case 'accepted':
       return `accepted ${formatDecimalAmount(entry.deduction.amountMinor)}`;
     case 'refund_accepted':
+    case 'top_up_refund_accepted':
       return `refund of ${formatDecimalAmount(entry.refund.amountMinor)} accepted`;
     case 'withdrawal_accepted':
       return `withdrawal of ${formatDecimalAmount(entry.withdrawal.amountMinor)} accepted`;

@@ -114,23 +114,13 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
         );
         if (given || about.kind !== 'refund_failed') throw new RecoupError('capture_not_available');
       }
-      const capture =
-        failed === null
-          ? { deductionId: task, attemptNo: about.attemptNo }
-          : { deductionId: failed.deductionId, attemptNo: failed.attemptNo };
-      const { deductionId, attemptNo } = capture;
-      if (deductionId === null || attemptNo === null) throw new Error('the case names no attempt');
+      const taskId = failed === null ? task : (failed.deductionId ?? failed.topUpId);
+      const { attemptNo } = failed ?? about;
+      if (taskId === null || attemptNo === null) throw new Error('the case names no attempt');
       // A late or a second capture alone is given back: what was credited stays credited.
       const onlyExcess = failed === null || failed.takenFrom === 'excess';
-      const request = { ...asked, deductionId, attemptNo, onlyExcess };
-      try {
-        return (await refundDesk.start(request)).refundId;
-      } catch (error) {
-        // Another executor may have started it since we looked: then nothing is left to give back.
-        const same = await refunds.findByRequest(asked.requestKey);
-        if (same === null) throw error;
-        return same.id;
-      }
+      const request = { ...asked, taskId, attemptNo, onlyExcess };
+      return (await refundDesk.start(request)).refundId;
     },
   };
 }

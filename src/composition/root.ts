@@ -5,7 +5,6 @@ import { randomUUID } from 'node:crypto';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { ChannelDirectory } from '../channels/directory.js';
 import type { ChannelObserver } from '../channels/observed.js';
-import { refundTermsOf } from '../channels/refund-terms.js';
 import { systemClock, type Clock } from '../clock.js';
 import { Compensator } from '../compensation/compensator.js';
 import { openWorkQueues, type WorkQueues } from './queues.js';
@@ -33,6 +32,7 @@ import { QueuedWakeUps } from '../queue/wake-ups.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
 import type { StatementEvidence } from '../reconciliation/ports.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
+import { refundReadsFrom } from './refunds.js';
 import { RoutingHealth, termsFrom } from './routing.js';
 import { AccessStore } from '../store/access.js';
 import { BatchStore } from '../store/batches.js';
@@ -536,20 +536,14 @@ function bindIntake(container: Container, { config, log, clock }: Basics, worker
     (
       refunds: RefundStore,
       repayments: RepaymentStore,
+      tasks: DeductionStore,
       directory: ChannelDirectory,
       executor: Executor<Task>,
-    ) =>
-      new RefundDesk(
-        {
-          capture: (deduction, attemptNo) => refunds.capture(deduction, attemptNo),
-          account: async (one) => (await repayments.find(one))?.account ?? null,
-          byRequest: (key) => refunds.findByRequest(key),
-          terms: (channel) => refundTermsOf(directory.get(channel)),
-        },
-        executor,
-        clock,
-      ),
-    [RefundStore, RepaymentStore, ChannelDirectory, Executor],
+    ) => {
+      const reads = refundReadsFrom({ refunds, repayments, tasks, directory });
+      return new RefundDesk(reads, executor, clock);
+    },
+    [RefundStore, RepaymentStore, DeductionStore, ChannelDirectory, Executor],
   );
   container
     .bind(BatchDesk)

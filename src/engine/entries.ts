@@ -35,10 +35,11 @@ export interface Deduction {
 }
 
 /** One request to give back money that was captured, in whole or in part, where it was captured. */
-export interface Refund {
+export type Refund = RefundOfDeduction | RefundOfTopUp;
+
+interface GivenBack {
   readonly id: TaskId;
-  readonly deductionId: TaskId;
-  /** The captured attempt of that deduction, its channel and its numbers there. */
+  /** The captured attempt of the task that took it, its channel and its numbers there. */
   readonly attemptNo: number;
   readonly channelId: ChannelId;
   readonly captureOrderNo: OrderNo;
@@ -46,12 +47,6 @@ export interface Refund {
   readonly amountMinor: AmountMinor;
   readonly currency: Currency;
   readonly account: BankAccount;
-  /**
-   * What the money is taken from: `excess` was never credited to the repayment (a late or a second
-   * capture); `repayment` was, and is owed again once it has been given back.
-   */
-  readonly from: 'excess' | 'repayment';
-  readonly repaymentId: RepaymentId;
   /** Unique among all refunds: the same request twice is the same refund. */
   readonly requestKey: string;
   readonly reason: string;
@@ -60,6 +55,26 @@ export interface Refund {
   readonly approvedBy: string;
   readonly orderTtlMs: number;
   readonly nature: ChannelNature;
+}
+
+export interface RefundOfDeduction extends GivenBack {
+  readonly deductionId: TaskId;
+  /**
+   * What the money is taken from: `excess` was never credited to the repayment (a late or a second
+   * capture); `repayment` was, and is owed again once it has been given back.
+   */
+  readonly from: 'excess' | 'repayment';
+  readonly repaymentId: RepaymentId;
+}
+
+/**
+ * Of what a customer paid beyond the payment that the top-up is built on. That one the top-up itself
+ * credits or gives back.
+ */
+export interface RefundOfTopUp extends GivenBack {
+  readonly topUpId: TaskId;
+  /** Which of the order's captures: all of one goes back, once. */
+  readonly captureNo: number;
 }
 
 /**
@@ -82,7 +97,8 @@ export type Decision =
  */
 export type Entry = { readonly atMs: number } & (
   | { readonly kind: 'accepted'; readonly deduction: Deduction }
-  | { readonly kind: 'refund_accepted'; readonly refund: Refund }
+  | { readonly kind: 'refund_accepted'; readonly refund: RefundOfDeduction }
+  | { readonly kind: 'top_up_refund_accepted'; readonly refund: RefundOfTopUp }
   | { readonly kind: 'withdrawal_accepted'; readonly withdrawal: Withdrawal }
   | { readonly kind: 'top_up_accepted'; readonly topUp: TopUp }
   | { readonly kind: 'routed'; readonly route: Route }
@@ -190,6 +206,7 @@ export type CaseReason =
 const entryKinds: Record<EntryKind, true> = {
   accepted: true,
   refund_accepted: true,
+  top_up_refund_accepted: true,
   withdrawal_accepted: true,
   top_up_accepted: true,
   routed: true,

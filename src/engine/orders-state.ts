@@ -112,6 +112,7 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: Entry): S {
   switch (entry.kind) {
     case 'accepted':
     case 'refund_accepted':
+    case 'top_up_refund_accepted':
     case 'withdrawal_accepted':
     case 'top_up_accepted':
     case 'routed':

@@ -1,7 +1,7 @@
 /**
  * The refund flow: money that was captured goes back, through the channel that captured it.
  *
- *   refund_accepted ─ refund_intended ─ replied ┬ succeeded ──────────────────── settled
+ *   …refund_accepted ─ refund_intended ─ replied ┬ succeeded ──────────────────── settled
  *                          ▲                    ├ declined, final ────────────── failed + case
  *                          └── after a pause ───┼ declined, other channel │ not_executed
  *                                               │        └ tried too often ───── failed + case
@@ -9,12 +9,14 @@
  *
  * There is no other channel to go to: an order that provably was not executed is placed again there,
  * later, under a new number. A refund that fails leaves money that is owed back, so it ends with a
- * case. How much of a capture may be given back is held by a CHECK on the attempt that captured it.
+ * case. How much of a capture may be given back is held by a CHECK on the attempt that captured it; of
+ * a top-up's, which capture is, by a unique key among the refunds.
  */
 import { invariant } from '../assert.js';
 import { isLive } from './attempt.js';
-import type { Entry, Refund } from './entries.js';
+import type { Entry, EntryOf, Refund } from './entries.js';
 import type { Flow, Step } from './flow.js';
+import type { TaskId } from '../ids.js';
 import { insistOn, placing, type Why } from './legs.js';
 import { openSuspicion, receive, settle, settleOutcome, tidyUp } from './orders.js';
 import {
@@ -25,6 +27,12 @@ import {
   noOrders,
   type OrdersState,
 } from './orders-state.js';
+
+/**
+ * A capture of a top-up is given back under an entry of its own kind: a release that knows of deductions
+ * alone does not read it, and so does not settle it in the wrong books.
+ */
+type Acceptance = EntryOf<'refund_accepted' | 'top_up_refund_accepted'>;
 
 export interface RefundState extends OrdersState {
   readonly kind: 'refund';
@@ -38,6 +46,18 @@ export const refundFlow: Flow<RefundState> = {
   receive,
   lockKey: ({ refund }) => `capture:${refund.captureOrderNo}`,
 };
+
+/** The task whose capture goes back. */
+export const takenBy = (refund: Refund): TaskId =>
+  'topUpId' in refund ? refund.topUpId : refund.deductionId;
+
+export const acceptanceOf = (refund: Refund, atMs: number): Acceptance =>
+  'topUpId' in refund
+    ? { kind: 'top_up_refund_accepted', atMs, refund }
+    : { kind: 'refund_accepted', atMs, refund };
+
+export const isAcceptance = (entry: Entry): entry is Acceptance =>
+  entry.kind === 'refund_accepted' || entry.kind === 'top_up_refund_accepted';
 
 function next(state: RefundState, nowMs: number): Step {
   const [suspicion] = state.suspicions;
@@ -78,7 +98,7 @@ function place(state: RefundState, nowMs: number): Step {
 
 function evolve(state: RefundState | null, entry: Entry): RefundState {
   if (state === null) {
-    invariant(entry.kind === 'refund_accepted', `a refund does not start with ${entry.kind}`);
+    invariant(isAcceptance(entry), `a refund does not start with ${entry.kind}`);
     const { refund, atMs: acceptedAtMs } = entry;
     return { kind: 'refund', taskId: refund.id, seq: 1, refund, acceptedAtMs, ...noOrders };
   }

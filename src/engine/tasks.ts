@@ -24,6 +24,7 @@ export const taskKinds = Object.keys(flows) as readonly TaskKind[];
 const kindOfFirst: Partial<Record<EntryKind, TaskKind>> = {
   accepted: 'deduction',
   refund_accepted: 'refund',
+  top_up_refund_accepted: 'refund',
   withdrawal_accepted: 'withdrawal',
   top_up_accepted: 'top_up',
 };

@@ -1,6 +1,6 @@
 /** Deductions as callers read them: the projected rows. Nothing here decides anything. */
 import type { TaskStatus } from '../engine/orders-state.js';
-import type { CaseReason, Entry, Refund, Source } from '../engine/entries.js';
+import type { CaseReason, Entry, RefundOfDeduction, Source } from '../engine/entries.js';
 import type { Operation } from '../engine/order.js';
 import type { ChannelId, OrderNo, RepaymentId, TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
@@ -77,14 +77,19 @@ export interface DeductionFilter {
 /** A refund as callers see it: the projected row. */
 export interface RefundRecord {
   readonly id: TaskId;
-  readonly deductionId: TaskId;
+  /** The task whose capture it is: one of the two. */
+  readonly deductionId: TaskId | null;
+  readonly topUpId: TaskId | null;
   readonly attemptNo: number;
-  readonly repaymentId: string;
+  /** Of a top-up: which of the order's captures. */
+  readonly captureNo: number | null;
+  /** Of a deduction. */
+  readonly repaymentId: string | null;
   readonly channelId: string;
   readonly captureOrderNo: string;
   readonly amountMinor: AmountMinor;
   readonly currency: Currency;
-  readonly takenFrom: Refund['from'];
+  readonly takenFrom: RefundOfDeduction['from'];
   readonly status: TaskStatus;
   readonly failureCode: string | null;
   readonly failureDetail: string | null;
@@ -99,15 +104,16 @@ export interface RefundRecord {
 export interface RefundFilter {
   readonly status?: TaskStatus | undefined;
   readonly deductionId?: TaskId | undefined;
+  readonly topUpId?: TaskId | undefined;
   readonly before?: TaskId | undefined;
   readonly limit: number;
 }
 
 /** A captured order, and what has become of its money. */
-export interface CaptureRecord {
-  readonly deductionId: TaskId;
+export type CaptureRecord = CaptureOfDeduction | CaptureOfTopUp;
+
+interface Captured {
   readonly attemptNo: number;
-  readonly repaymentId: RepaymentId;
   readonly channelId: ChannelId;
   readonly orderNo: OrderNo;
   readonly channelRef: string;
@@ -116,8 +122,21 @@ export interface CaptureRecord {
   readonly amountMinor: AmountMinor;
   /** How often the channel took it. */
   readonly captures: number;
+}
+
+export interface CaptureOfDeduction extends Captured {
+  readonly deductionId: TaskId;
+  readonly repaymentId: RepaymentId;
   /** Counted as paid on the repayment. */
   readonly creditedMinor: bigint;
   /** Given back, or about to be. */
   readonly refundMinor: bigint;
+}
+
+export interface CaptureOfTopUp extends Captured {
+  readonly topUpId: TaskId;
+  /** The first capture of the payment is the top-up's own: it credits it, or gives it back itself. */
+  readonly isPayment: boolean;
+  /** The captures that refunds have given back, or are about to. */
+  readonly taken: readonly number[];
 }

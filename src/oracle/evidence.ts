@@ -54,11 +54,14 @@ export interface LogBody {
     readonly attemptUntilMs?: number;
   };
   readonly refund?: {
-    readonly deductionId: string;
-    readonly repaymentId: string;
+    /** Of a deduction, or of a top-up. */
+    readonly deductionId?: string;
+    readonly repaymentId?: string;
+    readonly from?: string;
+    readonly topUpId?: string;
+    readonly captureNo?: number;
     readonly captureOrderNo: string;
     readonly amountMinor: Amount;
-    readonly from: string;
   };
   readonly withdrawal?: {
     readonly memberId: string;
@@ -132,7 +135,9 @@ export interface AttemptRow {
 
 export interface RefundRow {
   readonly id: string;
-  readonly deduction_id: string;
+  readonly deduction_id: string | null;
+  /** Absent in the tables of earlier releases. */
+  readonly top_up_id?: string | null;
   readonly status: string;
   readonly amount_minor: Amount;
   readonly order_no: string | null;

@@ -27,6 +27,9 @@ export function judgeFlows(
   return found;
 }
 
+const sumOf = (all: readonly { readonly amountMinor: bigint }[]): bigint =>
+  all.reduce((sum, { amountMinor }) => sum + amountMinor, 0n);
+
 /** What was carried out, by order. */
 class Books {
   readonly #orders = new Map<string, BookedOrder>();
@@ -56,6 +59,14 @@ class Books {
     if (order.operation === 'refund') return this.times(order);
     const captures = this.of(order)?.captures ?? [];
     return captures.filter(({ own = false, violation = false }) => !own && !violation).length;
+  }
+
+  /** What its payments took, less what went back of them, whichever task gave it back. */
+  kept(story: TaskStory): bigint {
+    return ordersOf(story, 'charge').reduce((sum, order) => {
+      const { captures = [], refunds = [] } = this.of(order) ?? {};
+      return sum + sumOf(captures) - sumOf(refunds);
+    }, 0n);
   }
 
   sum(story: TaskStory, operation: BookedOperation, how: 'times' | 'ours'): number {
@@ -117,7 +128,7 @@ function onTopUp(story: TaskStory, books: Books, quiet: boolean, find: Find): vo
   if (ours('credit') > 1) find('double_credited', taskId, `credited ${ours('credit')} times`);
   if (ours('charge') > 1) find('double_charged', taskId, `paid ${ours('charge')} times`);
   if (ours('refund') > 1) find('refunded_twice', taskId, `refunded ${ours('refund')} times`);
-  if (ours('credit') > 0 && times('refund') > 0) {
+  if (ours('credit') > 0 && (times('refund') > 0 || books.kept(story) < story.amountMinor)) {
     find('wrongly_refunded', taskId, 'the card is credited, and the payment went back');
   }
   inOrder(story, books, find);

@@ -51,7 +51,7 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
       onFlow(story, facts);
       continue;
     }
-    const topic = kind === 'refund' ? 'ledger.refund_paid' : 'ledger.repayment_collected';
+    const topic = endTopicOf(story);
     if (end === 'succeeded') facts.set(`${topic} ${taskId}`, amountMinor);
     if (kind === 'refund') continue;
     for (const order of orders.values()) {
@@ -65,6 +65,11 @@ function factsOf(stories: ReadonlyMap<string, TaskStory>): Facts {
   return facts;
 }
 
+function endTopicOf({ kind, refund }: TaskStory): string {
+  if (kind !== 'refund') return 'ledger.repayment_collected';
+  return refund?.topUpId === undefined ? 'ledger.refund_paid' : 'ledger.top_up_refunded';
+}
+
 /** Whatever became of the task: each of these orders that we have heard of, and a balance of ours. */
 function onFlow(story: TaskStory, facts: Map<string, bigint>): void {
   const { taskId, orders, creditMinor, kind, withdrawal, amountMinor, end } = story;
@@ -73,7 +78,6 @@ function onFlow(story: TaskStory, facts: Map<string, bigint>): void {
     if (topic === undefined || doneAt === 0) continue;
     const name = `ledger.${topic} ${taskId}/${attemptNo}`;
     facts.set(name, operation === 'credit' ? creditMinor : amountMinor);
-    if (kind !== 'withdrawal') continue;
     for (let nth = 2; nth <= captures; nth += 1) facts.set(`${name}.${nth}`, amountMinor);
   }
   if (kind !== 'withdrawal' || withdrawal?.funding !== null) return;

@@ -97,7 +97,13 @@ export function readLogs(log: readonly LogRow[]): Map<string, TaskStory> {
   return stories;
 }
 
-const firsts = new Set(['accepted', 'refund_accepted', 'withdrawal_accepted', 'top_up_accepted']);
+const firsts = new Set([
+  'accepted',
+  'refund_accepted',
+  'top_up_refund_accepted',
+  'withdrawal_accepted',
+  'top_up_accepted',
+]);
 
 const newStory = (taskId: string): TaskStory => ({
   taskId,
@@ -136,14 +142,8 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     story.amountMinor = BigInt(body.deduction?.amountMinor ?? 0);
     story.attemptUntilMs = body.deduction?.attemptUntilMs ?? Infinity;
   },
-  refund_accepted: (story, { body: { refund } }) => {
-    story.kind = 'refund';
-    story.refund = refund ?? null;
-    story.repaymentId = refund?.repaymentId ?? '';
-    story.amountMinor = BigInt(refund?.amountMinor ?? 0);
-    // A refund goes back where the money is: it has no route.
-    story.routed = true;
-  },
+  refund_accepted: startRefund,
+  top_up_refund_accepted: startRefund,
   withdrawal_accepted: (story, { body: { withdrawal } }) => {
     story.kind = 'withdrawal';
     story.withdrawal = withdrawal ?? null;
@@ -252,6 +252,15 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     one.decision = decision ?? null;
   },
 };
+
+function startRefund(story: TaskStory, { body: { refund } }: LogRow): void {
+  story.kind = 'refund';
+  story.refund = refund ?? null;
+  story.repaymentId = refund?.repaymentId ?? '';
+  story.amountMinor = BigInt(refund?.amountMinor ?? 0);
+  // A refund goes back where the money is: it has no route.
+  story.routed = true;
+}
 
 function startAttempt(story: TaskStory, row: LogRow): void {
   const { order, attemptNo = 0 } = row.body;

@@ -57,7 +57,8 @@ function onRefunds({ refunds }: Evidence, stories: Stories, find: Find): void {
     same(find, taskId, 'refund status', row?.status, statusOf(story));
     same(find, taskId, 'refund amount', String(row?.amount_minor), String(story.amountMinor));
     same(find, taskId, 'refund order', row?.order_no, story.settledOrderNo);
-    same(find, taskId, 'refund of', row?.deduction_id, refund.deductionId);
+    same(find, taskId, 'refund of', row?.deduction_id ?? null, refund.deductionId ?? null);
+    same(find, taskId, 'refund of', row?.top_up_id ?? null, refund.topUpId ?? null);
   }
 }
 
@@ -199,7 +200,7 @@ function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): v
   const live = new Set<string>();
   for (const story of stories.values()) {
     const { repaymentId: id, amountMinor, end, refund, kind } = story;
-    if (kind === 'withdrawal' || kind === 'top_up') continue;
+    if (kind === 'withdrawal' || kind === 'top_up' || refund?.topUpId !== undefined) continue;
     if (refund !== null) {
       // What was credited is owed again once it has been given back.
       const owed = end === 'succeeded' && refund.from === 'repayment' ? amountMinor : 0n;

@@ -35,8 +35,8 @@ const live = new Set(['processing', 'needs_review']);
 const liveAttempt = new Set(['sending', 'pending', 'unknown']);
 
 /**
- * The tables, with the constraints of `migrations/001-tasks.ts` and `004-refunds.ts` (those of withdrawals and
- * top-ups are in memory-flows.ts), and the answers of `SqlJournal` when one of them refuses. `test/simulation/fidelity.test.ts` holds it to the real ones. An append is
+ * The tables, with the constraints of `migrations/001-tasks.ts` and `004-refunds.ts` and `016-top-up-refunds.ts`
+ * (those of withdrawals and top-ups are in memory-flows.ts), and the answers of `SqlJournal` when one of them refuses. `test/simulation/fidelity.test.ts` holds it to the real ones. An append is
  * whole or not at all: everything is checked before anything is changed.
  */
 export class MemoryDatabase {
@@ -150,12 +150,42 @@ export class MemoryDatabase {
   }
 
   #checkRefundRow({ refundInsert: row, refundUpdate }: Projected): void {
-    if (refundUpdate !== null) checkStates(refundUpdate);
+    if (refundUpdate !== null) {
+      checkStates(refundUpdate);
+      const before = this.refunds.get(String(refundUpdate['id']));
+      this.#checkLiveCapture({ ...before, ...refundUpdate });
+    }
     if (row === null) return;
     checkStates(row);
     if (this.#refundRequests.has(String(row['request_key']))) {
       throw new RecoupError('request_repeated');
     }
+    this.#checkLiveCapture(row);
+  }
+
+  /** The unique key `refund_one_a_capture`. */
+  #checkLiveCapture(row: Row): void {
+    const { id, top_up_id: topUp = null, attempt_no: attemptNo, capture_no: captureNo } = row;
+    if (topUp === null || row['status'] === 'failed') return;
+    const others = this.#takingFrom(String(topUp), Number(attemptNo), String(id));
+    if (others.some((one) => one['capture_no'] === captureNo)) {
+      throw new RecoupError('capture_not_available', { key: `${topUp} ${attemptNo}` });
+    }
+  }
+
+  #takingFrom(topUp: string, attemptNo: number, but: string): readonly Stored[] {
+    return [...this.refunds.values()].filter(
+      (one) =>
+        one['top_up_id'] === topUp &&
+        one['attempt_no'] === attemptNo &&
+        one['status'] !== 'failed' &&
+        one['id'] !== but,
+    );
+  }
+
+  /** The captures of a top-up's order that refunds have given back, or are about to. */
+  capturesTaken(topUp: string, attemptNo: number): readonly number[] {
+    return this.#takingFrom(topUp, attemptNo, '').map((one) => Number(one['capture_no']));
   }
 
   #checkCaptures(projected: Projected): void {

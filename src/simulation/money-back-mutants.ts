@@ -10,7 +10,7 @@ export const moneyBackMutants: readonly Mutant[] = [
     name: 'a refund takes nothing from its capture',
     rule: 'refunds never exceed the capture',
     file: refundRows,
-    find: "if (entry.kind === 'refund_accepted')\n            taken += refund.amountMinor;",
+    find: 'if (isAcceptance(entry))\n            taken += refund.amountMinor;',
     replace: '',
   },
   {
@@ -24,7 +24,7 @@ export const moneyBackMutants: readonly Mutant[] = [
     name: 'what was given back still counts as paid',
     rule: '5 paid is what was collected and kept',
     file: refundRows,
-    find: "if (!settled || refund.from === 'excess')",
+    find: 'if (!settled || !ofCredited(refund))',
     replace: 'if (settled || !settled)',
   },
   {
@@ -111,6 +111,35 @@ export const moneyBackMutants: readonly Mutant[] = [
     file: 'src/ledger/relay.js',
     find: 'againAtMs: nowMs + confirmMs',
     replace: 'againAtMs: Infinity',
+  },
+  {
+    name: 'the payment that a top-up was built on is given back by a refund',
+    rule: 'credited or given back, never both',
+    file: 'src/intake/refund-desk.js',
+    find: 'const first = isPayment ? 2 : 1;',
+    replace: 'const first = 1;',
+  },
+  {
+    name: 'the ledger hears of no second capture of a payment',
+    rule: 'the message leaves with what it tells of',
+    file: 'src/store/top-up-rows.js',
+    find: 'return [...first, ...movedAgain(state, entries)];',
+    replace: 'return first;',
+  },
+  {
+    name: 'what a customer paid twice is given back out of what borrowers are owed',
+    rule: 'the books know whose money it was',
+    file: refundRows,
+    find: "return [message('ledger.top_up_refunded', refund.id, body, entry.atMs)];",
+    replace: "return [message('ledger.refund_paid', refund.id, body, entry.atMs)];",
+  },
+  {
+    name: 'the table has no unique key over the captures of a top-up that go back',
+    rule: 'each capture is given back once',
+    file: 'migrations/016-top-up-refunds.js',
+    find: 'ADD UNIQUE KEY refund_one_a_capture (live_capture),',
+    replace: '',
+    test: 'top-ups/paid-twice.test.js',
   },
   {
     name: 'the table has no CHECK on what is given back',

@@ -4,9 +4,10 @@
  */
 import type { Decision } from '../engine/entries.js';
 import type { Evidence } from '../engine/flow.js';
-import type { Order } from '../engine/order.js';
+import type { BankAccount, Order } from '../engine/order.js';
 import { RecoupError, type ErrorCode } from '../errors.js';
-import { channelId, taskId, type OrderNo, type TaskId } from '../ids.js';
+import { channelId, taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
+import type { CaptureRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import { onThrown } from './callers.js';
 import type { Chance } from './chance.js';
@@ -56,7 +57,8 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
   }
   const reason = String(row['reason']);
   const { withdrawals, topUps } = world.database.flows;
-  if (withdrawals.has(id) || topUps.has(id)) {
+  const refundable = reason === 'captured_twice' && topUps.has(id) && chance.yes(0.8);
+  if ((withdrawals.has(id) || topUps.has(id)) && !refundable) {
     return tell(world, id, { ...about, decision: aboutFlow(order, reason, chance) });
   }
   const owed = reason === 'late_success' || reason === 'captured_twice';
@@ -76,9 +78,9 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
   }
   const capture =
     ofRefund === undefined
-      ? { deductionId: id, attemptNo }
+      ? { taskId: id, attemptNo }
       : {
-          deductionId: taskId(String(ofRefund['deduction_id'])),
+          taskId: taskId(String(ofRefund['deduction_id'] ?? ofRefund['top_up_id'])),
           attemptNo: Number(ofRefund['attempt_no']),
         };
   const key = `case:${id}:${caseNo}`;
@@ -87,7 +89,7 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
   });
 }
 
-/** A withdrawal or a top-up has no refund of its own: people try again, or see to it by hand. */
+/** Nothing of it is given back by an order of ours: people try again, or see to it by hand. */
 function aboutFlow(
   { orderNo }: Order,
   reason: string,
@@ -109,8 +111,15 @@ function outcomeAt(world: World, order: Order): Decision {
     : { action: 'mark_not_executed', proof: 'letter' };
 }
 
-/** A borrower wants money back that was collected; now and then it is asked for twice at once. */
+/**
+ * A borrower wants money back that was collected; now and then it is asked for twice at once. And somebody
+ * by mistake wants a payment given back that a top-up was built on.
+ */
 export function refundSomebody(world: World, chance: Chance, n: number): void {
+  const topUp = [...world.database.flows.topUps.values()].findLast(
+    (row) => row['order_no'] !== null,
+  );
+  if (topUp !== undefined) payTopUpBack(world, topUp, n);
   const paid = [...world.database.deductions.values()].filter(
     (row) => row['status'] === 'succeeded',
   );
@@ -121,14 +130,23 @@ export function refundSomebody(world: World, chance: Chance, n: number): void {
   const captured = attempts.find((one) => one['order_no'] === row['order_no']);
   const part = BigInt(chance.between(1, Number(row['amount_minor'])));
   const amount = chance.yes(0.5) ? null : part;
-  const what = { deductionId, attemptNo: Number(captured?.['attempt_no'] ?? 1), amount };
+  const attemptNo = Number(captured?.['attempt_no'] ?? 1);
+  const what = { taskId: deductionId, attemptNo, amount };
   for (let times = chance.yes(0.4) ? 2 : 1; times > 0; times -= 1) {
     payBack(world, { ...what, key: `refund:${deductionId}:${n}:${times}` }, () => undefined);
   }
 }
 
+function payTopUpBack(world: World, row: Stored, n: number): void {
+  const id = taskId(String(row['id']));
+  const attempts = world.database.attempts.get(id) ?? [];
+  const paid = attempts.find((one) => one['order_no'] === row['order_no']);
+  const what = { taskId: id, attemptNo: Number(paid?.['attempt_no'] ?? 1), amount: null };
+  payBack(world, { ...what, key: `refund:${id}:${n}` }, () => undefined);
+}
+
 interface PayBack {
-  readonly deductionId: TaskId;
+  readonly taskId: TaskId;
   readonly attemptNo: number;
   readonly amount: bigint | null;
   readonly key: string;
@@ -136,7 +154,7 @@ interface PayBack {
 
 /** Repeated under the same key until there is a word. */
 function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, tries = 0): void {
-  const { deductionId, attemptNo, amount, key } = what;
+  const { attemptNo, amount, key } = what;
   const process = world.someProcess(0);
   let heard = false;
   const again = (): void => {
@@ -147,7 +165,7 @@ function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, 
   world.outside(45_000, again);
   if (process === null) return;
   const request = {
-    deductionId,
+    taskId: what.taskId,
     attemptNo,
     amountMinor: amount === null ? null : amountMinor(amount),
     reason: 'asked for',
@@ -179,11 +197,10 @@ export function loadStatements(world: World, chance: Chance): void {
     if (channel.trade !== null) continue;
     const lines = channel.statement();
     world.outside(chance.spread(1_000, 600_000), () => {
-      for (const { order, answer } of lines) {
-        const id = world.database.taskOfOrder(order.orderNo);
-        const { orderNo } = order;
-        const evidence = { kind: 'statement', orderNo, read: () => answer, source: 'st' } as const;
-        if (id !== null) tell(world, id, evidence);
+      for (const [{ orderNo }, answer, captures] of lines) {
+        const id = world.database.taskOfOrder(orderNo);
+        const said = { orderNo, read: () => answer, source: 'st', captures };
+        if (id !== null) tell(world, id, { kind: 'statement', ...said });
       }
     });
   }
@@ -206,26 +223,45 @@ function orderOf(world: World, id: TaskId, attemptNo: number): Order | null {
 }
 
 export const refundReadsOf = (world: World) => ({
-  capture: (deductionId: TaskId, attemptNo: number) => {
-    const row = world.database.deductions.get(deductionId);
-    const attempts = world.database.attempts.get(deductionId) ?? [];
+  capture: (task: TaskId, attemptNo: number): CaptureRecord | null => {
+    const attempts = world.database.attempts.get(task) ?? [];
     const attempt = attempts.find((one) => one['attempt_no'] === attemptNo);
-    const ended = row?.['status'] === 'succeeded' || row?.['status'] === 'failed';
-    if (row === undefined || attempt?.['status'] !== 'succeeded' || !ended) return null;
-    const kept = world.database.captures.get(`${deductionId} ${attemptNo}`);
-    return {
-      deductionId,
+    if (attempt?.['status'] !== 'succeeded') return null;
+    const captured = {
       attemptNo,
-      repaymentId: String(row['repayment_id']),
       channelId: channelId(String(attempt['channel_id'])),
       orderNo: String(attempt['order_no']) as OrderNo,
       channelRef: String(attempt['channel_ref']),
       currency: 'CNY' as const,
       amountMinor: amountMinor(String(attempt['amount_minor'])),
       captures: Number(attempt['captures']),
+    };
+    const topUp = world.database.flows.topUps.get(task);
+    if (topUp !== undefined) {
+      const isPayment = topUp['order_no'] === attempt['order_no'];
+      const taken = world.database.capturesTaken(task, attemptNo);
+      return attempt['operation'] === 'charge'
+        ? { ...captured, topUpId: task, isPayment, taken }
+        : null;
+    }
+    const row = world.database.deductions.get(task);
+    const ended = row?.['status'] === 'succeeded' || row?.['status'] === 'failed';
+    if (row === undefined || !ended) return null;
+    const kept = world.database.captures.get(`${task} ${attemptNo}`);
+    return {
+      ...captured,
+      deductionId: task,
+      repaymentId: String(row['repayment_id']) as RepaymentId,
       creditedMinor: kept?.credited ?? 0n,
       refundMinor: kept?.refund ?? 0n,
     };
+  },
+  account: (capture: CaptureRecord): BankAccount | null => {
+    if ('repaymentId' in capture) {
+      return world.database.repayments.get(capture.repaymentId)?.facts.account ?? null;
+    }
+    const [first] = world.database.entries(capture.topUpId) ?? [];
+    return first?.kind === 'top_up_accepted' ? first.topUp.payer : null;
   },
   byRequest: (key: string): TaskId | null => {
     const found = [...world.database.refunds.values()].find((row) => row['request_key'] === key);

@@ -99,11 +99,11 @@ export class SimChannel {
     return executed ? 'executed' : 'dead';
   }
 
-  /** Its statement: what it has executed so far, by its own account. */
-  statement(): readonly { readonly order: Order; readonly answer: QueryAnswer }[] {
+  /** Its statement: what it has executed so far, and how often, by its own account. */
+  statement(): readonly (readonly [Order, QueryAnswer, captures: number])[] {
     return [...this.book.values()]
       .filter(({ state }) => state === 'captured' || state === 'refunded')
-      .map((record) => ({ order: record.order, answer: this.#stateOf(record) }));
+      .map((one) => [one.order, this.#stateOf(one), one.captures.length] as const);
   }
 
   /** Its refunds are of the nature of its charges, but that it promises no expiry for them. */

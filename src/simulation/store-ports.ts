@@ -11,7 +11,7 @@ import type { TopUpDeskReads } from '../intake/top-up-desk.js';
 import type { TopUpRecord } from '../intake/top-up.js';
 import type { WithdrawalDeskReads } from '../intake/withdrawal-desk.js';
 import type { WithdrawalRecord } from '../intake/withdrawal.js';
-import type { CaptureRecord, DeductionRecord, RefundRecord } from '../intake/records.js';
+import type { DeductionRecord, RefundRecord } from '../intake/records.js';
 import { amountMinor } from '../money.js';
 import type { LiveRouter } from '../routing/live-router.js';
 import { partyOf } from './flow-plan.js';
@@ -134,10 +134,8 @@ export function refundDeskReadsOf(process: SimProcess): RefundReads {
   const { world } = process;
   const reads = refundReadsOf(world);
   return {
-    capture: async (deduction, attemptNo) =>
-      await process.io(1, () => reads.capture(deduction, attemptNo) as CaptureRecord | null),
-    account: async (id) =>
-      await process.io(1, () => world.database.repayments.get(id)?.facts.account ?? null),
+    capture: async (task, attemptNo) => await process.io(1, () => reads.capture(task, attemptNo)),
+    account: async (capture) => await process.io(1, () => reads.account(capture)),
     byRequest: async (key) =>
       await process.io(1, () => {
         const id = reads.byRequest(key);

@@ -12,7 +12,9 @@ export async function sumDifferences(
     case 'deduction':
       return await repaymentDifferences(transaction, task.deduction.repaymentId);
     case 'refund':
-      return await repaymentDifferences(transaction, task.refund.repaymentId);
+      return 'topUpId' in task.refund
+        ? []
+        : await repaymentDifferences(transaction, task.refund.repaymentId);
     case 'withdrawal':
       return task.withdrawal.funding === null
         ? await memberDifferences(transaction, task.withdrawal)

@@ -22,11 +22,14 @@ type CaseRow = Omit<CaseRecord, 'taskId' | 'taskKind' | 'amountMinor' | 'no' | '
   attemptNo: number | null;
 };
 
+const ofTask = 'CONVERT(v.task_id USING ascii) COLLATE ascii_bin';
+
 const select = `SELECT v.id, v.source, v.kind, v.task_id AS taskId, v.no, v.attempt_no AS attemptNo,
     v.amount_minor AS amountMinor, v.evidence, w.owner, v.opened_at AS openedAt,
     v.closed_at AS closedAt, v.resolution, p.proposal_no AS openProposalNo,
-    (SELECT e.kind FROM execution_log e
-     WHERE e.task_id = CONVERT(v.task_id USING ascii) COLLATE ascii_bin AND e.seq = 1) AS firstEntry
+    (SELECT a.operation FROM attempt a
+     WHERE a.task_id = ${ofTask} AND a.attempt_no = v.attempt_no) AS operation,
+    (SELECT e.kind FROM execution_log e WHERE e.task_id = ${ofTask} AND e.seq = 1) AS firstEntry
   FROM case_view v
   LEFT JOIN case_work w ON w.case_id = v.id
   LEFT JOIN case_proposal p ON p.open_case_id = v.id`;

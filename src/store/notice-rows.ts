@@ -31,11 +31,15 @@ const factsOf: { readonly [K in TaskKind]: (task: TaskOf<K>) => Facts } = {
     batch_id: deduction.batchId,
   }),
   refund: ({ refund }) => ({
-    deduction_id: refund.deductionId,
-    repayment_id: refund.repaymentId,
+    ...('topUpId' in refund
+      ? { top_up_id: refund.topUpId, taken_from: 'excess' }
+      : {
+          deduction_id: refund.deductionId,
+          repayment_id: refund.repaymentId,
+          taken_from: refund.from,
+        }),
     amount_minor: Number(refund.amountMinor),
     currency: refund.currency,
-    taken_from: refund.from,
   }),
   withdrawal: ({ withdrawal }) => ({
     member_id: withdrawal.memberId,

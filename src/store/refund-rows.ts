@@ -1,5 +1,5 @@
-import type { Entry } from '../engine/entries.js';
-import type { RefundState } from '../engine/refund.js';
+import type { Entry, Refund, RefundOfDeduction } from '../engine/entries.js';
+import { isAcceptance, takenBy, type RefundState } from '../engine/refund.js';
 import { sqlTime } from './database.js';
 import { message, nothing, standingOf, type KindRows, type Row } from './rows.js';
 
@@ -22,14 +22,12 @@ export function refundRows(
 
 function refundFacts({ refund, acceptedAtMs }: RefundState): Row {
   return {
-    deduction_id: refund.deductionId,
+    ...ofTask(refund),
     attempt_no: refund.attemptNo,
-    repayment_id: refund.repaymentId,
     channel_id: refund.channelId,
     capture_order_no: refund.captureOrderNo,
     amount_minor: refund.amountMinor.toString(),
     currency: refund.currency,
-    taken_from: refund.from,
     reason: refund.reason,
     requested_by: refund.requestedBy,
     approved_by: refund.approvedBy,
@@ -37,6 +35,18 @@ function refundFacts({ refund, acceptedAtMs }: RefundState): Row {
     created_at: sqlTime(acceptedAtMs),
   };
 }
+
+function ofTask(refund: Refund): Row {
+  if ('topUpId' in refund) {
+    return { top_up_id: refund.topUpId, capture_no: refund.captureNo, taken_from: 'excess' };
+  }
+  const { deductionId: deduction_id, repaymentId: repayment_id, from: taken_from } = refund;
+  return { deduction_id, repayment_id, taken_from };
+}
+
+/** It was counted as paid on a repayment. */
+const ofCredited = (refund: Refund): refund is RefundOfDeduction =>
+  'from' in refund && refund.from === 'repayment';
 
 export function refundRow(state: RefundState): Row {
   const { end } = state;
@@ -48,15 +58,15 @@ export function refundRow(state: RefundState): Row {
 function captureDelta({ refund }: RefundState, entries: readonly Entry[]): Row | null {
   let taken = 0n;
   for (const entry of entries) {
-    if (entry.kind === 'refund_accepted') taken += refund.amountMinor;
+    if (isAcceptance(entry)) taken += refund.amountMinor;
     if (entry.kind === 'failed') taken -= refund.amountMinor;
     if (entry.kind === 'settled' && entry.afterFailure === true) taken += refund.amountMinor;
   }
   if (taken === 0n) return null;
   return {
-    task_id: refund.deductionId,
+    task_id: takenBy(refund),
     attempt_no: refund.attemptNo,
-    credited: refund.from === 'repayment' ? (-taken).toString() : '0',
+    credited: ofCredited(refund) ? (-taken).toString() : '0',
     refund: taken.toString(),
   };
 }
@@ -64,26 +74,30 @@ function captureDelta({ refund }: RefundState, entries: readonly Entry[]): Row |
 /** What was credited is owed again once it has been given back. */
 function repaymentDelta({ refund }: RefundState, entries: readonly Entry[]): Row | null {
   const settled = entries.some(({ kind }) => kind === 'settled');
-  if (!settled || refund.from === 'excess') return null;
+  if (!settled || !ofCredited(refund)) return null;
   return { id: refund.repaymentId, paid: `-${refund.amountMinor}`, collecting: '0' };
 }
 
+/** The books know whose money it was: of a top-up it was held as a payment is, whatever becomes of it. */
 function paidBack({ refund }: RefundState, entries: readonly Entry[]): Row[] {
   return entries.flatMap((entry) => {
     if (entry.kind !== 'settled') return [];
-    const body = {
+    const common = {
       refund_id: refund.id,
-      deduction_id: refund.deductionId,
-      repayment_id: refund.repaymentId,
       attempt_no: refund.attemptNo,
       amount_minor: entry.amountMinor.toString(),
       currency: refund.currency,
       channel_id: entry.channelId,
       order_no: entry.orderNo,
       capture_order_no: refund.captureOrderNo,
-      taken_from: refund.from,
       settled_at: new Date(entry.atMs).toISOString(),
     };
+    if ('topUpId' in refund) {
+      const body = { ...common, top_up_id: refund.topUpId };
+      return [message('ledger.top_up_refunded', refund.id, body, entry.atMs)];
+    }
+    const { deductionId: deduction_id, repaymentId: repayment_id, from: taken_from } = refund;
+    const body = { ...common, deduction_id, repayment_id, taken_from };
     return [message('ledger.refund_paid', refund.id, body, entry.atMs)];
   });
 }

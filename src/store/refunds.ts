@@ -1,35 +1,61 @@
 import { channelId, taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
-import type { CaptureRecord, RefundFilter, RefundRecord } from '../intake/records.js';
+import type {
+  CaptureOfDeduction,
+  CaptureOfTopUp,
+  CaptureRecord,
+  RefundFilter,
+  RefundRecord,
+} from '../intake/records.js';
 import { amountMinor, type Currency } from '../money.js';
 import { execute, selectRows, type Database } from './database.js';
 import { newestFirst } from './newest-first.js';
 
-type RefundRow = Omit<RefundRecord, 'id' | 'deductionId' | 'amountMinor'> & {
+type RefundRow = Omit<RefundRecord, 'id' | 'deductionId' | 'topUpId' | 'amountMinor'> & {
   id: string;
-  deductionId: string;
+  deductionId: string | null;
+  topUpId: string | null;
   amountMinor: string;
 };
 
 interface CaptureRow {
-  deductionId: string;
   attemptNo: number;
-  repaymentId: string;
   channel: string;
   orderNo: string;
   channelRef: string;
   amount: string;
   currency: Currency;
   captures: number;
+}
+
+interface DeductionCaptureRow extends CaptureRow {
+  repaymentId: string;
   credited: string;
   refund: string;
 }
 
-const columns = `id, deduction_id AS deductionId, attempt_no AS attemptNo,
-  repayment_id AS repaymentId, channel_id AS channelId, capture_order_no AS captureOrderNo,
+interface TopUpCaptureRow extends CaptureRow {
+  isPayment: number;
+}
+
+const columns = `id, deduction_id AS deductionId, top_up_id AS topUpId, attempt_no AS attemptNo,
+  capture_no AS captureNo, repayment_id AS repaymentId, channel_id AS channelId, capture_order_no AS captureOrderNo,
   amount_minor AS amountMinor, currency, taken_from AS takenFrom, status,
   failure_code AS failureCode, failure_detail AS failureDetail, order_no AS orderNo, reason,
   requested_by AS requestedBy, approved_by AS approvedBy, created_at AS createdAt,
   ended_at AS endedAt`;
+
+const captureColumns = `a.attempt_no AS attemptNo, a.channel_id AS channel, a.order_no AS orderNo,
+  a.channel_ref AS channelRef, a.amount_minor AS amount, a.captures`;
+
+const captured = (row: CaptureRow) => ({
+  attemptNo: row.attemptNo,
+  channelId: channelId(row.channel),
+  orderNo: row.orderNo as OrderNo,
+  channelRef: row.channelRef,
+  currency: row.currency,
+  amountMinor: amountMinor(row.amount),
+  captures: row.captures,
+});
 
 /** Reads of refunds and of the captures they take from. Nothing here decides anything about money. */
 export class RefundStore {
@@ -51,6 +77,7 @@ export class RefundStore {
       [
         ['status = ?', filter.status],
         ['deduction_id = ?', filter.deductionId],
+        ['top_up_id = ?', filter.topUpId],
         ['id < ?', filter.before],
       ],
       filter.limit,
@@ -67,7 +94,8 @@ export class RefundStore {
     return rows.map((row) => ({
       ...row,
       id: taskId(row.id),
-      deductionId: taskId(row.deductionId),
+      deductionId: row.deductionId === null ? null : taskId(row.deductionId),
+      topUpId: row.topUpId === null ? null : taskId(row.topUpId),
       amountMinor: amountMinor(row.amountMinor),
     }));
   }
@@ -76,13 +104,16 @@ export class RefundStore {
    * Null when that attempt captured nothing, as far as we know, or when its deduction goes on: what
    * it has captured may yet be credited.
    */
-  async capture(deduction: TaskId, attemptNo: number): Promise<CaptureRecord | null> {
+  async capture(task: TaskId, attemptNo: number): Promise<CaptureRecord | null> {
+    return (await this.#ofDeduction(task, attemptNo)) ?? (await this.#ofTopUp(task, attemptNo));
+  }
+
+  async #ofDeduction(deduction: TaskId, attemptNo: number): Promise<CaptureOfDeduction | null> {
     await this.#creditAsSettled(deduction);
-    const [row] = await selectRows<CaptureRow>(
+    const [row] = await selectRows<DeductionCaptureRow>(
       this.database,
-      `SELECT a.task_id AS deductionId, a.attempt_no AS attemptNo, d.repayment_id AS repaymentId,
-         a.channel_id AS channel, a.order_no AS orderNo, a.channel_ref AS channelRef,
-         a.amount_minor AS amount, d.currency, a.captures, a.credited_minor AS credited, a.refund_minor AS refund
+      `SELECT ${captureColumns}, d.repayment_id AS repaymentId, d.currency,
+         a.credited_minor AS credited, a.refund_minor AS refund
        FROM attempt a JOIN deduction d ON d.id = a.task_id
        WHERE a.task_id = ? AND a.attempt_no = ? AND a.status = 'succeeded'
          AND d.status IN ('succeeded', 'failed')`,
@@ -90,17 +121,36 @@ export class RefundStore {
     );
     if (row === undefined) return null;
     return {
-      deductionId: taskId(row.deductionId),
-      attemptNo: row.attemptNo,
+      ...captured(row),
+      deductionId: deduction,
       repaymentId: row.repaymentId as RepaymentId,
-      channelId: channelId(row.channel),
-      orderNo: row.orderNo as OrderNo,
-      channelRef: row.channelRef,
-      currency: row.currency,
-      amountMinor: amountMinor(row.amount),
-      captures: row.captures,
       creditedMinor: BigInt(row.credited),
       refundMinor: BigInt(row.refund),
+    };
+  }
+
+  /** Whether the top-up goes on makes no difference: what is not its payment it never uses. */
+  async #ofTopUp(topUp: TaskId, attemptNo: number): Promise<CaptureOfTopUp | null> {
+    const [row] = await selectRows<TopUpCaptureRow>(
+      this.database,
+      `SELECT ${captureColumns}, t.currency, a.order_no <=> t.order_no AS isPayment
+       FROM attempt a JOIN top_up t ON t.id = a.task_id
+       WHERE a.task_id = ? AND a.attempt_no = ? AND a.status = 'succeeded'
+         AND a.operation = 'charge'`,
+      [topUp, attemptNo],
+    );
+    if (row === undefined) return null;
+    const taken = await selectRows<{ captureNo: number }>(
+      this.database,
+      `SELECT capture_no AS captureNo FROM refund
+       WHERE top_up_id = ? AND attempt_no = ? AND status <> 'failed'`,
+      [topUp, attemptNo],
+    );
+    return {
+      ...captured(row),
+      topUpId: topUp,
+      isPayment: row.isPayment === 1,
+      taken: taken.map(({ captureNo }) => captureNo),
     };
   }
 

@@ -59,6 +59,7 @@ const domainErrors: Readonly<Record<string, ErrorCode>> = {
   deduction_repayment_exists: 'repayment_unknown',
   repayment_paid_within_due: 'amount_exceeds_due',
   refund_request: 'request_repeated',
+  refund_one_a_capture: 'capture_not_available',
   attempt_given_back: 'capture_not_available',
   withdrawal_request: 'request_repeated',
   withdrawal_balance_exists: 'member_unknown',

@@ -108,25 +108,40 @@ const topics: Partial<Record<Operation, string>> = {
 };
 
 /** Told once an order, when it is first heard to have succeeded, whatever becomes of the top-up. */
-function messages(
-  { taskId, topUp, attempts }: TopUpState,
-  before: TopUpState | null,
-  entries: readonly Entry[],
-): Row[] {
-  return firstSuccesses(before, entries).flatMap(({ attemptNo, atMs }) => {
-    const order = attempts[attemptNo - 1]?.order;
-    const topic = order && topics[operationOf(order)];
-    if (order === undefined || topic === undefined) return [];
-    const body = {
-      top_up_id: taskId,
-      attempt_no: attemptNo,
-      amount_minor: order.amountMinor.toString(),
-      ...(order.topUp && { credit_minor: order.topUp.creditMinor.toString() }),
-      currency: topUp.currency,
-      channel_id: order.channelId,
-      order_no: order.orderNo,
-      settled_at: new Date(atMs).toISOString(),
-    };
-    return [message(topic, `${taskId}/${attemptNo}`, body, atMs)];
+function messages(state: TopUpState, before: TopUpState | null, entries: readonly Entry[]): Row[] {
+  const first = firstSuccesses(before, entries).flatMap(({ attemptNo, atMs }) =>
+    moved(state, attemptNo, `${state.taskId}/${attemptNo}`, atMs),
+  );
+  return [...first, ...movedAgain(state, entries)];
+}
+
+/** The channel did it again by itself; each time is a message of its own. */
+function movedAgain(state: TopUpState, entries: readonly Entry[]): Row[] {
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'captured_again') return [];
+    const { attemptNo, captures, atMs } = entry;
+    return moved(state, attemptNo, `${state.taskId}/${attemptNo}.${captures}`, atMs);
   });
+}
+
+function moved(
+  { taskId, topUp, attempts }: TopUpState,
+  attemptNo: number,
+  key: string,
+  atMs: number,
+): Row[] {
+  const order = attempts[attemptNo - 1]?.order;
+  const topic = order && topics[operationOf(order)];
+  if (order === undefined || topic === undefined) return [];
+  const body = {
+    top_up_id: taskId,
+    attempt_no: attemptNo,
+    amount_minor: order.amountMinor.toString(),
+    ...(order.topUp && { credit_minor: order.topUp.creditMinor.toString() }),
+    currency: topUp.currency,
+    channel_id: order.channelId,
+    order_no: order.orderNo,
+    settled_at: new Date(atMs).toISOString(),
+  };
+  return [message(topic, key, body, atMs)];
 }

@@ -245,7 +245,7 @@ describe('how a case ends', () => {
       const { no, payloadDigest } = await desk.propose(one.id, refund, wang);
       // The first half of carrying out, as it was before the process died.
       await services.refundDesk.start({
-        deductionId: task,
+        taskId: task,
         attemptNo: one.attemptNo ?? 0,
         amountMinor: refund.amountMinor,
         reason: refund.reason,
@@ -318,7 +318,7 @@ describe('how a case ends', () => {
       const [first] = await refundsOf(task);
       expect(first).to.equal(undefined);
       await services.refundDesk.start({
-        deductionId: task,
+        taskId: task,
         attemptNo: one.attemptNo ?? 0,
         amountMinor: amountMinor(90_000),
         reason: proof,

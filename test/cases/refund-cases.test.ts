@@ -59,8 +59,8 @@ describe('a decision that the books refuse', () => {
     return await desk.approve(id, no, payloadDigest, li);
   }
 
-  const asked = (deductionId: TaskId) => ({
-    deductionId,
+  const asked = (taskId: TaskId) => ({
+    taskId,
     attemptNo: 1,
     amountMinor: null,
     reason: proof,

@@ -45,14 +45,14 @@ describe('money that is spoken for', () => {
     approvedBy: 'ben',
   });
 
-  const ask = (deductionId: TaskId, key = 'r') => ({
-    deductionId,
+  const ask = (taskId: TaskId, key = 'r') => ({
+    taskId,
     attemptNo: 1,
     amountMinor: null,
     reason: 'asked for twice',
     requestedBy: 'ann',
     approvedBy: 'ben',
-    requestKey: `${deductionId}:${key}`,
+    requestKey: `${taskId}:${key}`,
   });
 
   const codeOf = async (work: Promise<unknown>): Promise<unknown> =>
@@ -90,7 +90,9 @@ describe('money that is spoken for', () => {
       } else {
         expect(ends).to.have.members(['done', 'capture_not_available']);
       }
-      const { creditedMinor, refundMinor } = (await suite.services.refunds.capture(id, 1)) ?? {};
+      const capture = await suite.services.refunds.capture(id, 1);
+      if (capture === null || 'topUpId' in capture) throw new Error('it is of a deduction');
+      const { creditedMinor, refundMinor } = capture;
       expect(creditedMinor).to.equal(
         (await suite.services.repayments.find(repayment.id))?.paidMinor,
       );

@@ -39,8 +39,8 @@ describe('a refund, end to end', () => {
     return { id, repayment };
   }
 
-  const ask = (deductionId: TaskId, key: string, amount: number | null = null) => ({
-    deductionId,
+  const ask = (taskId: TaskId, key: string, amount: number | null = null) => ({
+    taskId,
     attemptNo: 1,
     amountMinor: amount === null ? null : amountMinor(amount),
     reason: 'asked for twice',
@@ -94,7 +94,7 @@ describe('a refund, end to end', () => {
     const refunds = (await suite.environment.sandbox.order(order))?.refunds ?? [];
     expect(refunds.length * 50_000).to.be.at.most(120_000);
     const capture = await suite.services.refunds.capture(id, 1);
-    expect(capture?.refundMinor).to.equal(BigInt(refunds.length * 50_000));
+    expect(capture).to.include({ refundMinor: BigInt(refunds.length * 50_000) });
   });
 
   it('is refused by the database beyond the capture, whatever was read before', async () => {

@@ -57,15 +57,15 @@ describe('what the engine tells, in the books', function () {
     return id;
   }
 
-  async function refund(deductionId: TaskId): Promise<void> {
+  async function refund(taskId: TaskId): Promise<void> {
     const { finished } = await services.refundDesk.start({
-      deductionId,
+      taskId,
       attemptNo: 1,
       amountMinor: null,
       reason: 'asked for twice',
       requestedBy: 'ann',
       approvedBy: 'ben',
-      requestKey: `refund:${deductionId}`,
+      requestKey: `refund:${taskId}`,
     });
     expect((await finished)?.outcome).to.equal('ended');
   }

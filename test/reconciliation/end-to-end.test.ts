@@ -121,7 +121,7 @@ describe("a channel's own statement", () => {
   it('has our refunds', async () => {
     const deductionId = await collect('swiftpay');
     const { finished } = await api.services.refundDesk.start({
-      deductionId,
+      taskId: deductionId,
       attemptNo: 1,
       amountMinor: amountMinor(500),
       reason: 'collected too much',

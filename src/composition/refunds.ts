@@ -1,0 +1,39 @@
+/** What the refund desk reads, and from where. */
+import type { ChannelDirectory } from '../channels/directory.js';
+import { refundTermsOf } from '../channels/refund-terms.js';
+import type { BankAccount } from '../engine/order.js';
+import type { TaskId } from '../ids.js';
+import type { RefundReads } from '../intake/refund-desk.js';
+import type { DeductionStore } from '../store/deductions.js';
+import type { RefundStore } from '../store/refunds.js';
+import type { RepaymentStore } from '../store/repayments.js';
+
+export interface RefundSources {
+  readonly refunds: RefundStore;
+  readonly repayments: RepaymentStore;
+  /** The logs of all kinds of task. */
+  readonly tasks: Pick<DeductionStore, 'log'>;
+  readonly directory: ChannelDirectory;
+}
+
+export function refundReadsFrom(sources: RefundSources): RefundReads {
+  const { refunds, repayments, tasks, directory } = sources;
+  return {
+    capture: async (task, attemptNo) => await refunds.capture(task, attemptNo),
+    account: async (capture) =>
+      'topUpId' in capture
+        ? await payerOf(tasks, capture.topUpId)
+        : ((await repayments.find(capture.repaymentId))?.account ?? null),
+    byRequest: async (key) => await refunds.findByRequest(key),
+    terms: (channel) => refundTermsOf(directory.get(channel)),
+  };
+}
+
+/** The payer's token stands in the log alone. */
+async function payerOf(
+  tasks: Pick<DeductionStore, 'log'>,
+  topUp: TaskId,
+): Promise<BankAccount | null> {
+  const [first] = await tasks.log(topUp);
+  return first?.entry.kind === 'top_up_accepted' ? first.entry.topUp.payer : null;
+}
