@@ -1,12 +1,14 @@
 /**
  * The people of the chaos run: every few seconds, in the middle of the faults, they reconcile each
- * channel's day and give back what a channel took twice or late, one proposing, another approving.
+ * channel's day and give back what a channel took twice or late, one proposing, another approving. Of a
+ * withdrawal they see to that elsewhere, and write it off.
  * Whatever a fault spoils is done again in the next round.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EveningStage } from '../demo/evening.js';
+import { makeKey } from '../demo/flows/parties.js';
 import { runRecoup } from '../demo/processes.js';
 
 const pauseMs = 10_000;
@@ -17,6 +19,7 @@ const owed = new Set(['captured_twice', 'late_success']);
 interface CaseLine {
   readonly id: string;
   readonly kind: string;
+  readonly task_kind: string | null;
   readonly amount_minor: number;
   readonly open_proposal_no: number | null;
 }
@@ -27,10 +30,7 @@ export interface Keys {
 }
 
 export async function hireClerks(stage: Pick<EveningStage, 'env'>): Promise<Keys> {
-  const hire = async (name: string): Promise<string> => {
-    const args = ['keys', 'create', '--name', name, '--role', 'operator'];
-    return (await runRecoup<{ key: string }>(args, stage.env)).key;
-  };
+  const hire = async (name: string) => await makeKey(stage.env, 'operator', name);
   return { maker: await hire('ann'), checker: await hire('ben') };
 }
 
@@ -74,17 +74,21 @@ export class Clerks {
       const { cases } = await runRecoup<{ cases: readonly CaseLine[] }>(list, env);
       const some = cases.filter(({ kind }) => owed.has(kind)).slice(0, casesOfRound);
       for (const one of some) {
-        await this.#attempt(async () => await this.#giveBack(one));
+        await this.#attempt(async () => await this.#decide(one));
       }
     });
   }
 
-  async #giveBack({ id, amount_minor: amountMinor }: CaseLine): Promise<void> {
+  async #decide(one: CaseLine): Promise<void> {
+    const { id, kind, task_kind: task, amount_minor: amountMinor } = one;
     const { env } = this.stage;
     const { maker, checker } = this.keys;
     const as = (key: string) => ({ ...env, RECOUP_OPERATOR_KEY: key });
     const yuan = (amountMinor / 100).toFixed(2);
-    const propose = ['cases', 'propose', id, '--refund', yuan, '--because', 'taken twice or late'];
+    // A late payment of a top-up goes back by itself.
+    const byHand = task === 'withdrawal' || (task === 'top_up' && kind === 'late_success');
+    const how = byHand ? ['--write-off'] : ['--refund', yuan];
+    const propose = ['cases', 'propose', id, ...how, '--because', 'taken twice or late'];
     const { proposal } = await runRecoup<{ proposal: { no: number; digest: string } }>(
       propose,
       as(maker),

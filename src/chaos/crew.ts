@@ -1,4 +1,7 @@
-/** The workers under fire: a place each, a proxy to the database each, and somebody new after a death. */
+/**
+ * The workers under fire, each of which serves the API, too: a place each, a proxy to the database each,
+ * and somebody new after a death.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Daemon, type Environment } from '../demo/processes.js';
 import { BreakingProxy } from './breaking-proxy.js';
@@ -9,6 +12,8 @@ export interface Place {
   readonly proxy: BreakingProxy;
   worker: Daemon | null;
   instanceId: string;
+  /** Where its API listens. */
+  url: string;
   /** `running` alone may be hit. */
   state: 'starting' | 'running' | 'stopped';
   /** Set while a kill of ours is under way: an end is then no surprise. */
@@ -32,6 +37,9 @@ export class Crew {
     private readonly say: (what: string) => void,
   ) {}
 
+  /** Of the first place: channels call back to it alone, and to nobody while it is dead. */
+  calledBackAt: (url: string) => Promise<void> = async () => undefined;
+
   async assemble(env: Environment, databaseUrl: string, databasePort: number): Promise<void> {
     for (const pool of pools) {
       const proxy = new BreakingProxy(databasePort);
@@ -39,10 +47,16 @@ export class Crew {
       url.port = String(await proxy.listen());
       this.places.push({
         name: `worker-${this.places.length + 1}`,
-        env: { ...env, RECOUP_DATABASE_URL: url.href, RECOUP_DATABASE_POOL: pool },
+        env: {
+          ...env,
+          RECOUP_HTTP_PORT: '0',
+          RECOUP_DATABASE_URL: url.href,
+          RECOUP_DATABASE_POOL: pool,
+        },
         proxy,
         worker: null,
         instanceId: '',
+        url: '',
         state: 'starting',
         killed: false,
       });
@@ -56,11 +70,13 @@ export class Crew {
     while (!this.#ending) {
       this.#starts += 1;
       const name = `${place.name}-${this.#starts}`;
-      const worker = Daemon.start(name, ['worker', '--id', name], place.env, this.folder);
+      const worker = Daemon.start(name, ['serve', '--worker'], place.env, this.folder);
       place.worker = worker;
       try {
-        const { instance_id: id } = await worker.ready<{ instance_id: string }>();
-        place.instanceId = id;
+        const ready = await worker.ready<{ instance_id: string; url: string }>();
+        place.instanceId = ready.instance_id;
+        place.url = ready.url;
+        if (place === this.places[0]) await this.calledBackAt(ready.url);
         place.killed = false;
         place.state = 'running';
         return;
@@ -85,6 +101,13 @@ export class Crew {
 
   get running(): readonly Place[] {
     return this.places.filter(({ state }) => state === 'running');
+  }
+
+  /** Those that stand still are called, too: they have not hung up. */
+  get urls(): readonly string[] {
+    return this.places
+      .filter(({ state, worker }) => state !== 'starting' && worker?.ended === false)
+      .map(({ url }) => url);
   }
 
   get complete(): boolean {

@@ -158,8 +158,9 @@ export class Injector {
     const limit = disk.largestFile();
     let before = disk.refusals();
     try {
-      for (let waitedMs = 0; waitedMs < growthWaitMs && !stop.aborted; waitedMs += growthLookMs) {
-        disk.limitFiles(limit);
+      const giveUpMs = performance.now() + growthWaitMs;
+      while (performance.now() < giveUpMs && !stop.aborted) {
+        await disk.limitFiles(limit);
         await delay(growthLookMs);
         const refusals = disk.refusals();
         if (refusals > before) {
@@ -171,7 +172,7 @@ export class Injector {
       }
       this.missed.push(`${fault.kind}: no table grew`);
     } finally {
-      disk.limitFiles(null);
+      await disk.limitFiles(null);
     }
   }
 

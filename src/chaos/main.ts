@@ -1,25 +1,34 @@
 /**
- * The chaos run: `npm run chaos -- --minutes 5 --json`. Real stores, a sandbox with faults, an API
- * for callbacks and four workers under load, struck by a seeded plan of faults; then quiet, and the
- * oracle over both books. docs/chaos.md says what is injected and measured.
+ * The chaos run: `npm run chaos -- --minutes 5 --json`. Real stores, the other sides with faults of their
+ * own, and four workers that serve the API, under a load of deductions, withdrawals and top-ups, struck by
+ * a seeded plan of faults; then quiet, and the oracle over all books. docs/chaos.md says what is injected
+ * and measured.
  */
 import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { spendTheEvening } from '../demo/evening.js';
-import { Daemon, runRecoup, type Environment } from '../demo/processes.js';
-import { Witness as SandboxDoor } from '../demo/witness.js';
+import { Caller } from '../demo/flows/callers.js';
+import {
+  importProfiles,
+  makeKey,
+  readBooks,
+  startParties,
+  type Books,
+} from '../demo/flows/parties.js';
+import { flowTimes } from '../demo/flows/scenario.js';
+import { OurDatabase } from '../demo/our-books.js';
+import { runRecoup, type Daemon, type Environment } from '../demo/processes.js';
 import { judge } from '../oracle/index.js';
+import { Batches } from './batches.js';
 import { Clerks, hireClerks } from './clerks.js';
 import { Crew } from './crew.js';
-import { Witness } from './evidence.js';
 import { Injector } from './injector.js';
-import { Load } from './load.js';
 import { chaosTimes, faultKinds, kindsOf, plan, required } from './plan.js';
 import { complaints, report, summary, type Findings } from './report.js';
+import { Requests, topUpsOfMinute } from './requests.js';
 import { startStores, type Stores } from './stores.js';
 
 const { values: options } = parseArgs({
@@ -48,9 +57,9 @@ const durationMs = 1_000 * Number(options.seconds ?? Number(options.minutes) * 6
 const kinds = options.only === undefined ? faultKinds : kindsOf(options.only);
 const settleMs = 1_000 * Number(options['settle-seconds']);
 /** After the last outcome: whatever a channel still does late would show by then. */
-const aftermathMs = 3_000;
+const aftermathMs = 4_000;
 /** Starting, reading and judging; past it the run ends by force. */
-const slackMs = 180_000;
+const slackMs = 300_000;
 
 const startedMs = performance.now();
 const seconds = (): number => Math.round((performance.now() - startedMs) / 100) / 10;
@@ -104,43 +113,47 @@ async function liveThroughIt(
   folder: string,
   daemons: Daemon[],
 ): Promise<Findings> {
-  const { env, admin } = await surround(stores, folder, daemons);
+  const { env, books } = await surround(stores, folder, daemons);
+  const { channels } = books;
+  crew.calledBackAt = async (url) => await channels.callBackTo(`${url}/callbacks/unionlink`);
   await crew.assemble(env, stores.database.url, stores.databasePort);
+  const caller = await findCaller(env, crew);
+  const requests = new Requests(caller);
+  await requests.prepare();
   say(`${crew.places.length} workers; faults for ${durationMs / 1_000} s, seed ${options.seed}`);
-  const witness = new Witness(stores.database.url, new SandboxDoor(admin));
-  const load = new Load(options.seed, env, folder, () => witness.pendingRows(), say);
+  const database = new OurDatabase(stores.database.url);
+  const batches = new Batches(options.seed, env, folder, () => database.pendingRows(), say);
   const injector = new Injector(crew, stores, say);
-  const door = new SandboxDoor(admin);
-  const stage = { database: witness, witness: door, env, folder, say };
+  const stage = { database, witness: channels, env, folder, say };
   const clerks = new Clerks(stage, await hireClerks(stage));
-  const loading = load.run();
-  const clerking = clerks.run();
+  const working = Promise.all([batches.run(), requests.run(), clerks.run()]);
+  // What fails here is said at once, and ends the run when the faults are over.
+  working.catch((error: unknown) => say(String(error)));
   const looking = setInterval(() => crew.lookAround(), 200);
   try {
     await delay(2_000);
     const faults = injector.carryOut(plan(options.seed, durationMs, kinds), stop.signal);
-    await delay(durationMs, undefined, { signal: stop.signal });
-    load.stop();
-    clerks.stop();
-    await Promise.all([faults, loading, clerking]);
+    await delay(durationMs, undefined, { signal: stop.signal }).catch(() => undefined);
+    for (const work of [batches, requests, clerks]) work.stop();
+    await Promise.all([faults, working]);
     say('the faults are over');
     const settleStartMs = performance.now();
-    const stuck = await settle(witness, crew, settleStartMs + settleMs);
+    const stuck = await settle(database, crew, settleStartMs + settleMs);
     const settleSeconds = Math.round((performance.now() - settleStartMs) / 100) / 10;
     await delay(aftermathMs);
     // What came to light last, and the refunds that follow from it.
     await clerks.round();
-    await settle(witness, crew, performance.now() + settleMs);
+    await settle(database, crew, performance.now() + settleMs);
     const evening = stuck === 0 ? await spendTheEvening(stage) : null;
     clearInterval(looking);
     const surprises = [...crew.surprises, ...endedByThemselves(daemons)];
     await crew.disband(15_000);
     say(`${stuck === 0 ? 'nothing is left' : 'time is over'}; comparing the books`);
-    const { evidence, rows } = await witness.evidence();
+    const read = await database.evidence(await readBooks(books), true);
+    const evidence = { ...read, told: caller.told };
     return {
       seed: options.seed,
       evidence,
-      rows,
       verdict: judge(evidence),
       evening,
       struck: injector.struck,
@@ -148,13 +161,9 @@ async function liveThroughIt(
       required: required(durationMs, kinds),
       commits: crew.places.map(({ proxy }) => proxy.logCommits),
       stuck,
-      clerks: {
-        reconciled: clerks.reconciled,
-        decided: clerks.decided,
-        interrupted: clerks.interrupted,
-      },
-      batches: load.batches,
-      interruptedLoads: load.interrupted,
+      refused: caller.refused,
+      clerks,
+      batches,
       failedStarts: crew.failedStarts,
       surprises,
       settleSeconds,
@@ -162,55 +171,61 @@ async function liveThroughIt(
     };
   } finally {
     clearInterval(looking);
-    await witness.close();
+    await database.close();
   }
 }
 
-/** The sandbox, the schema, the API. */
+async function findCaller(env: Environment, crew: Crew): Promise<Caller> {
+  const [app, operator] = await Promise.all([
+    makeKey(env, 'app', 'members'),
+    makeKey(env, 'operator', 'till'),
+  ]);
+  return new Caller(() => crew.urls, { app, operator });
+}
+
+/** The other sides and the schema. */
 async function surround(
   stores: Stores,
   folder: string,
   daemons: Daemon[],
-): Promise<{ env: Environment; admin: string }> {
+): Promise<{ env: Environment; books: Books }> {
   const base: Environment = {
     ...process.env,
     RECOUP_DATABASE_URL: stores.database.url,
     RECOUP_MIGRATION_URL: stores.migrationUrl,
     RECOUP_REDIS_URL: stores.redis.url,
     RECOUP_BATCH_IN_FLIGHT: '16',
+    ...flowTimes,
     ...chaosTimes,
   };
-  const args = ['sandbox', '--book', join(folder, 'sandbox'), '--seed', options.seed];
-  const sandbox = Daemon.start('sandbox', [...args, '--faults', 'realistic'], base, folder);
-  daemons.push(sandbox);
-  const ready = await sandbox.ready<{ admin: string; env: Record<string, string> }>();
-  const env: Environment = { ...base, ...ready.env };
+  const topUps = topUpsOfMinute * Math.ceil(durationMs / 60_000);
+  const how = { seed: options.seed, latencyScale: '1', topUps };
+  const { books, env: others } = await startParties(base, folder, daemons, how);
+  const env: Environment = { ...base, ...others };
   await runRecoup(['migrate'], env);
-  const channels = new URL('../../../examples/channels.demo.yaml', import.meta.url);
-  await runRecoup(['channels', 'import', fileURLToPath(channels)], env);
-  const api = Daemon.start('api', ['serve'], { ...env, RECOUP_HTTP_PORT: '0' }, folder);
-  daemons.push(api);
-  const { url } = await api.ready<{ url: string }>();
-  const door = new SandboxDoor(ready.admin);
-  await door.callBackTo(`${url}/callbacks/unionlink`);
-  await door.addFaults([doubling]);
-  return { env, admin: ready.admin };
+  await importProfiles(env);
+  await books.channels.addFaults([doubling]);
+  return { env, books };
 }
 
 /** @returns how many batches and tasks are left; 0 when everything has come to an end. */
-async function settle(witness: Witness, crew: Crew, deadlineMs: number): Promise<number> {
+async function settle(database: OurDatabase, crew: Crew, deadlineMs: number): Promise<number> {
   let toldMs = performance.now();
   for (;;) {
-    const { batches, tasks, messages } = await witness.left();
-    if (batches === 0 && tasks === 0 && messages === 0 && crew.complete) return 0;
-    const where = `${tasks} tasks, ${batches} batches and ${messages} messages are left`;
+    const tasks = await database.underWay();
+    const batches = await database.unfinishedBatches();
+    const messages = await database.unposted();
+    const left = tasks.reduce((sum, { count }) => sum + count, batches + messages);
+    if (left === 0 && crew.complete) return 0;
+    const each = tasks.map(({ kind, count }) => `${count} of ${kind}`);
+    const where = [...each, `${batches} batches`, `${messages} messages`].join(', ');
     if (performance.now() > deadlineMs || stop.signal.aborted) {
-      say(`${where}\n${await witness.stuckTasks(10)}`);
-      return tasks + batches + messages;
+      say(`left: ${where}\n${await database.stuckTasks()}`);
+      return Math.max(1, left);
     }
     if (performance.now() - toldMs > 5_000) {
       toldMs = performance.now();
-      say(tasks === 0 ? where : `${where}; the longest overdue: ${await witness.stuckTasks(1)}`);
+      say(`left: ${where}`);
     }
     await delay(200);
   }

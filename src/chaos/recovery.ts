@@ -15,7 +15,7 @@ export interface Carried {
   readonly held: number;
 }
 
-const intents = new Set(['charge_intended', 'resend_intended', 'close_intended']);
+const isIntent = (kind: string): boolean => /(^|_)intended$/.test(kind);
 const ends = new Set(['settled', 'failed']);
 
 /**
@@ -42,7 +42,7 @@ export function carriedOn(
     const row = next === -1 ? undefined : rows[next];
     const waitedMs = row === undefined ? null : row.atMs - struckMs;
     if (waitedMs !== null) all.push(waitedMs);
-    if (intents.has(last.kind)) midCallMs.push(waitedMs);
+    if (isIntent(last.kind)) midCallMs.push(waitedMs);
   }
   return { midCallMs, firstMs: all.length === 0 ? null : Math.min(...all), held };
 }

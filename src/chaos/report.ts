@@ -1,15 +1,15 @@
 import type { Evening } from '../demo/evening.js';
-import type { Evidence, Verdict } from '../oracle/index.js';
+import {
+  figuresByFlow,
+  flowNames,
+  harmNames,
+  readLogs,
+  type Evidence,
+  type Verdict,
+} from '../oracle/index.js';
 import type { Struck } from './injector.js';
 import { counted, faultKinds, type FaultCounts, type FaultKind } from './plan.js';
-import {
-  byTask,
-  carriedOn,
-  nextAfter,
-  recovery,
-  type Recovery,
-  type TimedRow,
-} from './recovery.js';
+import { byTask, carriedOn, nextAfter, recovery, type Recovery } from './recovery.js';
 
 /** All that a run found out. */
 export interface Findings {
@@ -18,7 +18,6 @@ export interface Findings {
   readonly verdict: Verdict;
   /** Null when the day did not come to an end. */
   readonly evening: Evening | null;
-  readonly rows: readonly TimedRow[];
   readonly struck: readonly Struck[];
   readonly missed: readonly string[];
   readonly required: FaultCounts;
@@ -26,14 +25,15 @@ export interface Findings {
   readonly commits: readonly (readonly number[])[];
   /** Batches and tasks that had not come to an end when the time to settle was over. */
   readonly stuck: number;
+  /** Requests to withdraw or to top up that were refused at once. */
+  readonly refused: readonly { readonly code: string }[];
   /** What people did meanwhile. */
   readonly clerks: {
     readonly reconciled: number;
     readonly decided: number;
     readonly interrupted: number;
   };
-  readonly batches: number;
-  readonly interruptedLoads: number;
+  readonly batches: { readonly loaded: number; readonly interrupted: number };
   readonly failedStarts: number;
   /** Processes that ended though nobody killed them. */
   readonly surprises: readonly string[];
@@ -45,8 +45,9 @@ export interface Findings {
 export function summary(found: Findings) {
   const { evidence, verdict, evening, struck } = found;
   const statements = evening?.statements ?? [];
-  const having = (status: string) =>
-    evidence.deductions.filter((deduction) => deduction.status === status).length;
+  const flows = figuresByFlow(evidence, readLogs(evidence.log), verdict.violations);
+  const { succeeded, failed, needs_review, in_flight } = flows.deductions;
+  const told = evidence.told ?? [];
   return {
     double_charged: verdict.count('double_charged'),
     lost: verdict.count('lost') + verdict.count('not_captured'),
@@ -57,10 +58,15 @@ export function summary(found: Findings) {
     faults_missed: found.missed.length,
     recovery: recoveries(found),
     deductions: evidence.deductions.length,
-    succeeded: having('succeeded'),
-    failed: having('failed'),
-    needs_review: having('needs_review'),
-    in_flight: having('processing'),
+    succeeded,
+    failed,
+    needs_review,
+    in_flight,
+    flows,
+    deposits: told.filter(({ kind }) => kind === 'deposit').length,
+    requests_refused: found.refused.length,
+    requests_unanswered: told.filter(({ id }) => id === null).length,
+    cases_open: evidence.cases.filter(({ closed_at: closed }) => closed === null).length,
     orders_compared: verdict.ordersCompared,
     captured_minor: Number(verdict.capturedMinor),
     channel_doubled: verdict.doubledByChannel.length,
@@ -70,13 +76,13 @@ export function summary(found: Findings) {
     statements_incomplete: statements.filter(({ state }) => state !== 'complete').length,
     breaks_open: statements.reduce((sum, { breaksOpen }) => sum + breaksOpen, 0),
     log_entries: evidence.log.length,
-    refunds: evidence.refunds.length,
-    refunds_paid: evidence.refunds.filter(({ status }) => status === 'succeeded').length,
+    refunds: flows.refunds.started,
+    refunds_paid: flows.refunds.succeeded,
     reconciliations: found.clerks.reconciled,
     cases_decided: found.clerks.decided,
     clerks_interrupted: found.clerks.interrupted,
-    batches: found.batches,
-    loads_interrupted: found.interruptedLoads,
+    batches: found.batches.loaded,
+    loads_interrupted: found.batches.interrupted,
     starts_failed: found.failedStarts,
     ended_by_themselves: found.surprises.length,
     settle_seconds: found.settleSeconds,
@@ -91,6 +97,14 @@ export type Summary = ReturnType<typeof summary>;
 export function complaints(summary: Summary): string[] {
   const zeros = ['double_charged', 'lost', 'stuck', 'violations', 'ended_by_themselves'] as const;
   const books = ['breaks_open', 'statements_incomplete'] as const;
+  const harmed = flowNames.flatMap((flow) =>
+    [...harmNames, 'in_flight' as const]
+      .filter((name) => summary.flows[flow][name] !== 0)
+      .map((name) => `${flow}: ${name} ${summary.flows[flow][name]}`),
+  );
+  const idle = flowNames.filter(
+    (flow) => flow !== 'refunds' && summary.flows[flow].succeeded === 0,
+  );
   const few = faultKinds.filter((kind) => summary.faults[kind] < summary.faults_required[kind]);
   return [
     ...[...zeros, ...books]
@@ -100,7 +114,8 @@ export function complaints(summary: Summary): string[] {
     ...few.map(
       (kind) => `${kind}: ${summary.faults[kind]} of ${summary.faults_required[kind]} required`,
     ),
-    ...(summary.deductions === 0 ? ['no deduction was made'] : []),
+    ...harmed,
+    ...idle.map((flow) => `none of the ${flow} succeeded`),
   ];
 }
 
@@ -108,7 +123,8 @@ type Recoveries = Readonly<
   Partial<Record<FaultKind | 'worker_kill_mid_call' | 'worker_stop_mid_call', Recovery>>
 >;
 
-function recoveries({ struck, rows, commits }: Findings): Recoveries {
+function recoveries({ struck, evidence, commits }: Findings): Recoveries {
+  const rows = evidence.log.map((row) => ({ ...row, atMs: row.atMs ?? Number.NaN }));
   const tasks = byTask(rows);
   const found: Partial<Record<keyof Recoveries, Recovery>> = {};
   for (const kind of faultKinds) {
@@ -139,8 +155,13 @@ export function report(found: Findings, said: Summary, wrong: readonly string[])
   });
   return [
     '',
-    `${said.deductions} deductions: ${said.succeeded} succeeded, ${said.failed} failed, ` +
-      `${said.needs_review} for a person, ${said.in_flight} without an outcome`,
+    ...flowNames.map((flow) => {
+      const of = said.flows[flow];
+      return (
+        `${of.started} ${flow.replace('_', '-')}: ${of.succeeded} succeeded, ${of.failed} failed, ` +
+        `${of.needs_review} for a person, ${of.in_flight} without an outcome`
+      );
+    }),
     `settled ${said.settle_seconds} s after the last fault`,
     'Time until it went on (docs/chaos.md):',
     ...times,

@@ -2,7 +2,8 @@
  * A MariaDB and a Redis of our own, to be killed and started again on the same data and port. The
  * project's scripts know how they are started; `scripts/run.mjs` takes them away with the run.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -94,10 +95,13 @@ export class Disk {
   }
 
   /** @throws Error where `prlimit` (util-linux) is missing. */
-  limitFiles(bytes: number | null): void {
+  async limitFiles(bytes: number | null): Promise<void> {
     const limit = `--fsize=${bytes ?? 'unlimited'}:unlimited`;
-    const { error } = spawnSync('prlimit', ['--pid', String(this.server.pid), limit]);
-    if (error !== undefined) throw error;
+    const prlimit = spawn('prlimit', ['--pid', String(this.server.pid), limit], {
+      stdio: 'ignore',
+    });
+    // Where the server was just killed it has nobody to limit.
+    await once(prlimit, 'close');
   }
 
   /** How often the server was refused the growth of a file, ever. */
@@ -140,7 +144,15 @@ export async function startStores(runDir: string): Promise<Stores> {
   };
 }
 
-const smallRedoLog = '--innodb-log-file-size=8M';
+/**
+ * Or the server's own files, of which the first grows by 64 MB at a time, would be the largest, and no
+ * table would meet the limit on a file's size (see `Disk`).
+ */
+const smallFiles = [
+  '--innodb-log-file-size=8M',
+  '--innodb-autoextend-increment=1',
+  '--innodb-temp-data-file-path=ibtmp1:4M:autoextend',
+];
 
 async function loadScripts(): Promise<Scripts> {
   const modules = await Promise.all(
@@ -154,8 +166,7 @@ async function loadScripts(): Promise<Scripts> {
 
 /**
  * With the arguments it was first started with, without the file that made its users. The signal of
- * a write past the limit on a file's size is ignored, so that the write fails instead (see `Disk`);
- * the redo log is small, or it would be the largest file and no table would meet the limit.
+ * a write past the limit on a file's size is ignored, so that the write fails instead (see `Disk`).
  */
 function databaseAgain(
   scripts: Scripts,
@@ -175,7 +186,7 @@ function databaseAgain(
         logFile: join(runDir, 'database.log'),
         readyPattern: /ready for connections/,
         prepare: () => undefined,
-        argsFor: () => ['-c', `trap '' XFSZ; exec "$@"`, 'sh', file, ...args, smallRedoLog],
+        argsFor: () => ['-c', `trap '' XFSZ; exec "$@"`, 'sh', file, ...args, ...smallFiles],
       },
       async () => port,
     );

@@ -50,6 +50,12 @@ export async function readEvidence(
        FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id
        GROUP BY e.id, e.topic, e.message_key`,
     ),
+    accounts: await query(
+      `SELECT account, SUM(debit) AS debit_minor, SUM(credit) AS credit_minor FROM (
+         SELECT debit_account AS account, amount_minor AS debit, 0 AS credit FROM ledger_posting
+         UNION ALL SELECT credit_account, 0, amount_minor FROM ledger_posting) AS side
+       GROUP BY account`,
+    ),
     deadLetters: await query('SELECT topic, message_key FROM dead_letter WHERE closed_at IS NULL'),
     quiet,
   };

@@ -64,6 +64,22 @@ export class OurDatabase {
     };
   }
 
+  /** Rows of all batches that nobody has started. */
+  async pendingRows(): Promise<number> {
+    const [row] = await this.#rows<{ n: string }>(
+      `SELECT COUNT(*) AS n FROM batch b JOIN batch_item i ON i.batch_id = b.id
+       WHERE b.state IN ('loading', 'running') AND i.state = 'pending'`,
+    );
+    return Number(row?.n ?? 0);
+  }
+
+  async unfinishedBatches(): Promise<number> {
+    const [row] = await this.#rows<{ n: string }>(
+      `SELECT COUNT(*) AS n FROM batch WHERE state <> 'done'`,
+    );
+    return Number(row?.n ?? 0);
+  }
+
   async rejectedRows(batchId: string): Promise<{ line: number; code: string; detail: string }[]> {
     return await this.#rows(
       `SELECT line_no AS line, error_code AS code, error_detail AS detail FROM batch_item
@@ -130,18 +146,18 @@ export class OurDatabase {
   /** For the report of a demo that did not end: what stands still, and at which entry. */
   async stuckTasks(): Promise<string> {
     const rows = await this.#rows<Record<string, unknown>>(
-      `SELECT f.task_id, f.seq, l.kind, l.writer, f.wake_at, f.claimed_by, f.claimed_until
+      `SELECT f.task_id, f.seq, l.kind, l.writer, l.at, f.wake_at, f.claimed_by, f.claimed_until
        FROM in_flight f JOIN execution_log l ON l.task_id = f.task_id AND l.seq = f.seq
        ORDER BY f.wake_at LIMIT 10`,
     );
     return rows.map((row) => JSON.stringify(row)).join('\n');
   }
 
-  /** The channels that had orders of ours, and the business dates on which. */
+  /** The channels that had orders of ours of which their statements tell, and the business dates on which. */
   async channelDays(): Promise<{ channel: string; date: string }[]> {
     return await this.#rows(
       `SELECT DISTINCT channel_id AS channel, CAST(business_date AS CHAR) AS date FROM attempt
-       ORDER BY channel_id, business_date`,
+       WHERE operation IN ('charge', 'refund', 'payout') ORDER BY channel_id, business_date`,
     );
   }
 

@@ -1,67 +1,102 @@
-import type { StoryKind } from './flow-edges.js';
-import type { TaskStory } from './log-story.js';
+import type { BookedOperation, Evidence } from './evidence.js';
+import { doneBy, type StoryKind } from './flow-edges.js';
+import { statusOf, type TaskStory } from './log-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
+const kindOf = {
+  deductions: 'deduction',
+  refunds: 'refund',
+  withdrawals: 'withdrawal',
+  top_ups: 'top_up',
+} as const satisfies Record<string, StoryKind>;
+
+export type FlowName = keyof typeof kindOf;
+export const flowNames = Object.keys(kindOf) as readonly FlowName[];
+
+/** What may never be, and the words for it. */
+const harms = {
+  /** Charged, debited, paid out, restored or refunded twice, or paid out and given back. */
+  double_paid: ['double_paid', 'double_charged', 'restored_twice', 'refunded_twice'],
+  lost: ['lost', 'not_captured', 'open_but_captured', 'dead_but_captured', 'balance_differs'],
+  double_credited: ['double_credited', 'credited_unpaid'],
+  wrongly_refunded: ['wrongly_refunded'],
+} as const satisfies Record<string, readonly ViolationKind[]>;
+
+export type Harm = keyof typeof harms;
+export const harmNames = Object.keys(harms) as readonly Harm[];
+
 /** What became of the tasks of one kind, and what went wrong with money. */
-export interface FlowFigures {
-  tasks: number;
-  succeeded: number;
-  failed: number;
-  /** Neither: under way, or before a person. */
-  open: number;
-  /** Money of a task moved twice, whichever way. */
-  double_paid: number;
-  lost: number;
-  double_credited: number;
-  wrongly_refunded: number;
-  /** Tasks with any other violation. */
-  other: number;
+export interface FlowFigures extends Readonly<Record<Harm, number>> {
+  readonly started: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Before a person. */
+  readonly needs_review: number;
+  /** None of these. */
+  readonly in_flight: number;
+  /** Not done in the end, and the money that had been taken is back. */
+  readonly given_back: number;
+  /** What else is wrong: tables, books, the order of entries. */
+  readonly other: number;
 }
 
-const none = (): FlowFigures => ({
-  tasks: 0,
-  succeeded: 0,
-  failed: 0,
-  open: 0,
-  double_paid: 0,
-  lost: 0,
-  double_credited: 0,
-  wrongly_refunded: 0,
-  other: 0,
-});
-
-const columnOf: Partial<Readonly<Record<ViolationKind, keyof FlowFigures>>> = {
-  double_charged: 'double_paid',
-  double_paid: 'double_paid',
-  restored_twice: 'double_paid',
-  lost: 'lost',
-  double_credited: 'double_credited',
-  wrongly_refunded: 'wrongly_refunded',
-  refunded_twice: 'wrongly_refunded',
-};
-
-/** A verdict by kind of task. What is about no task of ours is counted with `deduction`. */
+/** A verdict by kind of task. What is about no task of ours is counted with deductions. */
 export function figuresByFlow(
-  violations: readonly Violation[],
+  { members = [], memberEntries = [] }: Pick<Evidence, 'members' | 'memberEntries'>,
   stories: ReadonlyMap<string, TaskStory>,
-): Readonly<Record<StoryKind, FlowFigures>> {
-  const figures = { deduction: none(), refund: none(), withdrawal: none(), top_up: none() };
-  const taskOf = new Map<string, string>();
-  for (const { taskId, kind, end, orders } of stories.values()) {
-    taskOf.set(taskId, taskId);
-    for (const { orderNo } of orders.values()) taskOf.set(orderNo, taskId);
-    figures[kind].tasks += 1;
-    figures[kind][end ?? 'open'] += 1;
+  violations: readonly Violation[],
+): Readonly<Record<FlowName, FlowFigures>> {
+  const kinds = new Map<string, StoryKind>(members.map(({ id }) => [id, 'withdrawal']));
+  for (const { taskId, kind, orders } of stories.values()) {
+    kinds.set(taskId, kind);
+    for (const { orderNo } of orders.values()) kinds.set(orderNo, kind);
   }
-  const seen = new Set<string>();
-  for (const { kind, about } of violations) {
-    // `order`, `task`, or `topic task/attempt` of a message.
-    const [, name = about] = /(?:^| )([^ /]+)(?:\/\d+)?$/.exec(about) ?? [];
-    const task = taskOf.get(name) ?? name;
-    const column = columnOf[kind] ?? 'other';
-    if (seen.has(`${column} ${task}`)) continue;
-    seen.add(`${column} ${task}`);
-    figures[stories.get(task)?.kind ?? 'deduction'][column] += 1;
-  }
-  return figures;
+  const harmed = violations.map(({ kind, about }) => {
+    const name = kinds.has(about) ? about : nameIn(about);
+    return { of: kinds.get(name) ?? 'deduction', harm: harmOf(kind), name };
+  });
+  const figures = (kind: StoryKind): FlowFigures => {
+    const those = [...stories.values()].filter((story) => story.kind === kind);
+    const having = (status: string): number =>
+      those.filter((story) => statusOf(story) === status).length;
+    const count = (harm: Harm | 'other'): number =>
+      new Set(harmed.filter((one) => one.of === kind && one.harm === harm).map(({ name }) => name))
+        .size;
+    const local = memberEntries.filter((entry) => entry.kind === 'given_back').length;
+    return {
+      started: those.length,
+      succeeded: having('succeeded'),
+      failed: having('failed'),
+      needs_review: having('needs_review'),
+      in_flight: having('processing'),
+      given_back:
+        those.filter((story) => doneBy(story, backBy[kind])).length +
+        (kind === 'withdrawal' ? local : 0),
+      double_paid: count('double_paid'),
+      lost: count('lost'),
+      double_credited: count('double_credited'),
+      wrongly_refunded: count('wrongly_refunded'),
+      other: count('other'),
+    };
+  };
+  return {
+    deductions: figures('deduction'),
+    refunds: figures('refund'),
+    withdrawals: figures('withdrawal'),
+    top_ups: figures('top_up'),
+  };
 }
+
+/** A task or an order in `order`, `task`, or `topic task/attempt` of a message. */
+const nameIn = (about: string): string => /(?:^| )([^ /]+)(?:\/[\d.]+)?$/.exec(about)?.[1] ?? about;
+
+const harmOf = (kind: ViolationKind): Harm | 'other' =>
+  harmNames.find((harm) => (harms[harm] as readonly ViolationKind[]).includes(kind)) ?? 'other';
+
+/** What gives back the money of a task that is not done; a deduction takes none then. */
+const backBy: Readonly<Record<StoryKind, BookedOperation>> = {
+  deduction: 'refund',
+  refund: 'refund',
+  withdrawal: 'restore',
+  top_up: 'refund',
+};

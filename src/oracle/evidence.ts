@@ -213,6 +213,22 @@ export interface PostedRow {
   readonly amount_minor: Amount;
 }
 
+/** The totals of an account of the ledger. */
+export interface AccountRow {
+  readonly account: string;
+  readonly debit_minor: Amount;
+  readonly credit_minor: Amount;
+}
+
+/** A caller's request under its key, and under which name it was accepted. */
+export interface ToldRow {
+  readonly kind: 'deposit' | 'withdrawal' | 'top_up';
+  readonly key: string;
+  /** Null: the caller never heard. */
+  readonly id: string | null;
+  readonly amountMinor: bigint;
+}
+
 export interface Evidence {
   readonly books: readonly BookedOrder[];
   /** In order of task and seq. */
@@ -233,6 +249,9 @@ export interface Evidence {
   /** Absent where nobody looked into the books. Messages that are dead letters are a person's. */
   readonly posted?: readonly PostedRow[];
   readonly deadLetters?: readonly OutboxRow[];
+  readonly accounts?: readonly AccountRow[];
+  /** Absent where not all of the callers are known. Requests that were refused are left out. */
+  readonly told?: readonly ToldRow[];
   /**
    * Nothing is under way any more: no request in a wire, no capture to come, no run. What was
    * captured must then be known to us. While work goes on, an unheard capture is no finding.

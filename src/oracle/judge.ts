@@ -5,9 +5,11 @@
 import type { BookedOrder, Evidence, LogRow } from './evidence.js';
 import { readLogs, type CaseStory, type OrderStory, type TaskStory } from './log-story.js';
 import { judgeFlows } from './flows.js';
+import { judgeClearing } from './clearing.js';
 import { judgeLedger } from './ledger.js';
 import { judgeRefunds } from './refunds.js';
 import { compareTables } from './tables.js';
+import { judgeTold } from './told.js';
 import type { Verdict, Violation } from './verdict.js';
 
 /** @param earlier what was found before the end, and may not be seen any more. */
@@ -47,6 +49,8 @@ export function judge(evidence: Evidence, earlier: readonly Violation[] = []): V
   violations.push(...judgeRefunds(evidence.books, stories, evidence.quiet));
   violations.push(...judgeFlows(evidence, stories));
   violations.push(...judgeLedger(evidence, stories));
+  violations.push(...judgeClearing(evidence, stories));
+  violations.push(...judgeTold(evidence, stories));
   violations.push(...compareTables(evidence, stories));
   return {
     violations,

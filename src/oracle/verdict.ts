@@ -46,8 +46,13 @@ export type ViolationKind =
   | 'paid_unrecorded'
   /** A member's balance, or the money log, is not what deposits and withdrawals make of it. */
   | 'balance_differs'
-  /** The books lack a message, have one twice, with another amount, or that nobody sent. */
+  /**
+   * The books lack a message, have one twice, with another amount, or that nobody sent; or an account's
+   * total is not what the other side's book makes of it.
+   */
   | 'books_differ'
+  /** A caller was told of what is not there, or something is there that nobody was told of. */
+  | 'told_otherwise'
   /** The ledger has no message of a settlement, or one too many. */
   | 'ledger_differs';
 

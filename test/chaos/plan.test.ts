@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { batchFile } from '../../src/chaos/load.js';
+import { batchFile } from '../../src/chaos/batches.js';
 import {
   chaosTimes,
   faultKinds,

@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { cardFaults, cardOf } from '../../src/demo/flows/bad-day.js';
-import { deposits, members, topUp, withdrawal } from '../../src/demo/flows/callers.js';
+import { Caller, deposits, members, topUp, withdrawal } from '../../src/demo/flows/callers.js';
 import { flowComplaints, flowSummary, type FlowFindings } from '../../src/demo/flows/report.js';
 import { judge, readLogs, type Evidence, type Violation } from '../../src/oracle/index.js';
 
@@ -52,13 +55,13 @@ const evidence: Evidence = {
 };
 
 function finding(...violations: readonly Violation[]): FlowFindings {
-  const nobody = { accepted: 0, refused: new Map<string, number>() };
   const early = violations;
   return {
     evidence,
     stories: readLogs(evidence.log),
     verdict: { ...judge({ ...evidence, log: [], members: [] }, early) },
-    day: { kill: null, flushes: 1, early, withdrawals: nobody, topUps: nobody, stuck: null },
+    day: { kill: null, flushes: 1, early, stuck: null },
+    refused: [],
     resumed: { tasks: 0, midCall: 0 },
     cases: [],
     faults: 0,
@@ -95,6 +98,45 @@ describe('the report of all flows', () => {
       expect(flowComplaints(found)).to.include('the books differ');
     });
   }
+});
+
+describe('a caller of the API', () => {
+  /** Answers in this order, the last of them again and again; null: hangs up. */
+  async function told(
+    patienceMs: number,
+    ...answers: readonly (readonly [number, object] | null)[]
+  ) {
+    const keys: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      const answer = answers[Math.min(keys.length, answers.length - 1)] ?? null;
+      keys.push(String(request.headers['idempotency-key']));
+      if (answer === null) request.socket.destroy();
+      else response.writeHead(answer[0]).end(JSON.stringify(answer[1]));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const url = `http://127.0.0.1:${port}`;
+    const caller = new Caller(() => [url], { app: 'a', operator: 'o' }, patienceMs);
+    await caller.ask(withdrawal(3));
+    server.close();
+    const { key } = withdrawal(3);
+    expect(new Set(keys)).to.deep.equal(new Set([key]));
+    return { ids: caller.told.map(({ id }) => id), refused: caller.refused };
+  }
+  const low = [422, { code: 'balance_too_low' }] as const;
+
+  it('asks under the same key until it is answered, and keeps the name it was told', async () => {
+    const running = { code: 'idempotency_in_progress', withdrawal_id: 'w1' };
+    expect((await told(9_000, null, [503, {}], [202, { id: 'w1' }])).ids).to.deep.equal(['w1']);
+    expect((await told(9_000, null, [409, running])).ids).to.deep.equal(['w1']);
+  });
+
+  it('holds nobody to what was refused, nor to what may still be heard', async () => {
+    const refused = [{ kind: 'withdrawal', code: 'balance_too_low' }];
+    expect(await told(9_000, low)).to.deep.equal({ ids: [], refused });
+    expect(await told(9_000, null, low)).to.deep.equal({ ids: [null], refused });
+    expect((await told(300, null)).ids).to.deep.equal([null]);
+  });
 });
 
 describe('who withdraws and tops up in the demo', () => {

@@ -221,9 +221,10 @@ describe('the oracle on top-ups', () => {
     expect(kinds(credited, [record, charge, twice])).to.eql(['double_credited']);
     const books = [record, refunded, done('credit', 'K3', 9), done('void', 'V4', 4)];
     expect(kinds(back, books)).to.include('wrongly_refunded');
-    const figures = figuresByFlow(judged(back, books), readLogs(logOf(back)));
-    expect(figures.top_up).to.include({ tasks: 1, failed: 1, wrongly_refunded: 1, double_paid: 0 });
-    expect(figures.withdrawal).to.include({ tasks: 0, wrongly_refunded: 0 });
+    const figures = figuresByFlow({}, readLogs(logOf(back)), judged(back, books));
+    const harmed = { started: 1, failed: 1, given_back: 1, wrongly_refunded: 1, double_paid: 0 };
+    expect(figures.top_ups).to.include(harmed);
+    expect(figures.withdrawals).to.include({ started: 0, wrongly_refunded: 0 });
   });
 
   it('sees a payment that nobody credits, gives back or looks at', () => {

@@ -1,17 +1,13 @@
 /** Members who withdraw and customers who top up, through the API, whichever process of it is up. */
+import type { ToldRow } from '../../oracle/index.js';
 import { pause } from '../processes.js';
 import { cardOf } from './bad-day.js';
 
 export interface Ask {
+  readonly kind: 'withdrawal' | 'top_up';
   readonly path: '/v1/withdrawals' | '/v1/top-ups';
   readonly key: string;
   readonly body: Readonly<Record<string, unknown>>;
-}
-
-export interface Told {
-  readonly accepted: number;
-  /** Refused at once, by the error's code: nothing was started. */
-  readonly refused: ReadonlyMap<string, number>;
 }
 
 const banks = ['ICBC', 'CCB', 'ABC', 'BOC'];
@@ -43,6 +39,7 @@ export function withdrawal(index: number): Ask {
   const tokens = Object.keys(serviceAccounts);
   const service = { id: 'accounts', account_token: tokens[index % tokens.length] ?? '' };
   return {
+    kind: 'withdrawal',
     path: '/v1/withdrawals',
     key: `demo-withdrawal-${index}`,
     body: {
@@ -55,10 +52,10 @@ export function withdrawal(index: number): Ask {
   };
 }
 
-/** What each member has at the beginning: not quite what will be asked for. */
-export function deposits(withdrawals: number): ReadonlyMap<string, number> {
+/** What each member has for so many withdrawals: not quite what will be asked for. */
+export function deposits(withdrawals: number, from = 0): ReadonlyMap<string, number> {
   const asked = new Map(members.map((member) => [member, 0]));
-  for (let index = 0; index < withdrawals; index += 1) {
+  for (let index = from; index < from + withdrawals; index += 1) {
     const { body } = withdrawal(index);
     if ('account_service' in body) continue;
     const member = String(body['member_id']);
@@ -71,6 +68,7 @@ export function topUp(index: number): Ask {
   const payers = { 4: 'insufficient', 7: 'unpaid', 9: 'later' } as const;
   const word = payers[(index % 16) as keyof typeof payers] ?? 'ok';
   return {
+    kind: 'top_up',
     path: '/v1/top-ups',
     key: `demo-top-up-${index}`,
     body: {
@@ -87,67 +85,105 @@ export function topUp(index: number): Ask {
 }
 
 const answerMsMax = 10_000;
-const triesMax = 60;
+const retryMs = 100;
 
 /** Asks one process of the API after the other until one answers, always under the same key. */
 export class Caller {
+  /** What was accepted, and what nobody answered about: for the oracle. */
+  readonly told: ToldRow[] = [];
+  readonly refused: { readonly kind: Ask['kind']; readonly code: string }[] = [];
   #next = 0;
 
+  /** @param patienceMs how long to go on asking when nobody answers. */
   constructor(
-    private readonly apis: readonly { readonly url: string; readonly up: () => boolean }[],
+    private readonly apis: () => readonly string[],
     private readonly keys: { readonly app: string; readonly operator: string },
+    private readonly patienceMs = 60_000,
   ) {}
 
-  /** @returns the code of what refused it; null when it was accepted. */
-  async ask({ path, key, body }: Ask): Promise<string | null> {
-    for (let tries = 0; tries < triesMax; tries += 1) {
-      const answer = await this.#post(path, this.keys.app, body, key);
-      if (answer === null || answer.status === 503) {
-        await pause(100);
-        continue;
-      }
-      if (answer.status < 300) return null;
-      // The same request again, and the first of them is under way.
-      if (answer.code === 'idempotency_in_progress') return null;
-      return answer.code;
+  /** Starts a task, or is refused. */
+  async ask({ kind, path, key, body }: Ask): Promise<void> {
+    const answer = await this.#insist(path, this.keys.app, body, key);
+    const { status = 0, code = '', id = null } = answer ?? {};
+    if (status >= 400 && code !== 'idempotency_in_progress') {
+      this.refused.push({ kind, code });
+      // One that was not answered before may be carried out yet.
+      if (answer?.again !== true) return;
     }
-    throw new Error(`${path} ${key}: no process of the API answered`);
+    this.told.push({ kind, key, id, amountMinor: BigInt(Number(body['amount_minor'])) });
   }
 
-  /** For what an operator does before the day begins. */
-  async prepare(path: string, body: object): Promise<void> {
-    const answer = await this.#post(path, this.keys.operator, body);
-    if (answer === null || answer.status >= 300) {
-      throw new Error(`POST ${path}: ${answer?.status ?? 'no answer'} ${answer?.code ?? ''}`);
+  async openMember(member: string): Promise<void> {
+    const body = { id: member, currency: 'CNY' };
+    const answer = await this.#insist('/v1/members', this.keys.operator, body);
+    if (answer === null || answer.status >= 300) throw new Error(`${member} was not opened`);
+  }
+
+  async deposit(member: string, id: string, amountMinor: number): Promise<void> {
+    const body = { deposit_id: id, amount_minor: amountMinor, currency: 'CNY' };
+    const path = `/v1/members/${member}/deposits`;
+    const answer = await this.#insist(path, this.keys.operator, body);
+    if ((answer?.status ?? 0) >= 300) throw new Error(`${id}: ${answer?.code}`);
+    const told = { kind: 'deposit', key: id, amountMinor: BigInt(amountMinor) } as const;
+    this.told.push({ ...told, id: answer === null ? null : id });
+  }
+
+  /** Null when nobody answered in all that time. */
+  async #insist(path: string, as: string, body: object, key?: string): Promise<Answer | null> {
+    const giveUpMs = performance.now() + this.patienceMs;
+    for (let again = false; performance.now() < giveUpMs; again = true) {
+      const answer = await this.#post(path, as, body, key);
+      if (answer !== null && answer.status < 500 && answer.status !== 429) {
+        return { ...answer, again };
+      }
+      await pause(retryMs);
     }
+    return null;
   }
 
   async #post(
     path: string,
-    key: string,
+    as: string,
     body: object,
-    idempotencyKey?: string,
-  ): Promise<{ readonly status: number; readonly code: string } | null> {
-    const up = this.apis.filter((api) => api.up());
+    key?: string,
+  ): Promise<Omit<Answer, 'again'> | null> {
+    const apis = this.apis();
     this.#next += 1;
-    const api = up[this.#next % Math.max(1, up.length)];
+    const api = apis[this.#next % Math.max(1, apis.length)];
     if (api === undefined) return null;
     try {
-      const response = await fetch(`${api.url}${path}`, {
+      const response = await fetch(`${api}${path}`, {
         method: 'POST',
         headers: {
-          authorization: `Bearer ${key}`,
+          authorization: `Bearer ${as}`,
           'content-type': 'application/json',
-          ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+          ...(key !== undefined && { 'idempotency-key': key }),
         },
         body: JSON.stringify(body),
         signal: AbortSignal.timeout(answerMsMax),
       });
-      const { code = '' } = (await response.json()) as { code?: string };
-      return { status: response.status, code };
+      const said = (await response.json()) as Said;
+      const { code = '', id = said.withdrawal_id ?? said.top_up_id ?? null } = said;
+      return { status: response.status, code, id };
     } catch {
       // It was killed, or is about to be: nobody knows whether it was heard. The key says it again.
       return null;
     }
   }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly code: string;
+  readonly id: string | null;
+  /** Not of the first try. */
+  readonly again: boolean;
+}
+
+interface Said {
+  readonly id?: string;
+  readonly code?: string;
+  /** The same request again, and what the first of them started is under way. */
+  readonly withdrawal_id?: string;
+  readonly top_up_id?: string;
 }

@@ -1,5 +1,12 @@
-import type { Evidence, TaskStory, Verdict, ViolationKind } from '../../oracle/index.js';
-import type { Told } from './callers.js';
+import {
+  figuresByFlow,
+  harmNames,
+  type Evidence,
+  type FlowName,
+  type TaskStory,
+  type Verdict,
+} from '../../oracle/index.js';
+import type { Caller } from './callers.js';
 import type { FlowDay } from './scenario.js';
 
 export interface FlowFindings {
@@ -7,6 +14,7 @@ export interface FlowFindings {
   readonly stories: ReadonlyMap<string, TaskStory>;
   readonly verdict: Verdict;
   readonly day: FlowDay;
+  readonly refused: Caller['refused'];
   /** Tasks of the dead process that another one has carried on; of these, in mid-call at its death. */
   readonly resumed: { readonly tasks: number; readonly midCall: number };
   readonly cases: readonly {
@@ -18,25 +26,14 @@ export interface FlowFindings {
   readonly seconds: number;
 }
 
-const flows = { deductions: 'deduction', withdrawals: 'withdrawal', top_ups: 'top_up' } as const;
-type Flow = keyof typeof flows;
-const flowNames = Object.keys(flows) as readonly Flow[];
-
-/** What may never be, and the oracle's words for it. */
-const harms = {
-  double_paid: ['double_paid', 'double_charged', 'restored_twice', 'refunded_twice'],
-  lost: ['lost', 'not_captured', 'open_but_captured', 'dead_but_captured', 'balance_differs'],
-  double_credited: ['double_credited', 'credited_unpaid'],
-  wrongly_refunded: ['wrongly_refunded'],
-} as const satisfies Record<string, readonly ViolationKind[]>;
-type Harm = keyof typeof harms;
-const harmNames = Object.keys(harms) as readonly Harm[];
+const shown = ['deductions', 'withdrawals', 'top_ups'] as const satisfies readonly FlowName[];
+type Flow = (typeof shown)[number];
 
 /** The one JSON object. */
 export function flowSummary(found: FlowFindings) {
   const { evidence, verdict, day } = found;
   return {
-    flows: Object.fromEntries(flowNames.map((flow) => [flow, flowCounts(found, flow)])) as Record<
+    flows: Object.fromEntries(shown.map((flow) => [flow, flowCounts(found, flow)])) as Record<
       Flow,
       ReturnType<typeof flowCounts>
     >,
@@ -55,65 +52,10 @@ export function flowSummary(found: FlowFindings) {
 
 export type FlowSummary = ReturnType<typeof flowSummary>;
 
-function flowCounts(found: FlowFindings, flow: Flow) {
-  const { evidence, verdict, day } = found;
-  const rows: readonly { readonly status: string }[] = {
-    deductions: evidence.deductions,
-    withdrawals: evidence.withdrawals ?? [],
-    top_ups: evidence.topUps ?? [],
-  }[flow];
-  const having = (status: string): number => rows.filter((row) => row.status === status).length;
-  const about = aboutFlow(found, flow);
-  const count = (kinds: readonly string[]): number =>
-    new Set(
-      verdict.violations
-        .filter((one) => kinds.includes(one.kind) && about(one.about))
-        .map((one) => one.about),
-    ).size;
-  const told: Partial<Record<Flow, Told>> = { withdrawals: day.withdrawals, top_ups: day.topUps };
-  return {
-    started: rows.length,
-    succeeded: having('succeeded'),
-    failed: having('failed'),
-    needs_review: having('needs_review'),
-    in_flight: having('processing'),
-    refused: sum([...(told[flow]?.refused.values() ?? [])]),
-    /** Not done in the end, and the money that had been taken is back. */
-    given_back: givenBack(found, flow),
-    ...(Object.fromEntries(harmNames.map((harm) => [harm, count(harms[harm])])) as Record<
-      Harm,
-      number
-    >),
-  };
+function flowCounts({ evidence, stories, verdict, refused }: FlowFindings, flow: Flow) {
+  const { other: _, ...figures } = figuresByFlow(evidence, stories, verdict.violations)[flow];
+  return { ...figures, refused: refused.filter(({ kind }) => `${kind}s` === flow).length };
 }
-
-/** Whether a violation is about a task, an order or a member of this flow. */
-function aboutFlow({ stories, evidence }: FlowFindings, flow: Flow): (about: string) => boolean {
-  const kinds = new Map<string, string>();
-  for (const [id, { kind, orders }] of stories) {
-    // A refund of its own gives back what a deduction took.
-    const of = kind === 'refund' ? 'deduction' : kind;
-    kinds.set(id, of);
-    for (const { orderNo } of orders.values()) kinds.set(orderNo, of);
-  }
-  for (const { id } of evidence.members ?? []) kinds.set(id, 'withdrawal');
-  // What no log knows was charged, as far as anyone can tell.
-  return (about) => (kinds.get(about) ?? 'deduction') === flows[flow];
-}
-
-function givenBack({ stories, evidence }: FlowFindings, flow: Flow): number {
-  const operation = { deductions: 'refund', withdrawals: 'restore', top_ups: 'refund' }[flow];
-  const kind = flow === 'deductions' ? 'refund' : flows[flow];
-  const orders = [...stories.values()]
-    .filter((story) => story.kind === kind)
-    .filter(({ orders: all }) =>
-      [...all.values()].some((one) => one.operation === operation && one.status === 'succeeded'),
-    ).length;
-  const local = (evidence.memberEntries ?? []).filter((entry) => entry.kind === 'given_back');
-  return flow === 'withdrawals' ? orders + local.length : orders;
-}
-
-const sum = (counts: readonly number[]): number => counts.reduce((total, one) => total + one, 0);
 
 /** What speaks against the run; empty when all is well. */
 export function flowComplaints(found: FlowFindings): string[] {
@@ -131,7 +73,7 @@ export function flowComplaints(found: FlowFindings): string[] {
   };
   const rules: readonly (readonly [boolean, string])[] = [
     [day.stuck === null, `not everything came to an end: ${day.stuck ?? ''}`],
-    ...flowNames.flatMap(of),
+    ...shown.flatMap(of),
     [verdict.agree, 'the books differ'],
     [s.worker_kills === 1, 'no worker was killed'],
     [s.resumed >= 1 && s.resumed_mid_call >= 1, 'nothing was resumed after the kill'],
@@ -150,9 +92,9 @@ export function flowReport(found: FlowFindings): string {
     '',
     `Deductions, withdrawals and top-ups together, in ${s.seconds} s`,
     '',
-    `  ${''.padEnd(18)}${flowNames.map(cell).join('')}`,
+    `  ${''.padEnd(18)}${shown.map(cell).join('')}`,
     ...names.map((name) => {
-      const counts = flowNames.map((flow) => cell(s.flows[flow][name]));
+      const counts = shown.map((flow) => cell(s.flows[flow][name]));
       return `  ${name.replaceAll('_', ' ').padEnd(18)}${counts.join('')}`;
     }),
     '',

@@ -1,21 +1,20 @@
 /** The three flows in one minute: two processes, one killed in mid-call, Redis emptied once, until nothing is left. */
-import { sentUnannounced, type BookedOrder, type Violation } from '../../oracle/index.js';
+import { sentUnannounced, type Violation } from '../../oracle/index.js';
 import type { HeldTask, OurDatabase } from '../our-books.js';
 import { Daemon, pause, type Environment } from '../processes.js';
 import { shortened } from '../scenario.js';
 import type { Corner } from '../surroundings.js';
-import type { Witness } from '../witness.js';
-import { topUp, withdrawal, type Ask, type Caller, type Told } from './callers.js';
+import { topUp, withdrawal, type Ask, type Caller } from './callers.js';
+import { readBooks, type Books } from './parties.js';
 
 /** Times that are minutes and hours in production and seconds here; the report says so. */
-export const flowsEnv = {
-  ...shortened,
+export const flowTimes = {
   /** How long a credit that is not confirmed is insisted on. */
   RECOUP_SETTLEMENT_AGE_MS: '4000',
   RECOUP_SETTLEMENT_INTERVAL_MS: '1000',
   RECOUP_TOP_UP_PAY_WINDOW_MS: '15000',
-  RECOUP_BATCH_IN_FLIGHT: '8',
 } as const;
+export const flowsEnv = { ...shortened, ...flowTimes, RECOUP_BATCH_IN_FLIGHT: '8' } as const;
 
 const killAtShare = 0.35;
 const flushAtShare = 0.65;
@@ -28,8 +27,7 @@ const aftermathMs = 4_000;
 
 export interface FlowStage {
   readonly database: OurDatabase;
-  /** A sandbox each, with a book of its own. */
-  readonly books: Readonly<Record<'channels' | 'cards' | 'accounts', Witness>>;
+  readonly books: Books;
   readonly corner: Corner;
   readonly env: Environment;
   readonly folder: string;
@@ -53,8 +51,6 @@ export interface FlowDay {
   readonly kill: FlowKill | null;
   readonly flushes: number;
   readonly early: readonly Violation[];
-  readonly withdrawals: Told;
-  readonly topUps: Told;
   /** Null when everything came to an end; else what did not. */
   readonly stuck: string | null;
 }
@@ -99,10 +95,10 @@ export async function liveThroughFlows(
   const keys = await corner.flushRedis();
   early.push(...(await findEarly(stage)));
   say(`Redis emptied: ${keys} keys gone, ${waiting} tasks had been waiting for something`);
-  const [withdrawals, topUps] = await asking;
+  await asking;
   const stuck = await untilNothingIsLeft(stage, wanted.batchId);
   if (stuck === null) await pause(aftermathMs);
-  return { kill, flushes: 1, early, withdrawals, topUps, stuck };
+  return { kill, flushes: 1, early, stuck };
 }
 
 const inTime = ({ deadlineMs }: FlowStage): boolean => performance.now() < deadlineMs;
@@ -113,23 +109,18 @@ async function askAll(
   make: (index: number) => Ask,
   count: number,
   progress: { said: number },
-): Promise<Told> {
-  const refused = new Map<string, number>();
-  let accepted = 0;
+): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < count && inTime(stage)) {
       const index = next;
       next += 1;
-      const code = await caller.ask(make(index));
-      if (code === null) accepted += 1;
-      else refused.set(code, (refused.get(code) ?? 0) + 1);
+      await caller.ask(make(index));
       progress.said += 1;
       await pause(thinkMs);
     }
   };
   await Promise.all(Array.from({ length: lanes }, lane));
-  return { accepted, refused };
 }
 
 /**
@@ -162,14 +153,8 @@ async function killInMidCall(stage: FlowStage, victim: Node): Promise<FlowKill |
   return null;
 }
 
-/** All books. Each must have been read before the log is. */
-export async function readBooks({ books }: Pick<FlowStage, 'books'>): Promise<BookedOrder[]> {
-  const all = Object.values(books).map(async (witness) => await witness.book());
-  return (await Promise.all(all)).flat();
-}
-
 async function findEarly(stage: FlowStage): Promise<readonly Violation[]> {
-  const books = await readBooks(stage);
+  const books = await readBooks(stage.books);
   return sentUnannounced(books, await stage.database.intents());
 }
 

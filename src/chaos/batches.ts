@@ -30,8 +30,8 @@ export function batchFile(seed: string, number: number): string {
   return `${[header, ...rows].join('\n')}\n`;
 }
 
-export class Load {
-  batches = 0;
+export class Batches {
+  loaded = 0;
   /** Loads that a fault interrupted; the same file was run again. */
   interrupted = 0;
   #stopped = false;
@@ -58,13 +58,13 @@ export class Load {
   }
 
   async #loadOne(): Promise<void> {
-    const file = join(this.folder, `batch-${this.batches}.csv`);
-    writeFileSync(file, batchFile(this.seed, this.batches));
+    const file = join(this.folder, `batch-${this.loaded}.csv`);
+    writeFileSync(file, batchFile(this.seed, this.loaded));
     for (;;) {
       try {
         await runRecoup(['batch', 'run', file, '--no-wait'], this.env);
-        this.batches += 1;
-        this.say(`batch ${this.batches} loaded`);
+        this.loaded += 1;
+        this.say(`batch ${this.loaded} loaded`);
         return;
       } catch (error) {
         this.interrupted += 1;
