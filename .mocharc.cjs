@@ -8,7 +8,7 @@ module.exports = {
   'node-option': ['enable-source-maps'],
   reporter: 'scripts/mocha-reporter.cjs',
   // A machine may be slow or busy: this ends what hangs, and says nothing about speed.
-  timeout: 30_000,
+  timeout: 60_000,
   forbidOnly: true,
   exit: false,
   parallel: sets.length > 1,

@@ -7,8 +7,7 @@ import type { Services } from '../../src/composition/root.js';
 import { someRepayment, startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { recoup, recoupHere } from './recoup.js';
 
-describe('The recoup command', function () {
-  this.timeout(60_000);
+describe('The recoup command', () => {
   let surroundings: TestEnvironment;
   let services: Services;
   let folder = '';

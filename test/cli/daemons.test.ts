@@ -7,8 +7,7 @@ import { expect } from 'chai';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { ended, ready, recoup, recoupHere, start } from './recoup.js';
 
-describe('Processes of recoup that stay', function () {
-  this.timeout(60_000);
+describe('Processes of recoup that stay', () => {
   let surroundings: TestEnvironment;
   let folder = '';
   before(async () => {

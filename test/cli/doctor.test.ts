@@ -6,8 +6,7 @@ import { reference } from '../../src/personal.js';
 import { requestFor } from '../support/requests.js';
 import { recoupHere } from './recoup.js';
 
-describe('recoup doctor', function () {
-  this.timeout(60_000);
+describe('recoup doctor', () => {
   let surroundings: TestEnvironment;
   before(async () => {
     surroundings = await startEnvironment();

@@ -8,8 +8,7 @@ import { someRepayment, startEnvironment, type TestEnvironment } from '../suppor
 import { until } from '../sandbox/sandbox-process.js';
 import { ended } from './recoup.js';
 
-describe('Recoup inside an application', function () {
-  this.timeout(60_000);
+describe('Recoup inside an application', () => {
   let surroundings: TestEnvironment;
   let recoup: Recoup;
   const logged: string[] = [];

@@ -7,8 +7,7 @@ interface Listed {
   readonly stage: string;
 }
 
-describe('recoup top-up and recoup top-ups', function () {
-  this.timeout(60_000);
+describe('recoup top-up and recoup top-ups', () => {
   let surroundings: TestEnvironment;
   const run = (...args: string[]) => recoupHere(surroundings.env, ...args);
 

@@ -5,8 +5,7 @@ import { silentLog } from '../../src/log.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { recoupHere } from './recoup.js';
 
-describe('recoup withdraw and recoup members', function () {
-  this.timeout(60_000);
+describe('recoup withdraw and recoup members', () => {
   let surroundings: TestEnvironment;
   let services: Services;
   const run = (...args: string[]) => recoupHere(surroundings.env, ...args);

@@ -22,8 +22,7 @@ describe('the active check', () => {
   /** How much later than now the check believes it is. */
   let laterMs = 2 * hourMs;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
     deaf = await environment.compose({ wrappers: neverHears });
@@ -361,8 +360,7 @@ describe('the active check', () => {
     expect(await behind()).to.have.length(0);
   });
 
-  it('is shared by instances: each task is run once', async function () {
-    this.timeout(20_000);
+  it('is shared by instances: each task is run once', async () => {
     const tasks = await Promise.all(Array.from({ length: 12 }, () => deduct(deaf)));
     await services.clock.sleep(400);
     const ran: TaskId[] = [];

@@ -16,8 +16,7 @@ describe('the compensator', () => {
   let services: Services;
   let deaf: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
     deaf = await environment.compose({ wrappers: neverHears });
@@ -59,8 +58,7 @@ describe('the compensator', () => {
       silentLog,
     );
 
-  it('leaves what is younger than its age, and resumes what is older, from the log', async function () {
-    this.timeout(20_000);
+  it('leaves what is younger than its age, and resumes what is older, from the log', async () => {
     const tasks = await abandoned(5);
     const early: TaskId[] = [];
     await sweeper('early', early).runOnce();
@@ -81,8 +79,7 @@ describe('the compensator', () => {
     }
   });
 
-  it('finds again what a sweeper claimed and did not resume, after no more than the age', async function () {
-    this.timeout(20_000);
+  it('finds again what a sweeper claimed and did not resume, after no more than the age', async () => {
     const tasks = await abandoned(3);
     // The asks are due for real, so that the last sweep ends them.
     await services.clock.sleep(400);
@@ -118,8 +115,7 @@ describe('the compensator', () => {
     expect(found).to.include.members(tasks);
   });
 
-  it('shares a sweep among instances: each task is claimed once', async function () {
-    this.timeout(20_000);
+  it('shares a sweep among instances: each task is claimed once', async () => {
     const tasks = await abandoned(30);
     await services.clock.sleep(400);
     const resumed: TaskId[] = [];
@@ -128,8 +124,7 @@ describe('the compensator', () => {
     expect(new Set(resumed).size).to.equal(tasks.length);
   });
 
-  it('is not kept from one kind of task by another that hangs, however much of it is overdue', async function () {
-    this.timeout(20_000);
+  it('is not kept from one kind of task by another that hangs, however much of it is overdue', async () => {
     const tasks = await abandoned(3);
     await services.clock.sleep(400);
     // As many withdrawals as a page of the sweep holds, all of them overdue for longer.
@@ -219,8 +214,7 @@ describe('the compensator', () => {
     expect(resumed).to.deep.equal([waiting]);
   });
 
-  it('rebuilds the wake-ups that a flush of Redis took, by its own interval', async function () {
-    this.timeout(20_000);
+  it('rebuilds the wake-ups that a flush of Redis took, by its own interval', async () => {
     const [task] = await abandoned(1);
     const worker = await environment.compose({
       config: { compensatorIntervalMs: 200, compensatorAgeMs: 200 },

@@ -10,8 +10,7 @@ describe('a deduction, end to end', () => {
   let environment: TestEnvironment;
   let services: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
     services.startPoller();

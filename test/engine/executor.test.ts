@@ -82,8 +82,7 @@ describe('the executor', () => {
     });
   }
 
-  it('a request of a paused process dies by its expiry, after the channel was left', async function () {
-    this.timeout(30_000);
+  it('a request of a paused process dies by its expiry, after the channel was left', async () => {
     // PSBC is taken by unionlink, then oldbank: oldbank alone is not idempotent and honours expiry.
     await suite.environment.sandbox.setFaults([
       {

@@ -3,7 +3,7 @@ import type { Services } from '../../src/composition/root.js';
 import type { RepaymentId, TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { shareOut } from '../support/kills.js';
+import { shareOut, unannounced } from '../support/kills.js';
 import { Nursery, type Doomed } from '../support/nursery.js';
 import type { Doom } from './doomed-process.js';
 
@@ -100,8 +100,7 @@ describe('a kill -9 at every durable boundary', () => {
   let lives = 0;
   const nursery = new Nursery<Doom>(new URL('./doomed-process.js', import.meta.url), 1);
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment({
       sandbox: { latencyScale: 1 },
       adjust: withoutDailyLimit,
@@ -112,6 +111,9 @@ describe('a kill -9 at every durable boundary', () => {
     await nursery.close();
     await environment.close();
   });
+  afterEach(async () =>
+    expect(await unannounced(environment), 'orders that no log announced').to.eql([]),
+  );
 
   for (const scenario of scenarios) {
     it(`${scenario.name}: one capture and one outcome`, async function () {
@@ -225,7 +227,7 @@ describe('a kill -9 at every durable boundary', () => {
     const repayment = await services.repayments.find(id);
     const booked = await environment.sandbox.book();
     if (task === null) {
-      // Killed before the first commit: it never existed, and nothing was sent.
+      // Killed before the first commit: it never existed.
       expect(repayment).to.include({ paidMinor: 0n, collectingMinor: 0n });
       return;
     }

@@ -73,8 +73,7 @@ describe('money that is spoken for', () => {
     expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
   });
 
-  it('is credited or given back, never both, whichever comes first', async function () {
-    this.timeout(60_000);
+  it('is credited or given back, never both, whichever comes first', async () => {
     for (let round = 0; round < 6; round += 1) {
       const { id, repayment } = await capturedLate();
       const adopt = decided({ action: 'adopt_captured', channelRef: 'late-1', proof: 'statement' });

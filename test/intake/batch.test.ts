@@ -16,8 +16,7 @@ describe('a batch', () => {
   let folder: string;
   let files = 0;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
     folder = await mkdtemp(join(tmpdir(), 'recoup-batch-'));
@@ -50,8 +49,7 @@ describe('a batch', () => {
   const rejected = async (id: TaskId): Promise<string[]> =>
     (await services.batches.rejected(id, 0, 100)).map((one) => `${one.lineNo} ${one.code}`);
 
-  it('collects its rows, reports the bad ones, and runs no row twice', async function () {
-    this.timeout(30_000);
+  it('collects its rows, reports the bad ones, and runs no row twice', async () => {
     const taken = await environment.repayment();
     const path = await file([
       row('b1_1'),
@@ -90,8 +88,7 @@ describe('a batch', () => {
     await worker.close();
   });
 
-  it('is shared by workers, and rows of a dead one are found again, not charged again', async function () {
-    this.timeout(40_000);
+  it('is shared by workers, and rows of a dead one are found again, not charged again', async () => {
     const path = await file(Array.from({ length: 120 }, (_, n) => row(`b2_${n}`)));
     const { batch } = await services.batchDesk.load(path, 'second');
     // A worker that claimed rows and started them, and died before it could mark them.
@@ -123,8 +120,7 @@ describe('a batch', () => {
     await Promise.all(workers.map((worker) => worker.close()));
   });
 
-  it('starts no further row while it is paused, and goes on when resumed', async function () {
-    this.timeout(30_000);
+  it('starts no further row while it is paused, and goes on when resumed', async () => {
     const path = await file(Array.from({ length: 30 }, (_, n) => row(`b3_${n}`)));
     const { batch } = await services.batchDesk.load(path, 'third');
     expect((await services.batchDesk.pause(batch.id)).state).to.equal('paused');
@@ -143,8 +139,7 @@ describe('a batch', () => {
     await worker.close();
   });
 
-  it('keeps a row that no channel can take for now, instead of giving it up', async function () {
-    this.timeout(30_000);
+  it('keeps a row that no channel can take for now, instead of giving it up', async () => {
     for (const id of ['swiftpay', 'unionlink', 'oldbank']) {
       await services.channelStore.setPaused(id as never, true, Date.now());
     }
@@ -161,8 +156,7 @@ describe('a batch', () => {
     await worker.close();
   });
 
-  it('takes the repayments due on a date, once', async function () {
-    this.timeout(30_000);
+  it('takes the repayments due on a date, once', async () => {
     const dueDate = '2031-05-05';
     await environment.repayment({ dueDate });
     await environment.repayment({ dueDate });
@@ -210,8 +204,7 @@ describe('a batch', () => {
     await services.batches.move(batch.id, 'running', 'paused', Date.now());
   });
 
-  it('closes at once though rows wait for room', async function () {
-    this.timeout(20_000);
+  it('closes at once though rows wait for room', async () => {
     const path = await file(Array.from({ length: 60 }, (_, n) => row(`b7_${n}`)));
     await services.batchDesk.load(path, 'seventh');
     const worker = await environment.compose({ config: { batchInFlight: 2 } });
@@ -223,8 +216,7 @@ describe('a batch', () => {
     await worker.close();
   });
 
-  it('meets a live deduction of another caller with a conflict that names it', async function () {
-    this.timeout(30_000);
+  it('meets a live deduction of another caller with a conflict that names it', async () => {
     const account = { token: 'tok_ok_live_1', bankCode: 'PSBC', last4: '1111' };
     await environment.sandbox.setFaults([
       { channel: 'unionlink', operation: 'query', fault: 'http_5xx_before' },

@@ -15,8 +15,7 @@ import { requestFor } from '../support/requests.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { Scrape } from './scrape.js';
 
-describe('The metrics of a process', function () {
-  this.timeout(30_000);
+describe('The metrics of a process', () => {
   let surroundings: TestEnvironment;
   before(async () => (surroundings = await startEnvironment()));
   after(async () => await surroundings.close());

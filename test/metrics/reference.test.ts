@@ -20,8 +20,7 @@ async function right(text: string): Promise<string> {
   return await format(whole, { ...options, parser: 'markdown' });
 }
 
-describe('docs/metrics.md', function () {
-  this.timeout(20_000);
+describe('docs/metrics.md', () => {
   // To bring the page up to date: RECOUP_TEST_WRITE_DOCS=1 npm test
   it('lists every metric as it is', async () => {
     const text = readFileSync(page, 'utf8');

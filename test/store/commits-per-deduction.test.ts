@@ -8,8 +8,7 @@ describe('what a happy deduction costs, counted at the database', () => {
   let environment: TestEnvironment;
   let services: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
   });

@@ -21,8 +21,7 @@ describe('the journal on MariaDB', () => {
   let database: Database;
   let journal: SqlJournal;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     database = openDatabase(environment.config.databaseUrl, 6, silentLog, { bundles: true });
     journal = new SqlJournal(database, 'Asia/Shanghai', systemClock, silentLog);
@@ -174,8 +173,7 @@ describe('the journal on MariaDB', () => {
     );
   });
 
-  it('finds its own commit again when the confirmation was lost', async function () {
-    this.timeout(20_000);
+  it('finds its own commit again when the confirmation was lost', async () => {
     const url = new URL(environment.config.databaseUrl);
     const proxy = new TcpProxy(url.hostname, Number(url.port));
     url.port = String(await proxy.listen());
@@ -238,8 +236,7 @@ describe('the journal on MariaDB', () => {
     expect(attempts).to.eql([{ id: unrelated }]);
   });
 
-  it('goes on when the database was away, and says so when it stays away', async function () {
-    this.timeout(20_000);
+  it('goes on when the database was away, and says so when it stays away', async () => {
     const url = new URL(environment.config.databaseUrl);
     const proxy = new TcpProxy(url.hostname, Number(url.port));
     url.port = String(await proxy.listen());
@@ -266,8 +263,7 @@ describe('the journal on MariaDB', () => {
     }
   });
 
-  it('is not held up for long by a process that stands still in mid-commit', async function () {
-    this.timeout(30_000);
+  it('is not held up for long by a process that stands still in mid-commit', async () => {
     const [mine, other] = [await environment.repayment(), await environment.repayment()];
     const [task, unrelated] = [newTaskId(), newTaskId()];
     await journal.append(append([], first(mine, task)));
@@ -278,9 +274,9 @@ describe('the journal on MariaDB', () => {
        VALUES (?, 3, 'taken_over', NOW(3), 'frozen', '{}')`,
       [task],
     );
-    const startedMs = performance.now();
     try {
       // One transaction for both: who takes over waits for the lock, and so does whoever comes along.
+      // Neither is patient for as long as the other stands still.
       await Promise.all([
         journal.append(append(first(mine, task), [intent(mine, task, 1)], 'took over')),
         journal.append(append([], first(other, unrelated))),
@@ -289,7 +285,6 @@ describe('the journal on MariaDB', () => {
       await transaction.rollback().catch(() => undefined);
       await frozen.destroy();
     }
-    expect(performance.now() - startedMs).to.be.lessThan(8_000);
     expect((await journal.load(task))?.entries).to.have.length(3);
   });
 
@@ -345,8 +340,7 @@ describe('the journal on MariaDB', () => {
     expect((await journal.load(task))?.entries, 'nothing was written').to.have.length(2);
   });
 
-  it('ends many without waiting for the rows of others, be the table ever so small', async function () {
-    this.timeout(20_000);
+  it('ends many without waiting for the rows of others, be the table ever so small', async () => {
     const begin = async (): Promise<{ repayment: NewRepayment; task: TaskId; begun: Entry[] }> => {
       const [repayment, task] = [await environment.repayment(), newTaskId()];
       const begun = first(repayment, task);
@@ -360,7 +354,8 @@ describe('the journal on MariaDB', () => {
     await environment.owner.raw('ANALYZE TABLE in_flight');
     const holding = await environment.owner.transaction();
     await holding.raw('UPDATE in_flight SET seq = 99 WHERE task_id = ?', [other?.task ?? '']);
-    const startedMs = performance.now();
+    // Else the server would end it, and whoever waited for it would go on.
+    await holding.raw('SET SESSION idle_transaction_timeout = 0');
     try {
       await Promise.all(
         ending.map(({ repayment, task, begun }) =>
@@ -370,7 +365,6 @@ describe('the journal on MariaDB', () => {
     } finally {
       await holding.rollback();
     }
-    expect(performance.now() - startedMs).to.be.lessThan(3_000);
     expect(await inFlight(...all.map(({ task }) => task))).to.eql([other?.task]);
   });
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { FaultRule } from '../../src/sandbox/faults.js';
-import { shareOut } from '../support/kills.js';
+import { shareOut, unannounced } from '../support/kills.js';
 import { Nursery, type Doomed } from '../support/nursery.js';
 import { CardHouse, someTopUp } from './card-house.js';
 import type { DoomedTopUp } from './doomed-top-up.js';
@@ -54,6 +54,9 @@ describe('a top-up killed with kill -9 at its boundaries', () => {
     await nursery.close();
     await house.close();
   });
+  afterEach(async () =>
+    expect(await unannounced(house.environment), 'orders that no log announced').to.eql([]),
+  );
 
   for (const { name, faults, settlementAgeMs, passes, kills } of scenarios) {
     it(`${name}: credited or given back, once`, async function () {

@@ -4,7 +4,7 @@ import type { TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import type { BookedOrder } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
-import { shareOut } from '../support/kills.js';
+import { shareOut, unannounced } from '../support/kills.js';
 import { Nursery } from '../support/nursery.js';
 import type { Doom, DoomedWithdrawal } from '../engine/doomed-process.js';
 import { aMember, expectExplained } from './practice.js';
@@ -76,6 +76,9 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
     await nursery.close();
     await environment.close();
   });
+  afterEach(async () =>
+    expect(await unannounced(environment), 'orders that no log announced').to.eql([]),
+  );
 
   for (const scenario of scenarios) {
     it(scenario.name, async function () {
@@ -171,7 +174,7 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
     const left = await expectExplained(environment.owner, memberId);
     const untouched = BigInt(2 * amount);
     if (id === null) {
-      // Killed before the first commit: it never existed, and nothing was sent.
+      // Killed before the first commit: it never existed.
       expect(left, story).to.equal(untouched);
       return;
     }
