@@ -22,7 +22,7 @@ interface ZoneMemory {
 /** Bounded by the number of zone names that Intl accepts. */
 const memories = new Map<string, ZoneMemory>();
 
-export const defaultZone = 'Asia/Shanghai';
+const defaultZone = 'Asia/Shanghai';
 
 /**
  * What must be added to UTC to get the zone's wall clock, ms. The result depends on nothing but the

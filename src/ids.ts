@@ -30,7 +30,7 @@ export const repaymentId = (text: string): RepaymentId =>
   checked(text, isRepaymentId, 'repayment id');
 export const channelId = (text: string): ChannelId => checked(text, isChannelId, 'channel id');
 
-export const attemptsMax = 99;
+const attemptsMax = 99;
 
 /**
  * `R` + the task's 128 bits in base 36 (25 digits) + the attempt in two digits: 28 characters.

@@ -29,11 +29,6 @@ export function placeOf(text: string): CasePlace | null {
   return { source, taskId: task, no: Number(no) };
 }
 
-export const caseIdOf = (place: CasePlace): CaseId =>
-  (place.source === 'task'
-    ? `task:${place.taskId}:${place.no}`
-    : `${place.source}:${place.no}`) as CaseId;
-
 export interface CaseRecord {
   readonly id: CaseId;
   readonly source: CaseSource;

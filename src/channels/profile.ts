@@ -19,7 +19,7 @@ const ms = z.number().int().positive();
 const bankCode = z.string().regex(/^[A-Z]{2,12}$/, 'a bank code is 2 to 12 capital letters');
 const timeOfDay = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a time of day is HH:MM');
 
-export const declineCodes = [
+const declineCodes = [
   'insufficient_funds',
   'account_closed',
   'account_invalid',

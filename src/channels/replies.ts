@@ -216,7 +216,7 @@ function creditDiffers(
   return differs('amount', String(ours), creditText, creditMinor === ours);
 }
 
-export function mismatchOf(
+function mismatchOf(
   profile: ChannelProfile,
   order: Order,
   fields: ReplyFields,

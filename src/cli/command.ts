@@ -64,7 +64,7 @@ export function tell(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-export async function printFailure(failure: Failure, json: boolean): Promise<void> {
+async function printFailure(failure: Failure, json: boolean): Promise<void> {
   const { code, title, action, details } = failure;
   if (json) return await print(JSON.stringify(wire({ error: { code, title, action, details } })));
   tell(`recoup: ${title} [${code}]`);

@@ -84,7 +84,7 @@ export class Witness {
   }
 }
 
-export function readBook(text: string): BookedOrder[] {
+function readBook(text: string): BookedOrder[] {
   return text
     .split('\n')
     .filter((line) => line !== '')

@@ -11,7 +11,7 @@ export function idempotencyKey(header: Header, apiKeyId: string): string {
   return requestKeyOf(`api:${apiKeyId}`, typeof header === 'string' ? header : header.join(', '));
 }
 
-export const waitSecondsMax = 60;
+const waitSecondsMax = 60;
 
 /**
  * The seconds of `Prefer: wait=N` (RFC 7240), bounded; null when there is no such preference. What is

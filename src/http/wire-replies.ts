@@ -85,7 +85,7 @@ export const attempt = z.object({
   ended_at: time.nullable(),
 });
 
-export const logEntry = z.looseObject({
+const logEntry = z.looseObject({
   seq: z.int(),
   kind: z.string(),
   at: time,

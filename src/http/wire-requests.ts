@@ -48,7 +48,7 @@ export const createHeaders = z.object({
     .meta({ examples: ['wait=10'] }),
 });
 
-export const repaymentsMax = 200;
+const repaymentsMax = 200;
 
 /** Where an id is first brought: not a number that may be somebody's card, id or telephone. */
 export const newOwnId = ownId.refine(

@@ -106,7 +106,7 @@ export class Relay {
   }
 }
 
-export function batched(claimed: readonly ClaimedMessage[], batchMax: number): string[][] {
+function batched(claimed: readonly ClaimedMessage[], batchMax: number): string[][] {
   const alone = claimed.filter(({ dispatches }) => dispatches >= alonePast);
   const others = claimed.filter(({ dispatches }) => dispatches < alonePast);
   const batches = alone.map(({ id }) => [id]);

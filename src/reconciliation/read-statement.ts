@@ -50,7 +50,7 @@ export type StatementPart =
       readonly digest: string;
     };
 
-export const rowsMax = 20_000_000;
+const rowsMax = 20_000_000;
 
 /**
  * @throws RecoupError `statement_head`, `statement_row`, `statement_encoding`, `statement_line_end`,

@@ -128,7 +128,7 @@ export function parseMinor(text: string): bigint | null {
   return /^(0|[1-9]\d{0,14})$/.test(text) ? BigInt(text) : null;
 }
 
-export function parseCount(text: string): number | null {
+function parseCount(text: string): number | null {
   return /^(0|[1-9]\d{0,8})$/.test(text) ? Number(text) : null;
 }
 

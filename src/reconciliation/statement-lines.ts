@@ -8,7 +8,7 @@ export interface Line {
 }
 
 /** Longer than any line of any form; a file without line ends must not end up in memory. */
-export const lineBytesMax = 1_024;
+const lineBytesMax = 1_024;
 
 const lineFeed = 0x0a;
 

@@ -6,7 +6,7 @@ export type StatementFormat = StatementTerms['format'];
 
 export const rowTypes = ['capture', 'refund', 'payout'] as const;
 export type RowType = (typeof rowTypes)[number];
-export const rowStatuses = ['succeeded', 'failed'] as const;
+const rowStatuses = ['succeeded', 'failed'] as const;
 export type RowStatus = (typeof rowStatuses)[number];
 
 /** One line. Its order number is the channel's word for it: nothing says yet that it is ours. */

@@ -82,7 +82,7 @@ export type BreakerStanding =
   | { readonly kind: 'half_open'; readonly trialsLeft: number; readonly why: string };
 
 /** The breaker as it is at `nowMs`, before anything happens to it. */
-export function breakerAt(breaker: Breaker, nowMs: number, settings: BreakerSettings): Breaker {
+function breakerAt(breaker: Breaker, nowMs: number, settings: BreakerSettings): Breaker {
   switch (breaker.kind) {
     case 'closed':
       return breaker;

@@ -29,7 +29,7 @@ export interface LiveHealthSettings {
   readonly viewMs: number;
 }
 
-export const liveHealthDefaults: LiveHealthSettings = {
+const liveHealthDefaults: LiveHealthSettings = {
   window: healthWindowSpec,
   breakerWindow: { bucketMs: 5_000, buckets: 12 },
   breaker: breakerDefaults,

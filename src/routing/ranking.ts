@@ -10,7 +10,7 @@ import type { RoutingWorld } from './world.js';
  * nineteen times in twenty. 95 % is a common channel on a common day; the weight of twenty means that
  * one unlucky first outcome moves the belief by 4.5 points, and that two hundred outcomes settle it.
  */
-export const successPrior = { successes: 19, outcomes: 20 } as const;
+const successPrior = { successes: 19, outcomes: 20 } as const;
 
 /** A channel that may take the deduction, with what decides its place. */
 export interface Candidate {

@@ -169,7 +169,7 @@ function channelOf(url: URL): SandboxChannelId | undefined {
 }
 
 /** What the witness says of an order. */
-export function orderView(order: BookOrder): object {
+function orderView(order: BookOrder): object {
   const { channel, orderNo, state, fields, declineCode, captures, refunds, refusals } = order;
   const { executions, creditedBy, voided, restoredMinor } = order;
   return {

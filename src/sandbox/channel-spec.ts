@@ -61,9 +61,9 @@ export const declineOutcomes = [
 
 export type DeclineOutcome = (typeof declineOutcomes)[number];
 
-export const channelIds = ['swiftpay', 'unionlink', 'oldbank', 'voucherpay'] as const;
+const channelIds = ['swiftpay', 'unionlink', 'oldbank', 'voucherpay'] as const;
 /** A card system and an account service: processes and books of their own. */
-export const partyIds = ['cards', 'accounts'] as const;
+const partyIds = ['cards', 'accounts'] as const;
 export const sandboxIds = [...channelIds, ...partyIds] as const;
 export type SandboxChannelId = (typeof sandboxIds)[number];
 

@@ -1,7 +1,7 @@
 import { Chance, hashText, mix } from './chance.js';
 
 /** Every way in which a simulated world can go wrong, with its share of the occasions for it. */
-export const faultShares = {
+const faultShares = {
   // The network between a process and a channel
   request_lost: 0.04,
   request_delayed: 0.05,

@@ -10,7 +10,7 @@ export interface CallSettings {
   readonly flushMs: number;
 }
 
-export const callDefaults: CallSettings = { heldMax: 10_000, flushMs: 250 };
+const callDefaults: CallSettings = { heldMax: 10_000, flushMs: 250 };
 
 export interface StoredCall {
   readonly startedAt: Date;
