@@ -1,8 +1,9 @@
 import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
 import { isChannelId } from '../ids.js';
-import { findDeduction, type HttpContext } from './context.js';
+import type { HttpContext } from './context.js';
 import type { Callbacks, JournalledCall } from './ports.js';
+import { findTask } from './task-routes.js';
 import { callbackCounts, callList } from './wire-channels.js';
 import { callbackCountsQuery, callsQuery, idParams } from './wire-requests.js';
 import type { App } from './zod-fastify.js';
@@ -55,7 +56,7 @@ export function channelRoutes(app: App, { services }: HttpContext): void {
       },
     },
     handler: async (request) => {
-      const { id } = await findDeduction(deductions, request.params.id);
+      const { id } = await findTask({ kind: 'deduction', reads: deductions }, request.params.id);
       return { calls: (await calls.ofTask(id, request.query.limit)).map(callView) };
     },
   });

@@ -2,11 +2,11 @@ import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Evidence } from '../engine/flow.js';
 import { RecoupError, type ErrorCode } from '../errors.js';
-import { isTaskId, type TaskId } from '../ids.js';
+import type { TaskId } from '../ids.js';
 import type { DeductionRecord } from '../intake/records.js';
 import type { Closing } from './closing.js';
 import type { OutcomeWatch } from './outcome-watch.js';
-import type { ApiKey, DeductionReads, HttpServices } from './ports.js';
+import type { ApiKey, HttpServices } from './ports.js';
 import type { RunGate } from './run-gate.js';
 
 /** What the documentation says of a route beside its schemas. */
@@ -28,16 +28,6 @@ declare module 'fastify' {
 export function callerOf(request: FastifyRequest): ApiKey {
   if (request.caller === null) throw new RecoupError('unauthorized');
   return request.caller;
-}
-
-/** @throws RecoupError `deduction_unknown` */
-export async function findDeduction(
-  deductions: Pick<DeductionReads, 'find'>,
-  id: string,
-): Promise<DeductionRecord> {
-  const record = isTaskId(id) ? await deductions.find(id) : null;
-  if (record === null) throw new RecoupError('deduction_unknown');
-  return record;
 }
 
 /** What the routes share. */

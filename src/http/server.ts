@@ -10,7 +10,7 @@ import { channelRoutes } from './channel-routes.js';
 import { caseRoutes } from './case-routes.js';
 import { Closing } from './closing.js';
 import { HttpContext } from './context.js';
-import { askAgain, listDeductions, readDeduction } from './deduction-routes.js';
+import { deductionRoutes } from './deduction-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { openapiInfo, openapiTransforms } from './openapi.js';
 import { operationRoutes } from './operation-routes.js';
@@ -23,7 +23,6 @@ import { reconciliationRoutes } from './reconciliation-routes.js';
 import { repaymentRoutes } from './repayment-routes.js';
 import { RunGate } from './run-gate.js';
 import { memberRoutes } from './member-routes.js';
-import { startDeduction } from './start-deduction.js';
 import { topUpRoutes } from './top-up-routes.js';
 import { withdrawalRoutes } from './withdrawal-routes.js';
 import { serializerCompiler, validatorCompiler, type App } from './zod-fastify.js';
@@ -111,10 +110,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
         if (rolesFor(one, url) === undefined) throw new Error(`no roles for ${one} ${url}`);
       }
     });
-    startDeduction(v1, context);
-    listDeductions(v1, context);
-    readDeduction(v1, context);
-    askAgain(v1, context);
+    deductionRoutes(v1, context);
     withdrawalRoutes(v1, context);
     topUpRoutes(v1, context);
     memberRoutes(v1, context);

@@ -1,5 +1,5 @@
 /** `POST /v1/deductions`: idempotent, and synchronous for as long as the caller likes to wait. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { Task } from '../engine/tasks.js';
 import { RecoupError } from '../errors.js';
 import type { DeductionRequest, Started } from '../intake/deduction-desk.js';
@@ -9,39 +9,44 @@ import { amountMinor } from '../money.js';
 import { namesSomebody } from '../personal.js';
 import { digestOf } from '../request-key.js';
 import { AgentDesk } from './agent-desk.js';
-import { callerOf, findDeduction, type HttpContext } from './context.js';
+import { callerOf, type HttpContext } from './context.js';
 import type { ApiKey } from './ports.js';
 import { idempotencyKey, preferredWaitS } from './request-headers.js';
-import { locate, markReplayed, startWithinBound } from './task-routes.js';
-import { deductionView } from './views.js';
+import { answer, findTask, replay, startWithinBound, type RoutedKind } from './task-routes.js';
 import { waited } from './waiting.js';
-import * as replies from './wire-replies.js';
+import type * as replies from './wire-replies.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
 
-export function startDeduction(app: App, context: HttpContext): void {
-  const { deductions } = context.services;
-  const begin = beginner(context);
-  const find = (id: string): Promise<DeductionRecord> => findDeduction(deductions, id);
+export type RoutedDeductions = RoutedKind<DeductionRecord, typeof replies.deduction>;
+
+export function startDeduction(app: App, context: HttpContext, routed: RoutedDeductions): void {
+  const begin = beginner(context, routed);
 
   app.route({
     method: 'POST',
-    url: '/v1/deductions',
+    url: routed.path,
     schema: {
       summary: 'Collect from a repayment',
       body: requests.deductionBody,
-      response: { 200: replies.deduction, 202: replies.deduction },
+      response: { 200: routed.schema, 202: routed.schema },
     },
     config: { docs },
     handler: async (request, reply) => {
       const asked = requestOf(request, request.body);
       const waitS = preferredWaitS(request.headers['prefer']);
       const begun = await begin(asked, callerOf(request));
-      if (begun.finished === null) return replay(begun.first, asked, reply);
+      if (begun.finished === null) {
+        const { first } = begun;
+        if (first.requestDigest !== asked.requestDigest) {
+          throw new RecoupError('idempotency_key_reused');
+        }
+        return replay(routed, first, reply);
+      }
       const { deductionId: id, finished } = begun;
       const waiting = { id, finished, recordOf: recordOfTask, waitS };
       const result = await waited(waiting, reply, context.watch, context);
-      return answer(result ?? (await find(id)), reply);
+      return answer(routed, result ?? (await findTask(routed, id)), reply);
     },
   });
 }
@@ -92,7 +97,7 @@ const recordOfTask = (state: Task): DeductionRecord | null =>
 type Begun = Started | { readonly first: DeductionRecord; readonly finished: null };
 
 /** Starts a deduction as its source does, within the bound on what is under way: its reads, too. */
-function beginner(context: HttpContext) {
+function beginner(context: HttpContext, routed: RoutedDeductions) {
   const { services } = context;
   const { deductions } = services;
   const agents = new AgentDesk(
@@ -109,7 +114,7 @@ function beginner(context: HttpContext) {
     } catch (error) {
       if (!(error instanceof RecoupError) || error.code !== 'request_repeated') throw error;
       // Two with the same key at once: the other was first.
-      const first = await findDeduction(deductions, String(error.details['deduction_id']));
+      const first = await findTask(routed, String(error.details['deduction_id']));
       return { first, finished: null };
     }
   };
@@ -120,17 +125,6 @@ function beginner(context: HttpContext) {
       () => begin(asked, caller),
       (begun) => ('first' in begun ? begun.first.id : begun.deductionId),
     );
-}
-
-function replay(first: DeductionRecord, asked: DeductionRequest, reply: FastifyReply) {
-  if (first.requestDigest !== asked.requestDigest) throw new RecoupError('idempotency_key_reused');
-  markReplayed(first, 'deduction', reply);
-  return answer(first, reply);
-}
-
-function answer(record: DeductionRecord, reply: FastifyReply) {
-  locate(record, '/v1/deductions', reply);
-  return deductionView(record);
 }
 
 const docs = {

@@ -1,8 +1,13 @@
 /** What the routes of deductions, withdrawals and top-ups have in common. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
+import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
-import type { TaskId } from '../ids.js';
+import { isTaskId, type TaskId } from '../ids.js';
+import { storyOf } from '../intake/task-story.js';
 import { callerOf, type HttpContext } from './context.js';
+import { storyView } from './views.js';
+import { idParams } from './wire-requests.js';
+import type { App } from './zod-fastify.js';
 
 interface TaskRow {
   readonly id: TaskId;
@@ -10,10 +15,22 @@ interface TaskRow {
   readonly endedAt: Date | null;
 }
 
+/** A kind of task with routes of its own. */
+export interface RoutedKind<R extends TaskRow = TaskRow, View extends z.ZodType = z.ZodType> {
+  readonly kind: 'deduction' | 'withdrawal' | 'top_up';
+  readonly path: string;
+  readonly reads: { find(id: TaskId): Promise<R | null> };
+  readonly view: (record: R) => z.input<View>;
+  readonly schema: View;
+  readonly detail: z.ZodType;
+  /** What asking the channel again cannot do. */
+  readonly asking: string;
+}
+
 /** Starts a task, and counts it as under way until its first run has ended. */
 export async function startWithinBound<S extends { readonly finished: Promise<unknown> | null }>(
   { services, gate }: Pick<HttpContext, 'services' | 'gate'>,
-  kind: 'deduction' | 'withdrawal' | 'top-up',
+  kind: RoutedKind['kind'],
   start: () => Promise<S>,
   idOf: (started: S) => TaskId,
 ): Promise<S> {
@@ -27,7 +44,7 @@ export async function startWithinBound<S extends { readonly finished: Promise<un
         .catch((error: unknown) => {
           // It is accepted and in the in-flight log: the compensator goes on with it.
           const why = error instanceof RecoupError ? error.code : 'internal';
-          services.log.warn(`${kind} interrupted`, { task_id: idOf(started), why });
+          services.log.warn(`${nounOf(kind)} interrupted`, { task_id: idOf(started), why });
         })
         .finally(leave);
     }
@@ -38,31 +55,97 @@ export async function startWithinBound<S extends { readonly finished: Promise<un
   }
 }
 
-/** @throws RecoupError `idempotency_in_progress`: there is no result to repeat yet */
-export function markReplayed(
-  first: TaskRow,
-  kind: 'deduction' | 'withdrawal' | 'top_up',
+/** @throws RecoupError `deduction_unknown`, `withdrawal_unknown`, `top_up_unknown` */
+export async function findTask<R extends TaskRow>(
+  { kind, reads }: Pick<RoutedKind<R>, 'kind' | 'reads'>,
+  id: string,
+): Promise<R> {
+  const record = isTaskId(id) ? await reads.find(id) : null;
+  if (record === null) throw new RecoupError(`${kind}_unknown`);
+  return record;
+}
+
+/** What the row says: 200 when it is final, 202 when it is not. */
+export function answer<R extends TaskRow, View extends z.ZodType>(
+  { path, view }: RoutedKind<R, View>,
+  record: R,
   reply: FastifyReply,
-): void {
+): z.input<View> {
+  reply.code(record.endedAt === null ? 202 : 200).header('location', `${path}/${record.id}`);
+  return view(record);
+}
+
+/** @throws RecoupError `idempotency_in_progress`: there is no result to repeat yet */
+export function replay<R extends TaskRow, View extends z.ZodType>(
+  routed: RoutedKind<R, View>,
+  first: R,
+  reply: FastifyReply,
+): z.input<View> {
   if (first.endedAt === null) {
+    const { kind } = routed;
     const details = { [`${kind}_id`]: first.id, [`${kind}_status`]: first.status };
     throw new RecoupError('idempotency_in_progress', details);
   }
   reply.header('idempotency-replayed', 'true');
+  return answer(routed, first, reply);
 }
 
-/** What the row says: 200 when it is final, 202 when it is not. */
-export function locate({ id, endedAt }: TaskRow, path: string, reply: FastifyReply): void {
-  reply.code(endedAt === null ? 202 : 200).header('location', `${path}/${id}`);
+export function readTask<R extends TaskRow>(
+  app: App,
+  { services }: HttpContext,
+  routed: RoutedKind<R>,
+): void {
+  const { kind, path, detail, view } = routed;
+  app.route({
+    method: 'GET',
+    url: `${path}/:id`,
+    schema: {
+      summary: `Read a ${nounOf(kind)} with its attempts, its log and its cases`,
+      params: idParams,
+      response: { 200: detail },
+    },
+    config: { docs: { problems: [`${kind}_unknown`] } },
+    handler: async (request) => {
+      const record = await findTask(routed, request.params.id);
+      const story = storyView(await storyOf(services.deductions, record.id));
+      return { ...(view(record) as object), ...story };
+    },
+  });
 }
 
 /** Has the channel of an unfinished task asked at once, in the name of whoever wants it. */
-export async function askNow(
+export function askAgain<R extends TaskRow>(
+  app: App,
   context: HttpContext,
-  request: FastifyRequest,
-  id: TaskId,
-): Promise<void> {
-  const caller = callerOf(request);
-  await context.audit(caller, 'ask_requested', id);
-  await context.submit(id, { kind: 'ask', by: caller.name });
+  routed: RoutedKind<R>,
+): void {
+  const { kind, path, schema, view, asking } = routed;
+  app.route({
+    method: 'POST',
+    url: `${path}/:id/ask`,
+    schema: {
+      summary: 'Have the channel asked again',
+      params: idParams,
+      response: { 202: schema },
+    },
+    config: {
+      docs: {
+        description:
+          `Starts the poll schedule of an unfinished ${nounOf(kind)} anew and asks the channel at ` +
+          `once. ${asking}`,
+        problems: [`${kind}_unknown`, `${kind}_ended`, 'busy', 'journal_unavailable'],
+      },
+    },
+    handler: async (request, reply) => {
+      const { id, endedAt, status } = await findTask(routed, request.params.id);
+      if (endedAt !== null) throw new RecoupError(`${kind}_ended`, { [`${kind}_status`]: status });
+      const caller = callerOf(request);
+      await context.audit(caller, 'ask_requested', id);
+      await context.submit(id, { kind: 'ask', by: caller.name });
+      reply.code(202).header('location', `${path}/${id}`);
+      return view(await findTask(routed, id));
+    },
+  });
 }
+
+const nounOf = (kind: RoutedKind['kind']): string => kind.replace('_', '-');

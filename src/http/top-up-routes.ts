@@ -1,18 +1,24 @@
 /** `POST /v1/top-ups`: idempotent, and synchronous for as long as the caller likes to wait. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
-import { channelId, isTaskId } from '../ids.js';
+import { channelId } from '../ids.js';
 import { cardBank, type TopUpRecord } from '../intake/top-up.js';
 import type { TopUpRequest } from '../intake/top-up-desk.js';
-import { storyOf } from '../intake/task-story.js';
 import { amountMinor } from '../money.js';
 import { digestOf } from '../request-key.js';
 import { callerOf, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import { idempotencyKey, preferredWaitS } from './request-headers.js';
-import { askNow, locate, markReplayed, startWithinBound } from './task-routes.js';
-import { storyView } from './views.js';
+import {
+  answer,
+  askAgain,
+  findTask,
+  readTask,
+  replay,
+  startWithinBound,
+  type RoutedKind,
+} from './task-routes.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './top-up-wire.js';
@@ -21,13 +27,26 @@ import type { App } from './zod-fastify.js';
 const path = '/v1/top-ups';
 
 export function topUpRoutes(app: App, context: HttpContext): void {
-  startTopUp(app, context);
+  const routed: RoutedKind<TopUpRecord, typeof wire.topUp> = {
+    kind: 'top_up',
+    path,
+    reads: context.services.flows.topUps,
+    view: wire.topUpView,
+    schema: wire.topUp,
+    detail: wire.topUpDetail,
+    asking: 'It takes no second payment and credits nothing twice.',
+  };
+  startTopUp(app, context, routed);
   listTopUps(app, context);
-  readTopUp(app, context);
-  askAgain(app, context);
+  readTask(app, context, routed);
+  askAgain(app, context, routed);
 }
 
-function startTopUp(app: App, context: HttpContext): void {
+function startTopUp(
+  app: App,
+  context: HttpContext,
+  routed: RoutedKind<TopUpRecord, typeof wire.topUp>,
+): void {
   const { flows, clock, log } = context.services;
   const watch = new OutcomeWatch(flows.topUps, clock, log);
   app.route({
@@ -44,13 +63,13 @@ function startTopUp(app: App, context: HttpContext): void {
       const waitS = preferredWaitS(request.headers['prefer']);
       const { topUpId: id, finished } = await startWithinBound(
         context,
-        'top-up',
+        'top_up',
         () => flows.topUpDesk.start(asked),
         (started) => started.topUpId,
       );
-      if (finished === null) return replay(await find(context, id), reply);
+      if (finished === null) return replay(routed, await findTask(routed, id), reply);
       const result = await waited({ id, finished, waitS }, reply, watch, context);
-      return answer(result ?? (await find(context, id)), reply);
+      return answer(routed, result ?? (await findTask(routed, id)), reply);
     },
   });
 }
@@ -84,23 +103,6 @@ function requestOf(request: FastifyRequest, body: wire.TopUpBody): TopUpRequest 
   };
 }
 
-function replay(first: TopUpRecord, reply: FastifyReply) {
-  markReplayed(first, 'top_up', reply);
-  return answer(first, reply);
-}
-
-function answer(record: TopUpRecord, reply: FastifyReply) {
-  locate(record, path, reply);
-  return wire.topUpView(record);
-}
-
-/** @throws RecoupError `top_up_unknown` */
-async function find({ services }: HttpContext, id: string): Promise<TopUpRecord> {
-  const record = isTaskId(id) ? await services.flows.topUps.find(id) : null;
-  if (record === null) throw new RecoupError('top_up_unknown');
-  return record;
-}
-
 function listTopUps(app: App, { services: { flows } }: HttpContext): void {
   app.route({
     method: 'GET',
@@ -117,51 +119,6 @@ function listTopUps(app: App, { services: { flows } }: HttpContext): void {
       const rows = await flows.topUps.list({ status, stage, customerId, before, limit: limit + 1 });
       const { page, ...next } = pageOf(rows, path, request.query);
       return { top_ups: page.map(wire.topUpView), ...next };
-    },
-  });
-}
-
-function readTopUp(app: App, context: HttpContext): void {
-  const { deductions: tasks } = context.services;
-  app.route({
-    method: 'GET',
-    url: `${path}/:id`,
-    schema: {
-      summary: 'Read a top-up with its attempts, its log and its cases',
-      params: requests.idParams,
-      response: { 200: wire.topUpDetail },
-    },
-    config: { docs: { problems: ['top_up_unknown'] } },
-    handler: async (request) => {
-      const record = await find(context, request.params.id);
-      return { ...wire.topUpView(record), ...storyView(await storyOf(tasks, record.id)) };
-    },
-  });
-}
-
-function askAgain(app: App, context: HttpContext): void {
-  app.route({
-    method: 'POST',
-    url: `${path}/:id/ask`,
-    schema: {
-      summary: 'Have the channel asked again',
-      params: requests.idParams,
-      response: { 202: wire.topUp },
-    },
-    config: {
-      docs: {
-        description:
-          'Starts the poll schedule of an unfinished top-up anew and asks the channel at once. ' +
-          'It takes no second payment and credits nothing twice.',
-        problems: ['top_up_unknown', 'top_up_ended', 'busy', 'journal_unavailable'],
-      },
-    },
-    handler: async (request, reply) => {
-      const { id, endedAt, status } = await find(context, request.params.id);
-      if (endedAt !== null) throw new RecoupError('top_up_ended', { top_up_status: status });
-      await askNow(context, request, id);
-      reply.code(202).header('location', `${path}/${id}`);
-      return wire.topUpView(await find(context, id));
     },
   });
 }

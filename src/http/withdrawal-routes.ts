@@ -1,18 +1,24 @@
 /** `POST /v1/withdrawals`: idempotent, and synchronous for as long as the caller likes to wait. */
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { RecoupError } from '../errors.js';
-import { channelId, isTaskId } from '../ids.js';
+import { channelId } from '../ids.js';
 import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';
-import { storyOf } from '../intake/task-story.js';
 import { amountMinor } from '../money.js';
 import { digestOf } from '../request-key.js';
 import { callerOf, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
 import { idempotencyKey, preferredWaitS } from './request-headers.js';
-import { askNow, locate, markReplayed, startWithinBound } from './task-routes.js';
-import { storyView } from './views.js';
+import {
+  answer,
+  askAgain,
+  findTask,
+  readTask,
+  replay,
+  startWithinBound,
+  type RoutedKind,
+} from './task-routes.js';
 import { waited } from './waiting.js';
 import * as requests from './wire-requests.js';
 import * as wire from './withdrawal-wire.js';
@@ -21,13 +27,26 @@ import type { App } from './zod-fastify.js';
 const path = '/v1/withdrawals';
 
 export function withdrawalRoutes(app: App, context: HttpContext): void {
-  startWithdrawal(app, context);
+  const routed: RoutedKind<WithdrawalRecord, typeof wire.withdrawal> = {
+    kind: 'withdrawal',
+    path,
+    reads: context.services.flows.withdrawals,
+    view: wire.withdrawalView,
+    schema: wire.withdrawal,
+    detail: wire.withdrawalDetail,
+    asking: 'It never pays what may have been paid.',
+  };
+  startWithdrawal(app, context, routed);
   listWithdrawals(app, context);
-  readWithdrawal(app, context);
-  askAgain(app, context);
+  readTask(app, context, routed);
+  askAgain(app, context, routed);
 }
 
-function startWithdrawal(app: App, context: HttpContext): void {
+function startWithdrawal(
+  app: App,
+  context: HttpContext,
+  routed: RoutedKind<WithdrawalRecord, typeof wire.withdrawal>,
+): void {
   const { flows, clock, log } = context.services;
   const watch = new OutcomeWatch(flows.withdrawals, clock, log);
   app.route({
@@ -48,9 +67,9 @@ function startWithdrawal(app: App, context: HttpContext): void {
         () => flows.withdrawalDesk.start(asked),
         (started) => started.withdrawalId,
       );
-      if (finished === null) return replay(await find(context, id), reply);
+      if (finished === null) return replay(routed, await findTask(routed, id), reply);
       const result = await waited({ id, finished, waitS }, reply, watch, context);
-      return answer(result ?? (await find(context, id)), reply);
+      return answer(routed, result ?? (await findTask(routed, id)), reply);
     },
   });
 }
@@ -83,23 +102,6 @@ function requestOf(request: FastifyRequest, body: wire.WithdrawalBody): Withdraw
   };
 }
 
-function replay(first: WithdrawalRecord, reply: FastifyReply) {
-  markReplayed(first, 'withdrawal', reply);
-  return answer(first, reply);
-}
-
-function answer(record: WithdrawalRecord, reply: FastifyReply) {
-  locate(record, path, reply);
-  return wire.withdrawalView(record);
-}
-
-/** @throws RecoupError `withdrawal_unknown` */
-async function find({ services }: HttpContext, id: string): Promise<WithdrawalRecord> {
-  const record = isTaskId(id) ? await services.flows.withdrawals.find(id) : null;
-  if (record === null) throw new RecoupError('withdrawal_unknown');
-  return record;
-}
-
 function listWithdrawals(app: App, { services: { flows } }: HttpContext): void {
   app.route({
     method: 'GET',
@@ -116,52 +118,6 @@ function listWithdrawals(app: App, { services: { flows } }: HttpContext): void {
       const rows = await flows.withdrawals.list({ status, memberId, before, limit: limit + 1 });
       const { page, ...next } = pageOf(rows, path, request.query);
       return { withdrawals: page.map(wire.withdrawalView), ...next };
-    },
-  });
-}
-
-function readWithdrawal(app: App, context: HttpContext): void {
-  const { deductions: tasks } = context.services;
-  app.route({
-    method: 'GET',
-    url: `${path}/:id`,
-    schema: {
-      summary: 'Read a withdrawal with its attempts, its log and its cases',
-      params: requests.idParams,
-      response: { 200: wire.withdrawalDetail },
-    },
-    config: { docs: { problems: ['withdrawal_unknown'] } },
-    handler: async (request) => {
-      const record = await find(context, request.params.id);
-      return { ...wire.withdrawalView(record), ...storyView(await storyOf(tasks, record.id)) };
-    },
-  });
-}
-
-function askAgain(app: App, context: HttpContext): void {
-  app.route({
-    method: 'POST',
-    url: `${path}/:id/ask`,
-    schema: {
-      summary: 'Have the channel asked again',
-      params: requests.idParams,
-      response: { 202: wire.withdrawal },
-    },
-    config: {
-      docs: {
-        description:
-          'Starts the poll schedule of an unfinished withdrawal anew and asks the channel at once. ' +
-          'It never pays what may have been paid.',
-        problems: ['withdrawal_unknown', 'withdrawal_ended', 'busy', 'journal_unavailable'],
-      },
-    },
-    handler: async (request, reply) => {
-      const { id, endedAt, status } = await find(context, request.params.id);
-      if (endedAt !== null)
-        throw new RecoupError('withdrawal_ended', { withdrawal_status: status });
-      await askNow(context, request, id);
-      reply.code(202).header('location', `${path}/${id}`);
-      return wire.withdrawalView(await find(context, id));
     },
   });
 }
