@@ -291,14 +291,7 @@ class EmbeddedRecoup implements Recoup {
 
   async startWorker(): Promise<void> {
     await this.#openChannels();
-    const { startPoller, compensator, flows, cases, batchRunner, ledger, notices } = this.services;
-    startPoller();
-    compensator.start();
-    flows.settlement.start();
-    cases.start();
-    batchRunner.start();
-    ledger.start();
-    notices.start();
+    this.services.startWork();
   }
 
   async trialBalance(): Promise<TrialBalance> {

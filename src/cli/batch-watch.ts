@@ -11,8 +11,7 @@ const lineMs = 5_000;
 export const rowsOf = (p: BatchProgress): number => p.pending + p.started + p.rejected;
 
 /** Rows whose end is known, or that wait for a person. */
-const rowsEnded = (p: BatchProgress): number =>
-  p.rejected + p.succeeded + p.failed + p.needsReview;
+const rowsEnded = (p: BatchProgress): number => p.rejected + p.succeeded + p.failed + p.needsReview;
 
 /** Shows how far a batch is until it is done or paused, or the signal says stop. */
 export async function watchBatch(

@@ -2,13 +2,11 @@ import type { AddressInfo } from 'node:net';
 import type { Command } from 'commander';
 import type { Services } from '../composition/root.js';
 import { createHttpServer } from '../http/server.js';
-import { pendingMigrations } from '../store/migrate.js';
 import { asWhole, command, print, run, tell, type CommonOptions } from './command.js';
 import { exitCodes } from './exit-codes.js';
 import { cannotListen, exposeMetrics } from './expose-metrics.js';
 import { openServices } from './session.js';
 import { stopSignal, within } from './shutdown.js';
-import { startWork } from './worker.js';
 
 interface ServeOptions extends CommonOptions {
   readonly host?: string;
@@ -29,12 +27,9 @@ export function serveCommand(): Command {
       run<ServeOptions>(async (options) => {
         const services = await openServices({ ...options, name: 'api', stays: true });
         const metrics = await exposeMetrics(services);
-        const server = createHttpServer({
-          ...services,
-          pendingMigrations: () => pendingMigrations(services.database),
-        });
+        const server = createHttpServer(services);
         const url = await listen(server, services, options);
-        if (options.worker === true) startWork(services);
+        if (options.worker === true) services.startWork();
         const ready = { ready: true, url, docs: `${url}/docs`, pid: process.pid, ...metrics };
         if (options.json === true) {
           await print(JSON.stringify({ ...ready, instance_id: services.instanceId }));

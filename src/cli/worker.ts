@@ -21,7 +21,7 @@ export function workerCommand(): Command {
         const named = id === undefined ? {} : { name: id };
         const services = await openServices({ ...options, ...named, stays: true });
         const metrics = await exposeMetrics(services);
-        startWork(services);
+        services.startWork();
         const ready = {
           ready: true,
           instance_id: services.instanceId,
@@ -39,17 +39,6 @@ export function workerCommand(): Command {
         };
       }),
     );
-}
-
-export function startWork(services: Services): void {
-  const { startPoller, compensator, flows, cases, batchRunner, ledger, notices } = services;
-  startPoller();
-  compensator.start();
-  flows.settlement.start();
-  cases.start();
-  batchRunner.start();
-  ledger.start();
-  notices.start();
 }
 
 /** Takes nothing new and ends what is under way. What is not done in time is resumed by others. */

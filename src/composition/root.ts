@@ -136,6 +136,8 @@ export interface Services {
   readonly resume: (task: TaskId) => Promise<RunOutcome>;
   /** Starts the pool that carries wake-ups out. */
   readonly startPoller: () => void;
+  /** Starts all that a worker does, in this process. */
+  readonly startWork: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -169,7 +171,10 @@ export function compose(around: Surroundings): Services {
 
   const pool = openWorkQueues({ config, log, clock }, get(QueuedWakeUps), resume);
   const metrics = metricsOf(container, { config, log, clock }, pool);
-  const close = closing(container, refresh, { flows, ledger, cases, pool, metrics });
+  const purger = get(Purger);
+  const others = [get(Compensator), flows.settlement, cases, get(BatchRunner), ledger];
+  const working = [pool, purger, ...others, get(ids.notices)];
+  const close = closing(container, refresh, working, { pool, metrics });
   return {
     instanceId,
     config,
@@ -205,36 +210,40 @@ export function compose(around: Surroundings): Services {
     pendingMigrations: async () => await pendingMigrations(get(ids.database)),
     resume,
     startPoller: () => {
-      get(Purger).start();
+      purger.start();
       pool.start();
+    },
+    startWork: () => {
+      for (const one of working) one.start();
     },
     close,
   };
 }
 
-interface Opened {
-  readonly flows: FlowServices;
-  readonly ledger: LedgerServices;
-  readonly cases: CaseServices;
-  readonly pool: WorkQueues;
-  readonly metrics: MetricsServices | null;
+/** Works by itself from `start` to `close`. */
+interface Working {
+  start(): void;
+  close(): Promise<void>;
 }
 
-function closing(container: Container, refresh: NodeJS.Timeout, opened: Opened) {
-  const { flows, ledger, cases, pool, metrics } = opened;
+function closing(
+  container: Container,
+  refresh: NodeJS.Timeout,
+  working: readonly Working[],
+  { pool, metrics }: { pool: WorkQueues; metrics: MetricsServices | null },
+) {
   const get = <T>(what: ServiceIdentifier<T>): T => container.get(what);
   return async (): Promise<void> => {
     clearInterval(refresh);
     // First what starts work, then what work needs.
-    const working = [get(BatchRunner), get(Compensator), ledger, cases, get(ids.notices), pool];
-    await Promise.all([flows.settlement, ...working].map(async (one) => await one.close()));
+    await Promise.all(working.map(async (one) => await one.close()));
     // Until here a scrape shows how the work under way ends.
     await metrics?.close();
     await get(QueuedWakeUps).close();
     pool.disconnect();
     get(ids.callRedis).disconnect();
     await get(RedisLocks).close();
-    await Promise.all([get(Purger).close(), get(CallbackStore).flush(), get(CallStore).flush()]);
+    await Promise.all([get(CallbackStore).flush(), get(CallStore).flush()]);
     await get(ChannelDirectory).close();
     const databases = [get(ids.database), get(ids.journalDatabase)];
     await Promise.all(databases.map(async (one) => await one.destroy()));
