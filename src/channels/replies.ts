@@ -216,11 +216,7 @@ function creditDiffers(
   return differs('amount', String(ours), creditText, creditMinor === ours);
 }
 
-function mismatchOf(
-  profile: ChannelProfile,
-  order: Order,
-  fields: ReplyFields,
-): Mismatch | null {
+function mismatchOf(profile: ChannelProfile, order: Order, fields: ReplyFields): Mismatch | null {
   const { amountMinor, amountText } = fields;
   return (
     differs('order_no', order.orderNo, fields.orderNo) ??
