@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { businessDate } from '../../src/business-date.js';
 import { systemClock, type Clock } from '../../src/clock.js';
 import { channelId, newTaskId, orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import type { BreakRecord, Submit } from '../../src/reconciliation/ports.js';
+import { dayAfter, dayBeginsMs } from '../../src/reconciliation/day.js';
 import { Reconciler, type Reconciled } from '../../src/reconciliation/reconciler.js';
 import type { ChannelProfile } from '../../src/channels/profile.js';
 import { BreakStore } from '../../src/store/reconciliation-breaks.js';
@@ -45,6 +47,18 @@ const tables = [
   'reconciliation_break',
   'reconciliation_held',
 ] as const;
+
+/**
+ * Today's business date, for a test that does not take longer than this. Where midnight comes sooner it is waited
+ * for: what is collected on both sides of it stands in two statements.
+ */
+export async function todayFor(longestMs: number): Promise<string> {
+  const zone = 'Asia/Shanghai';
+  const tomorrowMs = dayBeginsMs(dayAfter(businessDate(Date.now(), zone)), zone);
+  const leftMs = tomorrowMs - Date.now();
+  if (leftMs < longestMs) await systemClock.sleep(leftMs + 10);
+  return businessDate(Date.now(), zone);
+}
 
 export class Day {
   readonly folder = mkdtempSync(join(tmpdir(), 'recoup-statements-'));

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { businessDate } from '../../src/business-date.js';
 import type { TaskId } from '../../src/ids.js';
 import { amountMinor } from '../../src/money.js';
 import { recoupHere } from '../cli/recoup.js';
 import { Api, type Json } from '../http/api.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { requestFor } from '../support/requests.js';
+import { todayFor } from './day.js';
 import { aMember, aWithdrawal } from '../withdrawals/practice.js';
 
 const accounts = {
@@ -23,10 +23,11 @@ const channels = Object.keys(accounts) as Channel[];
 describe("a channel's own statement", () => {
   let api: Api;
   let folder = '';
-  const today = businessDate(Date.now());
+  let today: string;
 
   before(async function () {
-    this.timeout(30_000);
+    this.timeout(120_000);
+    today = await todayFor(60_000);
     folder = mkdtempSync(join(tmpdir(), 'recoup-reconcile-'));
     // One bank a channel, so that a test knows where an order goes.
     const adjust = (document: Record<string, unknown>): void => {

@@ -5,25 +5,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { insertOrders, plantedIn, writeFile, type PlantedDay } from '../../bench/planted-day.js';
-import { businessDate } from '../../src/business-date.js';
 import { channelId } from '../../src/ids.js';
+import { dayAfter } from '../../src/reconciliation/day.js';
 import { selectRows } from '../../src/store/database.js';
 import { recoupHere, start } from '../cli/recoup.js';
 import { until } from '../sandbox/sandbox-process.js';
+import { todayFor } from './day.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 
 const swiftpay = channelId('swiftpay');
-/** Yesterday, so that what crosses midnight is waited for. */
-const date = businessDate(Date.now() - 86_400_000);
-/** More than one part of either side. */
-const day: PlantedDay = { channelId: swiftpay, date, rows: 10_500, planted: 350 };
 
 describe('reconciling a day with 350 planted differences', () => {
   let environment: TestEnvironment;
   let folder = '';
+  /** Yesterday, so that what crosses midnight is waited for. */
+  let date: string;
+  let today: string;
+  let day: PlantedDay;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(180_000);
+    today = await todayFor(90_000);
+    date = dayAfter(today, -1);
+    // More than one part of either side.
+    day = { channelId: swiftpay, date, rows: 10_500, planted: 350 };
     folder = mkdtempSync(join(tmpdir(), 'recoup-kills-'));
     environment = await startEnvironment();
     await insertOrders(environment.owner, day);
@@ -52,6 +57,7 @@ describe('reconciling a day with 350 planted differences', () => {
     await until(what, async () => child.exitCode !== null || (await any(sql)), 30_000);
     child.kill('SIGKILL');
     await gone;
+    expect(child.signalCode, `killed before its end: ${what}`).to.equal('SIGKILL');
     await forget();
   };
 
@@ -89,12 +95,11 @@ describe('reconciling a day with 350 planted differences', () => {
       crossing.map(({ orderNo }) => orderNo).sort(),
     );
 
-    const next = businessDate(Date.now());
     const second = await recoupHere(
       environment.env,
       'reconcile',
       'swiftpay',
-      next,
+      today,
       '--file',
       join(folder, 'next'),
       '--json',

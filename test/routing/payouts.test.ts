@@ -6,7 +6,7 @@ import { amountMinor } from '../../src/money.js';
 import { LiveHealth } from '../../src/routing/live-health.js';
 import { LiveRouter, liveRouterDefaults, type UsageSource } from '../../src/routing/live-router.js';
 import { planRoute } from '../../src/routing/plan-route.js';
-import { channelId, profile, request, task, world, type ProfileInput } from './fixtures.js';
+import { channelId, noonMs, profile, request, task, world, type ProfileInput } from './fixtures.js';
 
 const terms = (id: string, over: ProfileInput = {}) => routedTerms(profile(id, over));
 const paysOut = (payouts: unknown = {}, over: ProfileInput = {}): ProfileInput => ({
@@ -86,12 +86,13 @@ describe('routing: payments that may have to go back', () => {
 });
 
 describe('routing: what is live', () => {
+  const clock = { ...systemClock, nowMs: () => noonMs };
   const limited = { limits: { daily_max_minor: 100_000 } };
   const router = (rows: Awaited<ReturnType<UsageSource['usage']>>, health = new LiveHealth()) => {
     const channels = [terms('only', paysOut(limited, limited))];
     const settings = { ...liveRouterDefaults, zone: 'Asia/Shanghai' };
     const source = { usage: async () => rows };
-    return new LiveRouter(() => channels, new LiveHealth(), source, systemClock, settings, health);
+    return new LiveRouter(() => channels, new LiveHealth(), source, clock, settings, health);
   };
   const ofToday = { channelId: channelId('only'), bankCode: 'ICBC', amountMinor: 60_000n };
 
@@ -114,7 +115,7 @@ describe('routing: what is live', () => {
   });
 
   it('lets failing payouts open the breaker of payouts alone', async () => {
-    const health = new RoutingHealth(systemClock);
+    const health = new RoutingHealth(clock);
     const answer = { kind: 'unknown', why: 'timeout', detail: '' } as const;
     for (let n = 0; n < 50; n += 1) {
       const about = { channelId: channelId('only'), bankCode: 'ICBC', answer, ms: 1 };
@@ -123,8 +124,8 @@ describe('routing: what is live', () => {
         health.observer({ ...about, operation });
       }
     }
-    expect(health.charges.breakerView(Date.now()).size).to.equal(0);
-    expect(health.charges.healthView(Date.now()).size).to.equal(0);
+    expect(health.charges.breakerView(noonMs).size).to.equal(0);
+    expect(health.charges.healthView(noonMs).size).to.equal(0);
     const live = router([], health.payouts);
     expect(rejections(await live.preview(payout()))).to.deep.equal({ only: 'breaker_open' });
     expect(order(await live.preview(request()))).to.deep.equal(['only']);
