@@ -75,7 +75,7 @@ describe('The proof that an order was not sent', () => {
     const channel = open(`https://127.0.0.1:${server.port}`);
     const startedMs = performance.now();
     expect(await channel.charge(practiceOrder('swiftpay'))).to.deep.equal(notSent);
-    expect(performance.now() - startedMs).to.be.within(chargeMs / 2 - 20, chargeMs * 2);
+    expect(performance.now() - startedMs).to.be.within(chargeMs / 2 - 20, chargeMs * 5);
   });
 
   it('is given when every connection is busy, and the order does not leave later', async () => {

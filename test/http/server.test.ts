@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { spy } from 'sinon';
+import type { Order } from '../../src/engine/order.js';
 import { createHttpServer } from '../../src/http/server.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -17,11 +18,6 @@ describe('the HTTP server', () => {
   });
   after(async () => api.close());
   afterEach(async () => api.environment.sandbox.clearFaults());
-
-  const hang = async (): Promise<void> =>
-    await api.environment.sandbox.setFaults([
-      { channel: 'swiftpay', operation: 'charge', fault: 'timeout_after' },
-    ]);
 
   /** A second server, on services of its own or on the first one's. */
   async function listen(server: FastifyInstance): Promise<string> {
@@ -148,9 +144,24 @@ describe('the HTTP server', () => {
   });
 
   it('takes on only so many runs, and says when to come again', async () => {
-    const server = createHttpServer(api.services, { runsMax: 1 });
+    let letGo = (): void => undefined;
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const services = await api.environment.compose({
+      wrappers: {
+        channels: (inner) => ({
+          get: (id) => {
+            const channel = inner.get(id);
+            const charge = async (order: Order) => {
+              await held;
+              return await channel!.charge(order);
+            };
+            return channel && { ...channel, charge };
+          },
+        }),
+      },
+    });
+    const server = createHttpServer(services, { runsMax: 1 });
     const base = await listen(server);
-    await hang();
     const [one, two] = [await api.environment.repayment(), await api.environment.repayment()];
     const first = await deduct(base, one.id);
     expect(first.status).to.equal(202);
@@ -160,10 +171,11 @@ describe('the HTTP server', () => {
     expect(JSON.parse(refused.text)).to.include({ code: 'overloaded' });
     expect(refused.headers.get('retry-after')).to.equal('1');
     expect(await api.counts()).to.deep.equal(before);
-    const reads = spy(api.services.deductions, 'findByRequest');
+    const reads = spy(services.deductions, 'findByRequest');
     expect((await deduct(base, two.id)).status).to.equal(503);
     expect(reads.callCount, 'reads for what is not taken on').to.equal(0);
     reads.restore();
+    letGo();
     const taken = await until('a place', async () => {
       const answer = await deduct(base, two.id);
       return answer.status !== 503 && answer;

@@ -206,7 +206,7 @@ describe('posting a notice', () => {
       why: 'no answer within the time-out',
     });
     expect(await post('/drip')).to.include({ kind: 'answered', status: 500 });
-    expect(performance.now() - began).to.be.lessThan(5_000);
+    expect(performance.now() - began).to.be.lessThan(10_000);
     answer = () => ({ status: 500, body: 'card 6222020200112233445 '.repeat(400_000) });
     const long = await post();
     expect(long).to.include({ kind: 'answered', status: 500 });

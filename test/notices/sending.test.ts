@@ -13,7 +13,7 @@ const li: Person = { name: 'Li Na', keyId: 'key_li' };
 
 const config = {
   noticeAllowInternal: true,
-  noticeTimeoutMs: 10_000,
+  noticeTimeoutMs: 25_000,
   noticeClaimMs: 60_000,
   noticeRetryMs: [60_000],
   noticeGiveUpMs: 86_400_000,
