@@ -242,6 +242,8 @@ describe('a top-up that was paid twice', () => {
     const { id } = await paidAtTwo();
     await house.faults('channels', [
       { channel: '*', operation: 'refund', fault: 'timeout_after', times: 1 },
+      // However late it is asked, it is not known yet.
+      { channel: '*', operation: 'query', fault: 'http_5xx_before' },
     ]);
     expect((await resolve(await caseOf(id))).state).to.equal('executed');
     const [refund] = await refundsOf(id);
