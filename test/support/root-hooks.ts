@@ -17,6 +17,9 @@ const lingerMs = 5_000;
 /** The streams of the process itself. */
 const own = /^(TTYWrap|PipeWrap)$/;
 
+/** What files before have left in this process, and been told of, is not the next one's. */
+const reported: string[] = [];
+
 /** After each file, where each has a mocha of its own; else once, at the end. */
 export const mochaHooks: RootHookObject = {
   async afterAll() {
@@ -32,9 +35,6 @@ export const mochaHooks: RootHookObject = {
     throw new Error(`the tests left handles open: ${open.join(', ')}`);
   },
 };
-
-/** What files before have left in this process, and been told of, is not the next one's. */
-const reported: string[] = [];
 
 function openHandles(): readonly string[] {
   const open = process.getActiveResourcesInfo().filter((kind) => !own.test(kind));
