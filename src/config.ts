@@ -44,8 +44,11 @@ const schema = z.object({
   RECOUP_BUSINESS_ZONE: z.string().default('Asia/Shanghai'),
   RECOUP_DATABASE_POOL: whole(1, 200).default(10),
   RECOUP_LOCK_LEASE_MS: whole(1_000, 600_000).default(60_000),
-  /** Consumers of wake-ups, for each kind of task (docs/work-queues.md). */
-  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(32),
+  /**
+   * Consumers of wake-ups, for each kind of task (docs/work-queues.md). Each mostly waits, for a channel
+   * or a commit; what they read, ask and write goes together, so that many cost less each than few.
+   */
+  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(128),
   /** Wake-ups of one kind that are due and wait for its own consumers; the rest goes to the global queue. */
   RECOUP_QUEUE_WAITING: whole(1, 100_000).default(100),
   /** Idle consumers of other kinds that may work for one kind from the global queue, at most. */

@@ -1,6 +1,7 @@
 /**
  * An asynchronous channel: every order is pending when it is placed, and done when it is asked about.
- * Placing all of them is not measured; from then on the pool of consumers asks, many orders a call.
+ * `placer` places all of them. `asker` has the pool of consumers ask, many orders a call; what is
+ * measured of it, its memory too, is so its own.
  */
 import { coalescing } from '../../src/channels/coalescing.js';
 import type { Channel } from '../../src/channels/channel.js';
@@ -9,10 +10,12 @@ import type { OrderNo } from '../../src/ids.js';
 import { selectRows } from '../../src/store/database.js';
 import { channelMs, inProcessProfiles, openRecoup } from '../channels.js';
 import { registered, requestFor } from '../due.js';
-import { lanes, peakMib, serve, type Subject } from '../subject.js';
+import { lanes, serve, type Subject } from '../subject.js';
 
 const queryManyMax = 50;
 const atOnce = 512;
+/** Repayments are made and placed so many at a time: a list of all of them would be what is measured. */
+const slice = 5_000;
 
 type Asynchronous = Pick<Channel, 'timeoutsMs' | 'charge' | 'query' | 'queryMany'>;
 
@@ -53,52 +56,39 @@ async function open(): Promise<Subject> {
   const services = await openRecoup(inProcessProfiles(), {
     channels: () => ({ get: () => gathered }),
   });
-  // The parent gets what a counter grew by: these are told after the run alone.
-  let placed: Record<string, number> = {};
-  let ended = false;
+  const work = process.argv[2] === 'placer' ? place : ask;
   return {
-    async prepare(load) {
-      await place(services, load.count);
-      placed = await afterPlacing(services);
-      return {
-        run: async () => {
-          services.startPoller();
-          const beganMs = performance.now();
-          while (!(await allEnded(services))) await services.clock.sleep(200);
-          ended = true;
-          const eachMs = (performance.now() - beganMs) / load.count;
-          return new Float64Array(load.count).fill(eachMs);
-        },
-        counters: async () => ({ calls, asked, ...(ended ? placed : {}) }),
-      };
-    },
+    prepare: async ({ count }) => ({
+      run: async () => {
+        const beganMs = performance.now();
+        await work(services, count);
+        return new Float64Array(count).fill((performance.now() - beganMs) / count);
+      },
+      counters: async () => ({ calls, asked }),
+    }),
     close: async () => await services.close(),
   };
 }
 
 async function place(services: Services, count: number): Promise<void> {
-  const due = await registered(services.repayments, count);
-  await lanes({ count, inFlight: atOnce }, async (index) => {
-    const repayment = due[index];
-    if (repayment === undefined) throw new Error('too few repayments');
-    const { finished } = await services.desk.start(requestFor(repayment), repayment);
-    await finished;
-    return 0;
-  });
+  for (let placed = 0; placed < count; placed += slice) {
+    const due = await registered(services.repayments, Math.min(slice, count - placed));
+    await lanes({ count: due.length, inFlight: atOnce }, async (index) => {
+      const repayment = due[index];
+      if (repayment === undefined) throw new Error('too few repayments');
+      const { finished } = await services.desk.start(requestFor(repayment), repayment);
+      await finished;
+      return 0;
+    });
+  }
 }
 
-async function afterPlacing({ redis }: Services): Promise<Record<string, number>> {
-  const used = /used_memory:(\d+)/.exec(await redis.info('memory'))?.[1];
-  return {
-    redis_keys: await redis.dbsize(),
-    redis_mib: Number(used) / 2 ** 20,
-    placed_mib: peakMib(process.pid),
-  };
-}
-
-async function allEnded({ database }: Services): Promise<boolean> {
-  const [left] = await selectRows<{ n: number }>(database, 'SELECT COUNT(*) AS n FROM in_flight');
-  return Number(left?.n) === 0;
+async function ask(services: Services): Promise<void> {
+  services.startPoller();
+  const { database, clock } = services;
+  while ((await selectRows(database, 'SELECT 1 FROM in_flight LIMIT 1')).length > 0) {
+    await clock.sleep(200);
+  }
 }
 
 await serve(open);

@@ -15,6 +15,7 @@ interface Figures {
     readonly stuck: number;
     readonly rates: Readonly<Record<'alone' | 'beside', readonly number[]>>;
   };
+  readonly pending: Readonly<Record<string, number>>;
 }
 
 describe('The benchmark', () => {
@@ -23,7 +24,7 @@ describe('The benchmark', () => {
     const main = new URL('../../bench/main.js', import.meta.url).pathname;
     const child = spawn(
       process.execPath,
-      [main, '--smoke', '--json', '--only', 'throughput,starvation'],
+      [main, '--smoke', '--json', '--only', 'throughput,starvation,pending'],
       {
         stdio: ['ignore', 'pipe', 'pipe'],
       },
@@ -33,7 +34,7 @@ describe('The benchmark', () => {
     child.stderr.setEncoding('utf8').on('data', (some: string) => (text.err += some));
     const [code] = (await once(child, 'exit')) as [number | null];
     expect(code, text.err).to.equal(0);
-    const { throughput, starvation } = JSON.parse(
+    const { throughput, starvation, pending } = JSON.parse(
       text.out.trim().split('\n').at(-1) ?? '',
     ) as Figures;
     for (const { name, rounds } of throughput.cells) {
@@ -48,6 +49,10 @@ describe('The benchmark', () => {
     }
     expect(Object.keys(throughput.ratios)).to.include('of the raw ceiling');
     expect(starvation.stuck).to.be.above(0);
+    const { orders = 0, calls, redis_keys_when_all_were_pending: keys = 0 } = pending;
+    expect(calls).to.be.within(1, orders - 1);
+    expect(keys, 'one each, and those of the queues').to.be.within(orders, orders + 20);
+    expect(pending['redis_keys_when_none_was']).to.be.below(20);
     for (const rates of [starvation.rates.alone, starvation.rates.beside]) {
       expect(rates).to.have.length(1);
       expect(rates[0], 'deductions a second').to.be.above(0);
