@@ -14,6 +14,8 @@ export function storeIsAway(error: unknown): boolean {
   return (
     name === 'KnexTimeoutError' ||
     /acquiring a connection/i.test(message) ||
+    // Without a code: knex tells of the ROLLBACK that failed, and not of what failed before it.
+    /connection is in closed state/.test(message) ||
     code.startsWith('PROTOCOL_') ||
     connectionCodes.has(code) ||
     refusedForNow.has(errno) ||

@@ -72,6 +72,25 @@ describe('The verdict on a chaos run', () => {
     expect(complaints(said)).to.include('lost: 1');
   });
 
+  it('counts each flow by itself, and speaks against the one that harmed somebody or did nothing', () => {
+    const withdrawal = { memberId: 'm', amountMinor: '5', currency: 'CNY', funding: null };
+    const log = [
+      { taskId: 'w', seq: 1, kind: 'withdrawal_accepted', writer: 'a', body: { withdrawal } },
+    ];
+    const verdict = judge({ ...empty, log, quiet: false }, [
+      { kind: 'double_paid', about: 'w', detail: 'paid out 2 times' },
+    ]);
+    const said = summary(findings({ evidence: { ...empty, log }, verdict }));
+    expect(said.flows.withdrawals).to.include({ started: 1, in_flight: 1, double_paid: 1 });
+    expect(said.flows.top_ups).to.include({ started: 0, in_flight: 0, double_paid: 0 });
+    expect(complaints(said)).to.include.members([
+      'withdrawals: double_paid 1',
+      'withdrawals: in_flight 1',
+      'none of the withdrawals succeeded',
+      'none of the top_ups succeeded',
+    ]);
+  });
+
   it('counts each fault that struck', () => {
     const struck = (['redis_flush', 'redis_flush', 'database_kill'] as const).map((kind) => ({
       kind,
