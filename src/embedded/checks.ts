@@ -1,13 +1,8 @@
 /** What an embedding application brings, checked as the API checks it. */
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
-import { isRepaymentId as isOwnId } from '../ids.js';
 import { isAccountToken } from '../intake/due-file.js';
-import { isBareNumber, namesSomebody } from '../personal.js';
-
-export const isNewOwnId = (text: string): boolean => isOwnId(text) && !isBareNumber(text);
-export const ownIdRule =
-  '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
+import { namesSomebody } from '../personal.js';
 
 /** @throws RecoupError `invalid_request` */
 export function checkedAccount(account: BankAccount, field: string): BankAccount {

@@ -1,10 +1,11 @@
 /** Top-ups of stored-value cards for an embedding application. */
 import { outcomeOf, waitOf } from './await.js';
-import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
+import { checkedAccount, invalid } from './checks.js';
 import type { Embedding, WaitOptions } from './embedding.js';
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
 import { isChannelId, isTaskId } from '../ids.js';
+import { isNewOwnId, ownIdRule } from '../intake/due-file.js';
 import { storyOf, type TaskStory } from '../intake/task-story.js';
 import type { TopUpRequest } from '../intake/top-up-desk.js';
 import { cardBank, type TopUpRecord } from '../intake/top-up.js';

@@ -1,11 +1,12 @@
 /** Withdrawals and members' accounts for an embedding application. */
 import { outcomeOf, waitOf } from './await.js';
-import { checkedAccount, invalid, isNewOwnId, ownIdRule } from './checks.js';
+import { checkedAccount, invalid } from './checks.js';
 import type { Embedding, WaitOptions } from './embedding.js';
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
 import { isChannelId, isRepaymentId as isOwnId, isTaskId } from '../ids.js';
 import type { Member, MemberEntry } from '../intake/member.js';
+import { isNewOwnId, ownIdRule } from '../intake/due-file.js';
 import { storyOf, type TaskStory } from '../intake/task-story.js';
 import { balanceBank, type WithdrawalRecord } from '../intake/withdrawal.js';
 import type { WithdrawalRequest } from '../intake/withdrawal-desk.js';

@@ -170,8 +170,8 @@ function readRow(record: readonly Buffer[], columns: readonly string[], lineNo: 
 /** The rule a column breaks; null when all are well. Never repeats a value: it may be a card number. */
 function wrongColumn(field: (name: string) => string): string | null {
   const rules: readonly (readonly [name: string, ok: (text: string) => boolean, rule: string])[] = [
-    ['repayment_id', isOwnId, ownIdRule],
-    ['borrower_id', isOwnId, ownIdRule],
+    ['repayment_id', isNewOwnId, ownIdRule],
+    ['borrower_id', isNewOwnId, ownIdRule],
     ['bank_code', (text) => /^[A-Z]{2,12}$/.test(text), '2 to 12 capital letters'],
     ['account_token', isAccountToken, 'a token of 8 to 128 characters, not an account number'],
     ['account_last4', (text) => /^\d{4}$/.test(text), 'four digits'],
@@ -188,8 +188,10 @@ function wrongColumn(field: (name: string) => string): string | null {
   return broken === undefined ? null : `${broken[0]}: ${broken[2]}`;
 }
 
-const isOwnId = (text: string): boolean => isRepaymentId(text) && !isBareNumber(text);
-const ownIdRule = '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
+/** An id that a caller gives to something new: no number that may be somebody's (rule 13). */
+export const isNewOwnId = (text: string): boolean => isRepaymentId(text) && !isBareNumber(text);
+export const ownIdRule =
+  '1 to 64 letters, digits, . _ -, and no bare number of eleven digits or more';
 
 /** A token names an account elsewhere; a bare number of a card's length is refused (rule 13). */
 export const isAccountToken = (text: string): boolean =>
