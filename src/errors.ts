@@ -117,11 +117,7 @@ export const errorTable = {
   deduction_ended: [409, 'The deduction has ended: nothing is left to ask.', 'Read the deduction.'],
   deduction_unknown: [404, 'There is no such deduction.', 'Check the id.'],
   // Refunds
-  capture_unknown: [
-    404,
-    'There is no such captured order.',
-    'Check the deduction and the attempt.',
-  ],
+  capture_unknown: [404, 'There is no such captured order.', 'Check the task and the attempt.'],
   capture_not_available: [
     409,
     'So much of this capture is not there to be given back or credited.',

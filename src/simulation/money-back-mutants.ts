@@ -120,6 +120,14 @@ export const moneyBackMutants: readonly Mutant[] = [
     replace: 'const first = 1;',
   },
   {
+    name: 'no unique key over the captures of a top-up that go back',
+    rule: 'each capture is given back once',
+    file: 'src/simulation/memory-database.js',
+    find: "if (others.some((one) => one['capture_no'] === captureNo)) {",
+    replace: "if (others.some((one) => one['capture_no'] === -1)) {",
+    test: 'simulation/fidelity.test.js',
+  },
+  {
     name: 'the ledger hears of no second capture of a payment',
     rule: 'the message leaves with what it tells of',
     file: 'src/store/top-up-rows.js',

@@ -51,8 +51,8 @@ const untouched = (operation: BookedOperation, orderNo: string): BookedOrder => 
   captures: [],
 });
 
-const logOf = (lines: readonly Line[]): LogRow[] =>
-  lines.map(([kind, body], at) => ({ taskId: 't', seq: at + 1, kind, writer: 'w', body }));
+const logOf = (lines: readonly Line[], taskId = 't'): LogRow[] =>
+  lines.map(([kind, body], at) => ({ taskId, seq: at + 1, kind, writer: 'w', body }));
 
 function judged(
   lines: readonly Line[],
@@ -225,6 +225,41 @@ describe('the oracle on top-ups', () => {
     const harmed = { started: 1, failed: 1, given_back: 1, wrongly_refunded: 1, double_paid: 0 };
     expect(figures.top_ups).to.include(harmed);
     expect(figures.withdrawals).to.include({ started: 0, wrongly_refunded: 0 });
+  });
+
+  describe('of which a refund gives a payment back', () => {
+    const given = { topUpId: 't', captureNo: 2, captureOrderNo: 'C2', amountMinor: '100' };
+    const refund: Line[] = [
+      ['top_up_refund_accepted', { refund: given }],
+      ...placed(1, 'refund', 'G1'),
+      settled(1, 'G1'),
+    ];
+    const about = { caseNo: 1, attemptNo: 2 };
+    const twice: Line[] = [
+      ...credited,
+      ['captured_again', { attemptNo: 2, captures: 2 }],
+      ['case_opened', { ...about, reason: 'captured_twice' }],
+      ['decided', { ...about, decision: { action: 'refund', refundId: 'u' }, by: 'a' }],
+    ];
+    const refunds = [{ orderNo: 'G1', amountMinor: 100n }];
+    const again = { ...charge, captures: [...charge.captures, { amountMinor: 100n, own: true }] };
+    const judgedWith = (lines: readonly Line[], payment: BookedOrder): string[] =>
+      kinds(lines, [record, { ...payment, refunds }, done('credit', 'K3', 3)], {
+        log: [...logOf(lines), ...logOf(refund, 'u')],
+      });
+
+    it('is content where the channel had taken it twice', () => {
+      expect(judgedWith(twice, again)).to.eql([]);
+    });
+
+    it('sees one that is credited and given back', () => {
+      expect(judgedWith(credited, charge)).to.eql(['wrongly_refunded']);
+    });
+
+    it('sees a decision to give it back that nothing came of', () => {
+      const books = [record, again, done('credit', 'K3', 3)];
+      expect(kinds(twice, books)).to.eql(['decision_without_effect']);
+    });
   });
 
   it('sees a payment that nobody credits, gives back or looks at', () => {

@@ -2,8 +2,9 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { systemClock } from '../../src/clock.js';
 import { loadConfig } from '../../src/config.js';
-import { newAttempt } from '../../src/engine/attempt.js';
+import { newAttempt, type Attempt } from '../../src/engine/attempt.js';
 import type { Lease } from '../../src/engine/ports.js';
+import { refundFlow } from '../../src/engine/refund.js';
 import type { Withdrawal } from '../../src/engine/requests.js';
 import { newTaskId, orderNo, type TaskId } from '../../src/ids.js';
 import type { Deposit } from '../../src/intake/member.js';
@@ -191,6 +192,12 @@ describe('the stores in memory and the real ones', () => {
       expect(memory, name).to.equal(real);
       answers.push(real);
     }
+    expect(answers.slice(-4)).to.deep.equal([
+      'committed',
+      'capture_not_available',
+      'committed',
+      'committed',
+    ]);
     expect(answers).to.include.members([
       'committed',
       'request_repeated',
@@ -517,6 +524,38 @@ function flowVariantsOf(commands: readonly StoreCommand[], member: string): Vari
     ['a top-up', topUp],
     ['the same top-up again', secondTopUp(topUp, other(topUp, 6))],
     ['paid, credited and given back', bothWays(topUp, other(topUp, 7))],
+    ...givenBackTwice(topUp, other(topUp, 8), failed),
+  ];
+}
+
+/** A payment that was taken twice, and refunds of it. */
+function givenBackTwice(
+  append: Variant[1],
+  taskId: Variant[1]['taskId'],
+  failed: (append: Variant[1], atMs: number, writer: string) => Variant[1],
+): Variant[] {
+  const paid = withLegs(append, taskId, ['charge'], { captures: 2 });
+  const [order] = paid.state.attempts.map((one) => one.order);
+  if (order === undefined) throw new Error('nothing was paid');
+  const refunding = (n: number): Variant[1] => {
+    const id = taskId.replace(/.{4}$/, `f20${n}`) as TaskId;
+    const { channelId, orderNo: captureOrderNo, currency, account, amountMinor: all } = order;
+    const { nature } = paid.state.attempts[0]!;
+    const what = { topUpId: taskId, attemptNo: 1, captureNo: 2, captureOrderNo, channelRef: 'ref' };
+    const where = { channelId, currency, account, amountMinor: all, nature, orderTtlMs: 1_000 };
+    const people = { reason: 'twice', requestedBy: 'ann', approvedBy: 'ben', requestKey: id };
+    const refund = { id, ...what, ...where, ...people };
+    const entry = { kind: 'top_up_refund_accepted', atMs: 1, refund } as const;
+    const state = refundFlow.evolve(null, entry);
+    const first = { taskId: id, kind: 'refund', afterSeq: 0, before: null, wakeAtMs: 1 } as const;
+    return { ...first, entries: [entry], state, writer: `r${n}.1` };
+  };
+  return [
+    ['paid twice', paid],
+    ['a refund of the second', refunding(1)],
+    ['another refund of it', refunding(2)],
+    ['the first one fails', failed(refunding(1), 5, 'r1.2')],
+    ['one more refund of it', refunding(3)],
   ];
 }
 
@@ -529,21 +568,31 @@ function secondTopUp(append: Variant[1], taskId: Variant[1]['taskId']): Variant[
 }
 
 /** A flow gone wrong: the payment is used by a credit that may stand, and by a refund. */
-function bothWays(append: Variant[1], taskId: Variant[1]['taskId']): Variant[1] {
+const bothWays = (append: Variant[1], taskId: Variant[1]['taskId']): Variant[1] =>
+  withLegs(append, taskId, ['charge', 'credit', 'refund']);
+
+/** A top-up whose payment was made, with these orders in its first append. */
+function withLegs(
+  append: Variant[1],
+  taskId: Variant[1]['taskId'],
+  operations: readonly ('charge' | 'credit' | 'refund')[],
+  payment: Partial<Attempt> = {},
+): Variant[1] {
   const second = secondTopUp(append, taskId);
   const [intent] = append.entries.filter((one) => 'nature' in one);
   if (second.state.kind !== 'top_up' || intent === undefined || !('nature' in intent)) {
     throw new Error('a top-up starts with a pre-recharge');
   }
-  const topUp = { ...second.state.topUp, requestKey: 'both' };
-  const legs = (['charge', 'credit', 'refund'] as const).map((operation, at) => {
+  const topUp = { ...second.state.topUp, requestKey: operations.join() };
+  const legs = operations.map((operation, at) => {
     const { operation: _of, ...order } = intent.order;
     const no = at + 1;
     const numbered = { ...order, orderNo: orderNo(taskId, no) };
     const placed = operation === 'charge' ? numbered : { ...numbered, operation };
     const { nature } = intent;
     const attempt = newAttempt({ ...intent, attemptNo: no, order: placed, nature });
-    return operation === 'credit' ? attempt : { ...attempt, ...captured };
+    if (operation === 'credit') return attempt;
+    return { ...attempt, ...captured, ...(operation === 'charge' && payment) };
   });
   const intents = legs.map(({ no, order, nature }) => ({
     kind: 'intended' as const,

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
+import { businessDate } from '../../src/business-date.js';
 import type { CaseRecord, Person } from '../../src/cases/case.js';
 import type { Proposal } from '../../src/cases/proposal.js';
 import { actionsFor, type Resolution } from '../../src/cases/resolution.js';
@@ -6,6 +10,7 @@ import type { TaskId } from '../../src/ids.js';
 import type { RefundRecord } from '../../src/intake/records.js';
 import type { RefundRequest } from '../../src/intake/refund-desk.js';
 import { CaseStore } from '../../src/store/case-book.js';
+import { recoupHere } from '../cli/recoup.js';
 import { Books, straight } from '../ledger/books.js';
 import { CardHouse, nthOrder, someTopUp } from './card-house.js';
 
@@ -290,6 +295,40 @@ describe('a top-up that was paid twice', () => {
     const end = await desk.approve(about.id, no, payloadDigest, li);
     expect(end).to.include({ state: 'executed', outcome: `refund ${refundId}` });
     expect(await refundsOf(id)).to.have.length(1);
+  });
+
+  it('every order of the day, refunds among them, agrees with the channels’ statements', async () => {
+    const { environment } = house;
+    const today = businessDate(Date.now());
+    const folder = mkdtempSync(join(tmpdir(), 'recoup-paid-twice-'));
+    const channels = new Set((await environment.sandbox.book()).map(({ channel }) => channel));
+    let refunds = 0;
+    for (const channel of channels) {
+      const query = `channel=${channel}&date=${today}`;
+      const response = await environment.sandbox.raw('GET', `/_statement?${query}`);
+      const path = join(folder, channel);
+      writeFileSync(path, Buffer.from(await response.arrayBuffer()));
+      const args = ['reconcile', channel, today, '--file', path, '--json'];
+      const { json } = await recoupHere(environment.env, ...args);
+      expect(json, channel).to.deep.include({ state: 'complete', breaks_open: 0, breaks: [] });
+      const { lines } = json['report'] as unknown as {
+        lines: { type: string; our_minor: number }[];
+      };
+      for (const { type, our_minor: ours } of lines) if (type === 'refund') refunds += ours;
+    }
+    rmSync(folder, { recursive: true });
+    const paidBack = (await environment.sandbox.book()).flatMap((order) => order.refunds);
+    expect(refunds).to.equal(paidBack.reduce((sum, { amountMinor }) => sum + amountMinor, 0));
+  });
+
+  it('is listed and told by the command', async () => {
+    const { id } = await paidAtTwo();
+    await resolve(await caseOf(id));
+    const run = async (...args: string[]) =>
+      (await recoupHere(house.environment.env, 'refunds', ...args)).out;
+    const [refund] = await refundsOf(id);
+    expect(await run('list', '--top-up', id)).to.include(`top-up ${id}`);
+    expect(await run('show', refund?.id ?? '')).to.match(/top_up_refund_accepted/);
   });
 
   it('offers no refund for a step at the card system', () => {
