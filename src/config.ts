@@ -48,7 +48,7 @@ const schema = z.object({
    * Consumers of wake-ups, for each kind of task (docs/work-queues.md). Each mostly waits, for a channel
    * or a commit; what they read, ask and write goes together, so that many cost less each than few.
    */
-  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(128),
+  RECOUP_POLL_CONCURRENCY: whole(1, 1_000).default(64),
   /** Wake-ups of one kind that are due and wait for its own consumers; the rest goes to the global queue. */
   RECOUP_QUEUE_WAITING: whole(1, 100_000).default(100),
   /** Idle consumers of other kinds that may work for one kind from the global queue, at most. */
