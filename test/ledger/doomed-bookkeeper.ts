@@ -2,16 +2,10 @@
  * A whole process of Recoup that collects one repayment and posts it. At the boundaries it is told to,
  * Redis forgets everything, or it kills itself with SIGKILL, or both in this order. Nothing in the
  * product knows of this: the parts are wrapped.
- *
- * It waits for one line of JSON on stdin, so that it can be started ahead of its turn.
  */
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { Redis } from 'ioredis';
-import { compose, type Services } from '../../src/composition/root.js';
-import { loadConfig } from '../../src/config.js';
-import { repaymentId } from '../../src/ids.js';
-import { silentLog } from '../../src/log.js';
+import type { Services, Wrappers } from '../../src/composition/root.js';
+import { aroundOutcome, collectOnce, type Told } from '../support/collect-once.js';
 
 export const boundaries = [
   'before outcome',
@@ -25,39 +19,13 @@ export const boundaries = [
 ] as const;
 export type Boundary = (typeof boundaries)[number];
 
-export interface Doom {
-  readonly env: Record<string, string>;
-  readonly repayment: string;
+export interface Doom extends Told {
   /** Each is met once. */
   readonly flushAt: readonly Boundary[];
   readonly killAt: readonly Boundary[];
 }
 
-async function main(): Promise<void> {
-  process.stdout.write('ready\n');
-  const [line] = (await once(createInterface(process.stdin), 'line')) as [string];
-  const doom = JSON.parse(line) as Doom;
-  const services = composeDoomed(doom);
-  await services.directory.refresh();
-  const { finished } = await services.desk.start({
-    source: 'app',
-    repaymentId: repaymentId(doom.repayment),
-    amountMinor: null,
-    requestKey: `doomed:${doom.repayment}`,
-    requestDigest: '0'.repeat(64),
-    batchId: null,
-    agent: null,
-  });
-  await finished;
-  // Not before: what others left would take it to its boundary before it has done anything.
-  services.ledger.start();
-  while ((await services.ledger.reads.trialBalance()).undelivered.messages > 0) {
-    await services.clock.sleep(20);
-  }
-  await services.close();
-}
-
-function composeDoomed(doom: Doom): Services {
+function wrappers(doom: Doom): Wrappers {
   const met = new Set<Boundary>();
   const reach = async (boundary: Boundary): Promise<void> => {
     if (met.has(boundary)) return;
@@ -75,36 +43,29 @@ function composeDoomed(doom: Doom): Services {
     await reach(`after ${what}`);
     return result;
   };
-  return compose({
-    config: loadConfig(doom.env),
-    env: doom.env,
-    log: silentLog,
-    wrappers: {
-      journal: (inner) => ({
-        load: (task) => inner.load(task),
-        loadAfter: (task, seq) => inner.loadAfter(task, seq),
-        async append(append) {
-          const ends = append.entries.some(({ kind }) => kind === 'settled');
-          if (ends) await around('outcome', () => inner.append(append));
-          else await inner.append(append);
-        },
+  return {
+    ...aroundOutcome((settle) => around('outcome', settle)),
+    ledger: {
+      outbox: (inner) => ({
+        claimDue: (claim) => inner.claimDue(claim),
+        release: (ids, nowMs) => inner.release(ids, nowMs),
+        unsettled: (ids) => inner.unsettled(ids),
+        purgeDelivered: (beforeMs, limit) => inner.purgeDelivered(beforeMs, limit),
+        confirm: (verdicts, nowMs) => around('confirm', () => inner.confirm(verdicts, nowMs)),
       }),
-      ledger: {
-        outbox: (inner) => ({
-          claimDue: (claim) => inner.claimDue(claim),
-          release: (ids, nowMs) => inner.release(ids, nowMs),
-          unsettled: (ids) => inner.unsettled(ids),
-          purgeDelivered: (beforeMs, limit) => inner.purgeDelivered(beforeMs, limit),
-          confirm: (verdicts, nowMs) => around('confirm', () => inner.confirm(verdicts, nowMs)),
-        }),
-        queue: (inner) => ({
-          hasRoom: () => inner.hasRoom(),
-          add: (batches) => around('dispatch', () => inner.add(batches)),
-        }),
-        ledger: (inner) => ({ post: (entries) => around('post', () => inner.post(entries)) }),
-      },
+      queue: (inner) => ({
+        hasRoom: () => inner.hasRoom(),
+        add: (batches) => around('dispatch', () => inner.add(batches)),
+      }),
+      ledger: (inner) => ({ post: (entries) => around('post', () => inner.post(entries)) }),
     },
-  });
+  };
+}
+
+/** Not before the outcome: what others left would take it to its boundary before it has done anything. */
+async function post({ ledger, clock }: Services): Promise<void> {
+  ledger.start();
+  while ((await ledger.reads.trialBalance()).undelivered.messages > 0) await clock.sleep(20);
 }
 
 async function flush(url: string): Promise<void> {
@@ -114,4 +75,4 @@ async function flush(url: string): Promise<void> {
 }
 
 // Imported for its types and names, too.
-if (process.argv[1] === import.meta.filename) await main();
+if (process.argv[1] === import.meta.filename) await collectOnce(wrappers, post);
