@@ -22,8 +22,7 @@ describe('how a case ends', () => {
   /** The channels do what they are asked for and never say what came of it. */
   let mute = false;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment({
       adjust: (profile) => {
         // Asked once more, and then a person decides. Only unionlink, which closes orders, may be asked so little:
@@ -261,8 +260,7 @@ describe('how a case ends', () => {
       expect((await desk.show(one.id)).proposals.at(-1)?.state).to.equal('executed');
     });
 
-    it('once, when several carry it out at the same moment', async function () {
-      this.timeout(60_000);
+    it('once, when several carry it out at the same moment', async () => {
       const { task, one } = await capturedLate();
       const others = await Promise.all(
         [1, 2, 3].map(() => environment.compose({ wrappers: nothingHeard })),

@@ -30,8 +30,7 @@ describe('proposals for a case', () => {
     sleep: async () => undefined,
   };
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     database = openDatabase(environment.config.databaseUrl, 8, silentLog);
     book = new CaseStore(database);

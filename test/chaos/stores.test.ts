@@ -11,8 +11,7 @@ describe('The stores of a chaos run', () => {
   let folder: string;
   let stores: Stores;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     folder = mkdtempSync(join(process.env['RECOUP_RUN_DIR'] ?? tmpdir(), 'chaos-'));
     stores = await startStores(folder);
   });

@@ -7,8 +7,7 @@ const roles = ['app', 'batch', 'agent', 'operator'] as const;
 describe('API keys and roles', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
   });
   after(async () => api.close());

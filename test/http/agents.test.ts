@@ -4,8 +4,7 @@ import { Api, type Json } from './api.js';
 describe('deductions by agents', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ config: { agentPerBorrowerHour: 3 } });
   });
   after(async () => api.close());

@@ -32,8 +32,7 @@ const registered = (change: object) => ({ repayments: [{ ...repaymentWire, ...ch
 describe('bad input gets its code, and nothing is written', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ config: { bodyLimitBytes: 2_048 } });
     const named = (id: string, fields: object = {}) =>
       api.environment.repayment({ id: id as never, ...fields });

@@ -29,8 +29,7 @@ describe('POST /v1/batches', () => {
   const usualTmp = process.env['TMPDIR'];
   let ownTmp: string;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     ownTmp = await mkdtemp(join(tmpdir(), 'recoup-test-'));
     process.env['TMPDIR'] = ownTmp;
     api = await Api.start({ config: { uploadLimitBytes: 200_000, batchInFlight: 4 } });
@@ -239,8 +238,7 @@ describe('POST /v1/batches', () => {
     await done(answer);
   });
 
-  it('pauses and goes on', async function () {
-    this.timeout(40_000);
+  it('pauses and goes on', async () => {
     const answer = await upload(csv(header, ...rows(120)));
     const id = String(answer.body['id']);
     const move = (verb: string) =>

@@ -13,8 +13,7 @@ interface Message {
 describe('Whatever a channel calls back, the end is the right one', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ environment: { adjust: seldomAsked } });
   });
   after(async () => api.close());
@@ -81,8 +80,7 @@ describe('Whatever a channel calls back, the end is the right one', () => {
     await api.rows('SELECT verdict FROM callback_receipt WHERE order_no = ?', [orderNo]);
   const decline = { code: 'INSUFFICIENT_FUNDS' };
 
-  it('a thousand copies at once: all acknowledged, settled once, one receipt', async function () {
-    this.timeout(60_000);
+  it('a thousand copies at once: all acknowledged, settled once, one receipt', async () => {
     const { id, orderNo } = await pending();
     const one = message(orderNo);
     const answers = await Promise.all(

@@ -47,8 +47,7 @@ describe('POST /callbacks/:channelId', () => {
   let api: Api;
   let caught: string;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ environment: { adjust: seldomAsked } });
     caught = await catcher.listen();
   });

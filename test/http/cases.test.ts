@@ -8,8 +8,7 @@ import { Api, type Answer, type Json } from './api.js';
 describe('cases over HTTP', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
     await api.addKey('checker', 'operator');
   });

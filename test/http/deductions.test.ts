@@ -8,8 +8,7 @@ import { Api, unionAccount, type Json } from './api.js';
 describe('POST and GET /v1/deductions', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
   });
   after(async () => api.close());

@@ -4,8 +4,7 @@ import { Api, unionAccount } from './api.js';
 describe('Idempotency-Key', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
   });
   after(async () => api.close());

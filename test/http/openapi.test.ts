@@ -10,8 +10,7 @@ describe('the OpenAPI document at /docs', () => {
   let api: Api;
   let document: Json;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
     document = (await api.call('GET', '/docs/json')).body;
   });

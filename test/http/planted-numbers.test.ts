@@ -79,8 +79,7 @@ class HostileChannel {
   }
 }
 
-describe('Planted card, identity and telephone numbers', function () {
-  this.timeout(60_000);
+describe('Planted card, identity and telephone numbers', () => {
   const channel = new HostileChannel();
   const texts: string[] = [];
   let api: Api;

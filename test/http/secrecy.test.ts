@@ -11,8 +11,7 @@ describe('no account token, card number or key leaves, or is logged', () => {
   let api: Api;
   const texts: string[] = [];
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
   });
   after(async () => api.close());
@@ -35,8 +34,7 @@ describe('no account token, card number or key leaves, or is logged', () => {
     ...fields,
   });
 
-  it('over everything the API does', async function () {
-    this.timeout(30_000);
+  it('over everything the API does', async () => {
     const register = (fields: object) =>
       say('POST', '/v1/repayments', { as: 'operator', body: { repayments: [wire(fields)] } });
     expect(await register({})).to.equal(200);

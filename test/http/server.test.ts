@@ -12,8 +12,7 @@ import { Api, unionAccount, type Json, type LogLine } from './api.js';
 describe('the HTTP server', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start();
   });
   after(async () => api.close());
@@ -77,8 +76,7 @@ describe('the HTTP server', () => {
     }
   });
 
-  it('says that the database is away without saying more, and is back with it', async function () {
-    this.timeout(60_000);
+  it('says that the database is away without saying more, and is back with it', async () => {
     const { databaseUrl } = api.environment.config;
     const { proxy, url } = await inFrontOf(databaseUrl, '3306');
     const services = await api.environment.compose({ config: { databaseUrl: url }, log: api.log });
@@ -116,8 +114,7 @@ describe('the HTTP server', () => {
     }
   });
 
-  it('is ready, and collects, without Redis', async function () {
-    this.timeout(60_000);
+  it('is ready, and collects, without Redis', async () => {
     const { proxy, url } = await inFrontOf(api.environment.config.redisUrl, '6379');
     const services = await api.environment.compose({ config: { redisUrl: url } });
     const server = createHttpServer(services);

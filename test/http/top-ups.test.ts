@@ -19,8 +19,7 @@ describe('POST and GET /v1/top-ups', () => {
   const folder = mkdtempSync(join(tmpdir(), 'recoup-rules-'));
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     const topUpRules = join(folder, 'rules.yaml');
     writeFileSync(topUpRules, rules);
     const environment = { sandbox: { latencyScale: 0.1 }, parties: ['cards'] } as const;

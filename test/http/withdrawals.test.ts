@@ -7,8 +7,7 @@ let members = 0;
 describe('POST and GET /v1/withdrawals, and members', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ environment: { sandbox: { latencyScale: 0.1 } } });
     await api.environment.sandbox.setCallbackUrl(`${api.base}/v1/callbacks/unionlink`);
   });

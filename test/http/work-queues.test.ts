@@ -6,8 +6,7 @@ import { Api, type Json } from './api.js';
 describe('what waits to be woken up', () => {
   let api: Api;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     api = await Api.start({ config: { queueWaiting: 2 } });
   });
   after(async () => api.close());

@@ -4,8 +4,7 @@ import { silentLog } from '../../src/log.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { Books } from './books.js';
 
-describe('the books', function () {
-  this.timeout(30_000);
+describe('the books', () => {
   let environment: TestEnvironment;
   let application: Database;
   let entry = '';

@@ -7,8 +7,7 @@ import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { bodyFor, Books, eventually, straight } from './books.js';
 
-describe('delivery to the ledger', function () {
-  this.timeout(30_000);
+describe('delivery to the ledger', () => {
   let environment: TestEnvironment;
   let books: Books;
   let services: Services;

@@ -5,8 +5,7 @@ import { startEnvironment, type TestEnvironment } from '../support/environment.j
 import { requestFor } from '../support/requests.js';
 import { Books, straight } from './books.js';
 
-describe('what the engine tells, in the books', function () {
-  this.timeout(30_000);
+describe('what the engine tells, in the books', () => {
   let environment: TestEnvironment;
   let services: Services;
   let books: Books;

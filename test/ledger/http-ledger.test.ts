@@ -61,8 +61,7 @@ function entry(key: string, amountMinor = '120000'): LedgerEntry {
   return reading.entry;
 }
 
-describe("a lender's accounting service", function () {
-  this.timeout(30_000);
+describe("a lender's accounting service", () => {
   let service: AccountingService;
   beforeEach(async () => {
     service = await AccountingService.start();

@@ -14,8 +14,7 @@ describe('kill -9 and a flush of Redis between an outcome and the books', () => 
   let books: Books;
   const nursery = new Nursery<Doom>(new URL('./doomed-bookkeeper.js', import.meta.url), 2);
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose({ config: { ledgerIdleMs: 20, ledgerConfirmMs: 300 } });
     books = new Books(environment);

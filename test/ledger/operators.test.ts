@@ -3,8 +3,7 @@ import { recoupHere } from '../cli/recoup.js';
 import { Api, type Json } from '../http/api.js';
 import { Books } from './books.js';
 
-describe('the ledger, for operators', function () {
-  this.timeout(30_000);
+describe('the ledger, for operators', () => {
   let api: Api;
   let books: Books;
 

@@ -14,8 +14,7 @@ describe('kill -9 between an outcome and whoever is told of it', () => {
   let receiver: Receiver;
   const nursery = new Nursery<Doom>(new URL('./doomed-sender.js', import.meta.url), 2);
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     [environment, receiver] = await Promise.all([startEnvironment(), Receiver.start()]);
     services = await environment.compose({
       config: {

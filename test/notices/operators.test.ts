@@ -7,8 +7,7 @@ import { Receiver } from './receiver.js';
 
 const secretEnv = 'RECOUP_NOTICE_SECRET_TEST';
 
-describe('notices, for operators', function () {
-  this.timeout(30_000);
+describe('notices, for operators', () => {
   let api: Api;
   let receiver: Receiver;
   let env: Readonly<Record<string, string>>;

@@ -20,8 +20,7 @@ const config = {
   noticePerDestination: 2,
 };
 
-describe('sending notices', function () {
-  this.timeout(30_000);
+describe('sending notices', () => {
   let environment: TestEnvironment;
   let services: Services;
   let receiver: Receiver;

@@ -19,8 +19,7 @@ interface Body {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-describe('notices, as they are written', function () {
-  this.timeout(30_000);
+describe('notices, as they are written', () => {
   let environment: TestEnvironment;
   let services: Services;
 

@@ -16,8 +16,7 @@ describe('reconciliation', () => {
   let environment: TestEnvironment;
   let day: Day;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     const profiles = loadProfiles(readFileSync('examples/channels.demo.yaml', 'utf8'));
     day = new Day(

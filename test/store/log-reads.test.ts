@@ -11,8 +11,7 @@ describe('reads of many logs at once', () => {
   let reads: LogReads;
   let statements = 0;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     database = openDatabase(environment.config.databaseUrl, 4, silentLog);
     database.on('query', () => (statements += 1));

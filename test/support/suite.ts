@@ -14,8 +14,7 @@ export function useEnvironment(): Suite {
   let environment: TestEnvironment;
   let services: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment();
     services = await environment.compose();
   });

@@ -46,8 +46,7 @@ describe('a top-up killed with kill -9 at its boundaries', () => {
   let house: CardHouse;
   const nursery = new Nursery<DoomedTopUp>(new URL('./doomed-top-up.js', import.meta.url), 1);
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     house = await CardHouse.open();
   });
   after(async () => {

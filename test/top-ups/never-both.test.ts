@@ -23,8 +23,7 @@ describe('credited or given back, never both, whatever a flow came to think', ()
   let journal: Journal<Task>;
   let writes: Database;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     house = await CardHouse.open();
     const { config } = house.environment;
     writes = openDatabase(config.databaseUrl, 2, silentLog, { bundles: true });

@@ -34,8 +34,7 @@ describe('a top-up that was paid twice', () => {
   let house: CardHouse;
   let books: Books;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     const wrappers = { ledger: { queue: () => straight(() => house.services.ledger.consumer) } };
     house = await CardHouse.open({ settlementAgeMs: 700 }, wrappers);
     books = new Books(house.environment);

@@ -92,8 +92,7 @@ describe('the settlement sweep', () => {
   let clock: MovedClock;
   let services: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment({ parties: ['cards'], adjust: seldom });
   });
   after(async () => environment.close());

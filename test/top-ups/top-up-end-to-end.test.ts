@@ -14,8 +14,7 @@ describe('a top-up, end to end', () => {
   /** Started first and looked at last: that nobody pays takes its time. */
   let neverPaid: TaskId;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     house = await CardHouse.open({ settlementAgeMs: 700 });
   });
   after(async () => house.close());

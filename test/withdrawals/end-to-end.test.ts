@@ -14,8 +14,7 @@ import { aMember, aWithdrawal, expectExplained } from './practice.js';
 const amount = 50_000;
 let accounts = 0;
 
-describe('withdrawals, end to end', function () {
-  this.timeout(30_000);
+describe('withdrawals, end to end', () => {
   let environment: TestEnvironment;
   let services: Services;
   let books: Books;

@@ -67,8 +67,7 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
   let lives = 0;
   const nursery = new Nursery<Doom>(new URL('../engine/doomed-process.js', import.meta.url), 1);
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment({ sandbox: { latencyScale: 1 }, parties: ['accounts'] });
     services = await environment.compose();
   });

@@ -21,14 +21,12 @@ describe('one balance, and many who want it', () => {
   let environment: TestEnvironment;
   let services: Services;
 
-  before(async function () {
-    this.timeout(30_000);
+  before(async () => {
     environment = await startEnvironment({ adjust: withPayouts });
   });
   after(async () => await environment.close());
 
-  it('1,000 withdrawals at once leave exactly what the successes and the unknowns explain', async function () {
-    this.timeout(60_000);
+  it('1,000 withdrawals at once leave exactly what the successes and the unknowns explain', async () => {
     const wrappers = payoutsAnswer(({ orderNo }) => answerOf(orderNo));
     // Two processes, so that several transactions meet at the account's row.
     services = await environment.compose({ wrappers });

@@ -11,8 +11,7 @@ import { aMember, aWithdrawal, expectExplained } from './practice.js';
 
 const hourMs = 3_600_000;
 
-describe('withdrawals, for those on call', function () {
-  this.timeout(30_000);
+describe('withdrawals, for those on call', () => {
   let environment: TestEnvironment;
   let services: Services;
   let store: ActiveCheckStore;
