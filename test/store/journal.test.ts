@@ -274,9 +274,9 @@ describe('the journal on MariaDB', () => {
        VALUES (?, 3, 'taken_over', NOW(3), 'frozen', '{}')`,
       [task],
     );
+    const startedMs = performance.now();
     try {
       // One transaction for both: who takes over waits for the lock, and so does whoever comes along.
-      // Neither is patient for as long as the other stands still.
       await Promise.all([
         journal.append(append(first(mine, task), [intent(mine, task, 1)], 'took over')),
         journal.append(append([], first(other, unrelated))),
@@ -285,6 +285,8 @@ describe('the journal on MariaDB', () => {
       await transaction.rollback().catch(() => undefined);
       await frozen.destroy();
     }
+    // The server ends it after 5 s; without that they would wait for 20.
+    expect(performance.now() - startedMs).to.be.lessThan(15_000);
     expect((await journal.load(task))?.entries).to.have.length(3);
   });
 
@@ -356,6 +358,7 @@ describe('the journal on MariaDB', () => {
     await holding.raw('UPDATE in_flight SET seq = 99 WHERE task_id = ?', [other?.task ?? '']);
     // Else the server would end it, and whoever waited for it would go on.
     await holding.raw('SET SESSION idle_transaction_timeout = 0');
+    const startedMs = performance.now();
     try {
       await Promise.all(
         ending.map(({ repayment, task, begun }) =>
@@ -365,6 +368,8 @@ describe('the journal on MariaDB', () => {
     } finally {
       await holding.rollback();
     }
+    // Who waits for a row does so for 10 s.
+    expect(performance.now() - startedMs).to.be.lessThan(9_000);
     expect(await inFlight(...all.map(({ task }) => task))).to.eql([other?.task]);
   });
 
