@@ -2,13 +2,11 @@ import { businessDate } from '../business-date.js';
 import { parseProfile } from '../channels/load-profiles.js';
 import { openChannel, type Environment } from '../channels/open-channel.js';
 import type { ChannelProfile } from '../channels/profile.js';
+import { leaseMarginMs } from '../composition/surroundings.js';
 import type { Config } from '../config.js';
 import { RecoupError } from '../errors.js';
 import type { ChannelStore, StoredProfile } from '../store/channels.js';
 import { fail, ok, warn, type Finding } from './doctor-finding.js';
-
-/** Lease that must be left beyond the longest call (composition/root.ts). */
-const leaseMarginMs = 2_000;
 
 export async function checkChannels(store: ChannelStore, env: Environment): Promise<Finding[]> {
   const stored = await store.all();

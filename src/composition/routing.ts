@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js';
-import type { ChannelDirectory } from '../channels/directory.js';
+/** The channels as they are configured and as they fare, and the router over both. */
+import { ChannelDirectory } from '../channels/directory.js';
 import type { ChannelObserver } from '../channels/observed.js';
 import {
   isRouted,
@@ -9,9 +9,75 @@ import {
   payoutTermsOf,
   type ChannelProfile,
 } from '../channels/profile.js';
+import type { Clock } from '../clock.js';
+import type { Log } from '../log.js';
+import type { Meters } from '../metrics/meters.js';
 import { LiveHealth } from '../routing/live-health.js';
+import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { observationOf } from '../routing/observation.js';
 import { termsOf, type ChannelTerms } from '../routing/terms.js';
+import type { CallStore } from '../store/calls.js';
+import type { ChannelStore } from '../store/channels.js';
+import { leaseMarginMs, type Basics } from './surroundings.js';
+
+/** The channels' configuration is read again this often: a pause takes effect within it. */
+const refreshMs = 5_000;
+
+export interface RoutingParts {
+  readonly channels: ChannelStore;
+  readonly calls: CallStore;
+  readonly meters: Meters | null;
+}
+
+export interface Routing {
+  readonly health: RoutingHealth;
+  readonly directory: ChannelDirectory;
+  readonly router: LiveRouter;
+  readonly close: () => Promise<void>;
+}
+
+export function openRouting({ config, env, clock, log }: Basics, parts: RoutingParts): Routing {
+  const { channels, calls, meters } = parts;
+  const health = new RoutingHealth(clock);
+  const directory = new ChannelDirectory(
+    channels,
+    env,
+    observers(health.observer, meters?.call),
+    clock,
+    log,
+    config.lockLeaseMs * 0.99 - leaseMarginMs,
+    (call) => calls.record(call),
+  );
+  const settings = { ...liveRouterDefaults, zone: config.businessZone };
+  const terms = termsFrom(directory);
+  const router = new LiveRouter(terms, health.charges, channels, clock, settings, health.payouts);
+  const refresh = refreshing(directory, log);
+  return {
+    health,
+    directory,
+    router,
+    async close() {
+      clearInterval(refresh);
+      await directory.close();
+    },
+  };
+}
+
+function refreshing(directory: ChannelDirectory, log: Log): NodeJS.Timeout {
+  return setInterval(() => {
+    directory.refresh().catch((error: unknown) => {
+      log.warn('channels not read again', { why: String(error) });
+    });
+  }, refreshMs).unref();
+}
+
+const observers = (first: ChannelObserver, second?: ChannelObserver): ChannelObserver =>
+  second === undefined
+    ? first
+    : (observed) => {
+        first(observed);
+        second(observed);
+      };
 
 /** What the channels' answers say of how charges fare there, and of how payouts do. */
 export class RoutingHealth {
