@@ -137,7 +137,7 @@ async function runTest(dist: string, test: string): Promise<Found> {
     'mocha',
     '--no-config',
     '--timeout',
-    '20000',
+    '60000',
     '--exit',
     join(dist, 'test', test),
   ]);

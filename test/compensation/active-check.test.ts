@@ -7,9 +7,9 @@ import { orderNo, type TaskId } from '../../src/ids.js';
 import { silentLog } from '../../src/log.js';
 import { ActiveCheckStore } from '../../src/store/active-check.js';
 import { CaseStore } from '../../src/store/case-book.js';
-import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 import { requestFor } from '../support/requests.js';
+import { untilARowIsWaitedFor } from '../support/row-locks.js';
 import { hearing } from '../support/suite.js';
 
 const hourMs = 3_600_000;
@@ -184,12 +184,7 @@ describe('the active check', () => {
     );
     await ending.raw('DELETE FROM in_flight WHERE task_id = ?', [task]);
     const restoring = store.restoreInFlight(task, Date.now());
-    await until('it waits for the end', async () => {
-      const [rows] = (await environment.owner.raw(
-        `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`,
-      )) as [unknown[]];
-      return rows.length > 0;
-    });
+    await untilARowIsWaitedFor(environment.owner);
     await ending.commit();
     await restoring;
     expect(await inFlight(task)).to.eql([]);

@@ -3,8 +3,9 @@ import type { Services } from '../../src/composition/root.js';
 import type { Config } from '../../src/config.js';
 import { entryFor } from '../../src/ledger/entry-for.js';
 import type { Ledger, MessageQueue } from '../../src/ledger/ports.js';
-import { requestFor } from '../support/requests.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { requestFor } from '../support/requests.js';
+import { untilARowIsWaitedFor } from '../support/row-locks.js';
 import { bodyFor, Books, eventually, straight } from './books.js';
 
 describe('delivery to the ledger', () => {
@@ -115,9 +116,7 @@ describe('delivery to the ledger', () => {
       [topic, key, reading.entry.digest],
     );
     const handled = services.ledger.consumer.handle([id]);
-    const waiting = `SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'`;
-    // The server shows this no fresher than at every tenth of a second without a look.
-    await eventually(async () => (await books.rows(waiting)).length > 0, 150);
+    await untilARowIsWaitedFor(environment.owner);
     await other.commit();
     await handled;
     expect((await books.message(id)).delivered).to.be.instanceOf(Date);

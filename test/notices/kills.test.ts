@@ -63,7 +63,7 @@ describe('kill -9 between an outcome and whoever is told of it', () => {
         'SELECT COUNT(*) AS pending FROM notice WHERE pending = 1',
       )) as [[{ pending: number | string }]];
       return crm?.waiting === 0 && Number(row.pending) === 0;
-    }, 50);
+    });
     expect(receiver.forged).to.eql([]);
     const bodies = new Map<string, Set<string>>();
     for (const { id, body } of receiver.received) {
