@@ -12,6 +12,8 @@ export type Resolution =
   | { readonly action: 'mark_not_executed'; readonly proof: string }
   /** What was taken too much goes back to where it came from. */
   | { readonly action: 'refund'; readonly amountMinor: AmountMinor; readonly reason: string }
+  /** A debit that its withdrawal did without goes back to the account. */
+  | { readonly action: 'restore'; readonly reason: string }
   /** Nothing moves: the case is closed as it is. */
   | { readonly action: 'write_off'; readonly reason: string };
 
@@ -22,6 +24,7 @@ export const actions = [
   'adopt_captured',
   'mark_not_executed',
   'refund',
+  'restore',
   'write_off',
 ] as const satisfies readonly Action[];
 
@@ -56,6 +59,14 @@ const forOtherTasks: typeof forTasks = {
 /** What a customer paid twice for a top-up goes back by a refund. */
 const forPayments: typeof forTasks = { ...forOtherTasks, captured_twice: ['refund', 'write_off'] };
 
+/** What was debited besides what a withdrawal is built on the withdrawal gives back (late-debit.ts). */
+const forDebits: typeof forTasks = {
+  ...forOtherTasks,
+  late_success: ['restore', 'write_off'],
+  captured_twice: ['restore', 'write_off'],
+  contradiction: ['restore', 'write_off'],
+};
+
 const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>> = {
   dead: ['ask_again', 'write_off'],
   // Reconciling the day again looks again, and closes what is no longer so.
@@ -74,7 +85,8 @@ export function actionsFor({
   if (source !== 'task') return forOthers[source];
   const collects = taskKind === 'deduction' || taskKind === 'refund' || taskKind === null;
   const pays = taskKind === 'top_up' && operation === 'charge';
-  const known = collects ? forTasks : pays ? forPayments : forOtherTasks;
+  const debits = taskKind === 'withdrawal' && operation === 'debit';
+  const known = collects ? forTasks : pays ? forPayments : debits ? forDebits : forOtherTasks;
   return Object.hasOwn(known, kind) ? (known[kind] ?? []) : ['ask_again', 'write_off'];
 }
 

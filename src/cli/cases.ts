@@ -111,6 +111,7 @@ interface ProposeOptions extends CommonOptions {
   readonly captured?: string;
   readonly notExecuted?: boolean;
   readonly refund?: AmountMinor;
+  readonly restore?: boolean;
   readonly writeOff?: boolean;
   readonly because?: string;
 }
@@ -122,6 +123,7 @@ function proposeCommand(id: string): Command {
     .option('--captured <reference>', "the money has moved: the channel's reference of it")
     .option('--not-executed', 'it has not, and never will')
     .option('--refund <yuan>', 'give so much back', asAmount)
+    .option('--restore', 'give back a debit that its withdrawal did without')
     .option('--write-off', 'close it as it is')
     .option('--because <text>', 'the proof or the reason, 4 to 500 characters')
     .action(
@@ -134,7 +136,7 @@ function proposeCommand(id: string): Command {
 
 /** As it would come over the wire, so that it is judged alike. */
 function bodyOf({ because, ...options }: ProposeOptions): object {
-  const { askAgain, captured, notExecuted, refund, writeOff } = options;
+  const { askAgain, captured, notExecuted, refund, restore, writeOff } = options;
   const wanted = [
     ...(askAgain === true ? [{ action: 'ask_again' }] : []),
     ...(captured === undefined
@@ -144,6 +146,7 @@ function bodyOf({ because, ...options }: ProposeOptions): object {
     ...(refund === undefined
       ? []
       : [{ action: 'refund', amount_minor: Number(refund), reason: because }]),
+    ...(restore === true ? [{ action: 'restore', reason: because }] : []),
     ...(writeOff === true ? [{ action: 'write_off', reason: because }] : []),
   ];
   const [only] = wanted;

@@ -88,6 +88,8 @@ export function told(entry: Entry): string {
       return `case ${entry.caseNo} closed: ${entry.resolution}`;
     case 'decided':
       return `case ${entry.caseNo} decided by ${entry.by}, ${entry.approvedBy}: ${entry.decision.action}`;
+    case 'debit_adopted':
+      return `the debit of attempt ${entry.attemptNo} is to be given back`;
     case 'ask_requested':
       return `${entry.by} wants the channel asked again`;
     default:

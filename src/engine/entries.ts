@@ -88,6 +88,8 @@ export type Decision =
   | { readonly action: 'mark_not_executed'; readonly proof: string }
   /** A refund task gives it back. */
   | { readonly action: 'refund'; readonly refundId: string }
+  /** Of a debit that its withdrawal did without: the withdrawal gives it back by an order. */
+  | { readonly action: 'restore'; readonly reason: string }
   /** Nothing moves. */
   | { readonly action: 'write_off'; readonly reason: string };
 
@@ -161,6 +163,11 @@ export type Entry = { readonly atMs: number } & (
       readonly by: string;
       readonly approvedBy: string;
     }
+  /**
+   * Stands behind its `decided`: this debit is the withdrawal's to give back. Of its own kind, so that a
+   * release that does not restore after the end refuses the log, and does not read it as ended.
+   */
+  | { readonly kind: 'debit_adopted'; readonly caseNo: number; readonly attemptNo: number }
   /** A person wants the channel asked again: the poll schedule starts anew, or `once` at its last ask. */
   | {
       readonly kind: 'ask_requested';
@@ -224,6 +231,7 @@ const entryKinds: Record<EntryKind, true> = {
   case_opened: true,
   case_closed: true,
   decided: true,
+  debit_adopted: true,
   ask_requested: true,
 };
 

@@ -106,6 +106,8 @@ export const insisted = ({ idempotent }: ChannelNature): Aim => (idempotent ? 'd
 export interface Undo {
   readonly done: Operation;
   readonly by: Operation;
+  /** The order that is undone; absent: the one that the task is built on. */
+  readonly of?: Attempt;
   readonly place: (done: Attempt) => Step;
 }
 
@@ -115,10 +117,10 @@ export interface Undo {
  * person has seen to it; asked again, another order is tried.
  */
 export function undo(state: OrdersState, undos: readonly Undo[], nowMs: number): Step | null {
-  for (const { done, by, place } of undos) {
-    const what = doneIn(state, done);
-    if (what === undefined || doneIn(state, by) !== undefined) continue;
-    const tries = legOf(state, by);
+  for (const { done, by, of, place } of undos) {
+    const what = of ?? doneIn(state, done);
+    if (what === undefined || doneIn(state, by, of?.order.orderNo) !== undefined) continue;
+    const tries = triesOf(state, by, of);
     const about = caseOf(state, tries.at(-1));
     if (about?.closed === null) return { kind: 'stop', reason: 'review' };
     if (about?.closed.action === 'write_off') continue;
@@ -131,9 +133,14 @@ export function undo(state: OrdersState, undos: readonly Undo[], nowMs: number):
   return null;
 }
 
+const triesOf = (state: OrdersState, by: Operation, of?: Attempt): readonly Attempt[] =>
+  legOf(state, by).filter(
+    ({ order }) => of === undefined || order.regarding?.orderNo === of.order.orderNo,
+  );
+
 /** People have seen by hand to what an order of this leg should have undone. */
-export const writtenOff = (state: OrdersState, leg: Operation): boolean =>
-  legOf(state, leg).some((one) =>
+export const writtenOff = (state: OrdersState, leg: Operation, of?: Attempt): boolean =>
+  triesOf(state, leg, of).some((one) =>
     state.cases.some(
       ({ reason, closed, attemptNo }) =>
         reason === 'undo_failed' && closed?.action === 'write_off' && attemptNo === one.no,

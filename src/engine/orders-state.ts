@@ -3,10 +3,11 @@
  * orders at channels. Pure: folding a log again always gives the same state.
  */
 import { assertNever, invariant } from '../assert.js';
+import type { OrderNo } from '../ids.js';
 import { answered, dead, isDead, isLive, newAttempt, type Attempt } from './attempt.js';
 import type { CaseReason, Decision, Entry, EntryOf, Intent } from './entries.js';
 import type { TaskState } from './flow.js';
-import { operationOf, type Operation } from './order.js';
+import { operationOf, type Operation, type Order } from './order.js';
 import type { Mismatch } from './reply.js';
 
 export interface Case {
@@ -76,14 +77,25 @@ export const openCase = (state: OrdersState, reason: CaseReason, attemptNo: numb
  * The attempt of a leg that has done what the leg is for: the first that we heard of, so that what
  * comes later, and is a case, changes nothing in what was built on it.
  */
-export function doneIn(state: OrdersState, leg: Operation): Attempt | undefined {
+export function doneIn(
+  state: OrdersState,
+  leg: Operation,
+  regarding?: OrderNo,
+): Attempt | undefined {
   let first: Attempt | undefined;
   for (const one of state.attempts) {
     if (one.status !== 'succeeded' || operationOf(one.order) !== leg) continue;
+    if (regarding !== undefined && one.order.regarding?.orderNo !== regarding) continue;
     if (first === undefined || seqOf(one) < seqOf(first)) first = one;
   }
   return first;
 }
+
+/** Whether what this order is for is done. Each debit that is restored is a leg of its own. */
+export const doneLike = (state: OrdersState, order: Order): Attempt | undefined =>
+  order.operation === 'restore'
+    ? doneIn(state, 'restore', order.regarding?.orderNo)
+    : doneIn(state, operationOf(order));
 
 const seqOf = ({ succeededSeq }: Attempt): number => succeededSeq ?? 0;
 
@@ -119,6 +131,7 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: Entry): S {
     case 'charge_intended':
     case 'refund_intended':
     case 'intended':
+    case 'debit_adopted':
       throw new Error(`invariant broken: ${entry.kind} in the log of ${state.taskId}`);
     case 'resend_intended':
     case 'close_intended':
@@ -163,7 +176,7 @@ export function evolveOrders<S extends OrdersState>(state: S, entry: Entry): S {
 export function evolveIntent<S extends OrdersState>(state: S, entry: Intent): S {
   invariant(entry.attemptNo === state.attempts.length + 1, 'attempts are numbered without a gap');
   invariant(!state.attempts.some(isLive), 'one live attempt a task');
-  invariant(doneIn(state, operationOf(entry.order)) === undefined, 'none after a capture');
+  invariant(doneLike(state, entry.order) === undefined, 'none after a capture');
   const attempt = newAttempt(entry);
   return { ...state, attempts: [...state.attempts, attempt], openCall: { attemptNo: attempt.no } };
 }
@@ -220,7 +233,7 @@ function evolveReply<S extends OrdersState>(state: S, entry: EntryOf<'replied'>)
   const evolved = withAttempt({ ...state, openCall }, entry.attemptNo, (a) => {
     const after = answered(a, entry);
     if (a.status === 'succeeded' || after.status !== 'succeeded') return after;
-    const excessSeq = state.end === null ? after.excessSeq : state.seq;
+    const excessSeq = isOver(state, a.order) ? state.seq : after.excessSeq;
     return { ...after, succeededSeq: state.seq, excessSeq };
   });
   const suspicion = suspect(state, before, entry);
@@ -228,6 +241,10 @@ function evolveReply<S extends OrdersState>(state: S, entry: EntryOf<'replied'>)
     ? evolved
     : { ...evolved, suspicions: [...state.suspicions, suspicion] };
 }
+
+/** The task has ended without it. What is restored after the end was placed after it. */
+const isOver = ({ end }: OrdersState, { operation }: Order): boolean =>
+  end !== null && operation !== 'restore';
 
 /** The channel's own doing, and the borrower's money: a person sees to it that it goes back. */
 function evolveAgain<S extends OrdersState>(state: S, entry: EntryOf<'captured_again'>): S {
@@ -257,10 +274,10 @@ function suspect(
     return { reason: 'contradiction', attemptNo, evidence };
   }
   if (answer.kind !== 'succeeded' || before.status === 'succeeded') return null;
-  const twice = doneIn(state, operationOf(before.order)) !== undefined;
+  const twice = doneLike(state, before.order) !== undefined;
   const evidence = `${via}: ${before.order.orderNo} succeeded at ${before.order.channelId}`;
   if (twice) return { reason: 'captured_twice', attemptNo, evidence };
-  const late = isDead(before) || state.end !== null;
+  const late = isDead(before) || isOver(state, before.order);
   return late
     ? { reason: 'late_success', attemptNo, evidence: `${evidence} after ${before.status}` }
     : null;
@@ -297,6 +314,8 @@ function told(decision: Decision): string {
       return `marked not executed: ${decision.proof}`;
     case 'refund':
       return `refund ${decision.refundId}`;
+    case 'restore':
+      return `to be given back: ${decision.reason}`;
     case 'write_off':
       return `written off: ${decision.reason}`;
     default:

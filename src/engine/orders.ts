@@ -7,14 +7,13 @@ import { isLive, proofOfDeath, type Attempt } from './attempt.js';
 import type { Entry } from './entries.js';
 import type { Evidence, Step } from './flow.js';
 import {
-  doneIn,
+  doneLike,
   hasCase,
   isNews,
   openCase,
   type OrdersState,
   type Suspicion,
 } from './orders-state.js';
-import { operationOf } from './order.js';
 import type { QueryAnswer } from './reply.js';
 
 /** What the log shows and a person should see becomes a case. */
@@ -48,7 +47,7 @@ export function settleOutcome(
   // The executor takes an open call over before it asks what comes next.
   invariant(state.openCall === null, 'an open call was not taken over');
   const { nature, order, no: attemptNo } = live;
-  const done = doneIn(state, operationOf(order));
+  const done = doneLike(state, order);
 
   const proof = proofOfDeath(live);
   if (proof !== null) {
@@ -228,6 +227,9 @@ function decide(
       return isLive(attempt)
         ? [decided, { kind: 'not_executed', atMs, attemptNo, proof: 'decided' }]
         : [];
+    case 'restore':
+      // For the flow that knows what it has taken (late-debit.ts).
+      return [];
     case 'refund':
     case 'write_off':
       // While the outcome is open there is nothing to give back and nothing to write off.

@@ -4,6 +4,8 @@ import { deductionFlow, type DeductionState } from './deduction.js';
 import type { AmountMinor } from '../money.js';
 import type { EntryKind, TaskKind } from './entries.js';
 import type { Flow } from './flow.js';
+import { owesDebits, waitsForPeople } from './late-debit.js';
+import { needsReview } from './orders-state.js';
 import { refundFlow, type RefundState } from './refund.js';
 import { topUpFlow, type TopUpState } from './top-up.js';
 import { withdrawalFlow, type WithdrawalState } from './withdrawal.js';
@@ -51,6 +53,14 @@ export function amountOf(task: Task): AmountMinor {
       return assertNever(task);
   }
 }
+
+/** In the in-flight log: it has not ended, or something is still to be given back after its end. */
+export const isUnderWay = (task: Task): boolean =>
+  task.end === null || (task.kind === 'withdrawal' && owesDebits(task));
+
+/** Of a task that is under way: a person must decide before anything moves. */
+export const isBeforePeople = (task: Task): boolean =>
+  needsReview(task) || (task.kind === 'withdrawal' && task.end !== null && waitsForPeople(task));
 
 /** A state's own kind chooses the flow, so that state and flow belong together. */
 const flowOf = (kind: TaskKind): Flow<Task> => flows[kind];

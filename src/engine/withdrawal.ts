@@ -11,12 +11,22 @@
  *                                 └ (restore, where it was debited) ───────────── failed
  *
  * `failed` gives a balance of ours back, in its transaction, once. A payout whose outcome is not known is
- * never given back: it is asked about, and then it is a case.
+ * never given back: it is asked about, and then it is a case. A debit that turns out to have been made
+ * besides the one that was built on is a case, too; people may have it given back (late-debit.ts).
  */
 import { invariant } from '../assert.js';
 import { isLive, type Attempt } from './attempt.js';
 import type { Entry, Intent } from './entries.js';
-import type { Flow, Step } from './flow.js';
+import type { Evidence, Flow, Step } from './flow.js';
+import {
+  adoptDebit,
+  giveBack,
+  isStray,
+  isWanted,
+  owesDebits,
+  withdrawn,
+  type GivesBack,
+} from './late-debit.js';
 import {
   insisted,
   insistOn,
@@ -31,10 +41,10 @@ import {
 } from './legs.js';
 import { operationOf } from './order.js';
 import { fail, openSuspicion, settle, settleOutcome, tidyUp, type Aim } from './orders.js';
-import { doneIn, evolveIntent, evolveOrders, noOrders, type OrdersState } from './orders-state.js';
+import { doneIn, evolveIntent, evolveOrders, noOrders } from './orders-state.js';
 import type { Withdrawal } from './requests.js';
 
-export interface WithdrawalState extends OrdersState, Routed {
+export interface WithdrawalState extends GivesBack, Routed {
   readonly kind: 'withdrawal';
   readonly withdrawal: Withdrawal;
   readonly acceptedAtMs: number;
@@ -43,14 +53,14 @@ export interface WithdrawalState extends OrdersState, Routed {
 export const withdrawalFlow: Flow<WithdrawalState> = {
   evolve,
   next,
-  receive: receiveUnadopted,
+  receive,
   lockKey: ({ taskId }) => `withdrawal:${taskId}`,
 };
 
 function next(state: WithdrawalState, nowMs: number): Step {
   const [suspicion] = state.suspicions;
   if (suspicion !== undefined) return openSuspicion(state, suspicion, nowMs);
-  if (state.end !== null) return tidyUp(state, nowMs);
+  if (state.end !== null) return afterwards(state, nowMs);
 
   const paid = doneIn(state, 'payout');
   const given = doneIn(state, 'restore') !== undefined;
@@ -58,7 +68,7 @@ function next(state: WithdrawalState, nowMs: number): Step {
   if (live !== undefined) {
     return operationOf(live.order) === 'payout'
       ? settleOutcome(state, live, nowMs, { captured: paid })
-      : settleOutcome(state, live, nowMs, { aim: aimOf(live, paid) });
+      : settleOutcome(state, live, nowMs, { aim: aimOf(state, live) });
   }
   // A payout found paid after all goes before giving back, while nothing has been given back.
   if (paid !== undefined && !given) return settle(paid, nowMs);
@@ -76,9 +86,34 @@ function next(state: WithdrawalState, nowMs: number): Step {
   return payOut(state, nowMs);
 }
 
-/** What was found paid after all is no longer to be given back: a restore of it is not sent again. */
-const aimOf = ({ order, nature }: Attempt, paid: Attempt | undefined): Aim =>
-  operationOf(order) === 'restore' && paid !== undefined ? 'dead' : insisted(nature);
+/** What the end says stays as it is; what was taken besides goes back. */
+function afterwards(state: WithdrawalState, nowMs: number): Step {
+  const tidied = tidyUp(state, nowMs);
+  if (tidied.kind === 'record') return tidied;
+  const live = state.attempts.find(isLive);
+  if (live === undefined) {
+    return giveBack(state, (debit) => restore(state, debit, nowMs), nowMs) ?? tidied;
+  }
+  if (operationOf(live.order) === 'restore') {
+    const aim = isWanted(state, live) ? insisted(live.nature) : 'dead';
+    return settleOutcome(state, live, nowMs, { aim });
+  }
+  // One order at a time: people decide about that one before anything goes back.
+  const held = tidied.kind === 'stop' && owesDebits(state);
+  return held ? { kind: 'stop', reason: 'review' } : tidied;
+}
+
+function receive(state: WithdrawalState, evidence: Evidence, nowMs: number): readonly Entry[] {
+  return evidence.kind === 'decision' && evidence.decision.action === 'restore'
+    ? adoptDebit(state, evidence, nowMs)
+    : receiveUnadopted(state, evidence, nowMs);
+}
+
+/** Paid after all, it is no longer to be given back; and taken by one debit, it is wanted of no other. */
+function aimOf(state: WithdrawalState, { order, nature }: Attempt): Aim {
+  const other = operationOf(order) === 'restore' ? 'payout' : 'debit';
+  return doneIn(state, other) === undefined ? insisted(nature) : 'dead';
+}
 
 function take(
   state: WithdrawalState,
@@ -112,19 +147,16 @@ function goBack(state: WithdrawalState, { code, detail }: Why, nowMs: number): S
 }
 
 function undosOf(state: WithdrawalState, nowMs: number): readonly Undo[] {
+  if (state.withdrawal.funding === null) return [];
+  return [{ done: 'debit', by: 'restore', place: (debit) => restore(state, debit, nowMs) }];
+}
+
+function restore(state: WithdrawalState, { order, channelRef }: Attempt, nowMs: number): Step {
   const { funding, amountMinor, currency } = state.withdrawal;
-  if (funding === null) return [];
-  return [
-    {
-      done: 'debit',
-      by: 'restore',
-      place: ({ order: { orderNo }, channelRef }) => {
-        const regarding = { orderNo, channelRef: channelRef ?? '' };
-        const fields = { amountMinor, currency, account: funding.account, regarding };
-        return placing(state, 'restore', funding.party, fields, nowMs);
-      },
-    },
-  ];
+  invariant(funding !== null, 'a balance of ours is given back by the end');
+  const regarding = { orderNo: order.orderNo, channelRef: channelRef ?? '' };
+  const fields = { amountMinor, currency, account: funding.account, regarding };
+  return placing(state, 'restore', funding.party, fields, nowMs);
 }
 
 function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
@@ -133,7 +165,8 @@ function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
     const { withdrawal, atMs: acceptedAtMs } = entry;
     const { id: taskId } = withdrawal;
     const kind = 'withdrawal';
-    return { kind, taskId, seq: 1, withdrawal, acceptedAtMs, route: null, ...noOrders };
+    const lateDebits: readonly number[] = [];
+    return { kind, taskId, seq: 1, withdrawal, acceptedAtMs, route: null, lateDebits, ...noOrders };
   }
   const moved = { ...state, seq: state.seq + 1 };
   switch (entry.kind) {
@@ -148,6 +181,14 @@ function evolve(state: WithdrawalState | null, entry: Entry): WithdrawalState {
         'what was paid out has not failed',
       );
       return withExcess(evolveOrders(moved, entry));
+    case 'decided':
+      return withdrawn(evolveOrders(moved, entry), entry);
+    case 'debit_adopted': {
+      const debit = state.attempts[entry.attemptNo - 1];
+      invariant(debit !== undefined && isStray(state, debit), 'what was built on stays');
+      const others = state.lateDebits.filter((no) => no !== entry.attemptNo);
+      return { ...moved, lateDebits: [...others, entry.attemptNo] };
+    }
     default:
       return evolveOrders(moved, entry);
   }
@@ -165,16 +206,28 @@ function withExcess(state: WithdrawalState): WithdrawalState {
 
 /** What the log refuses, whatever `next` may come to think. */
 function mayPlace(state: WithdrawalState, { order }: Intent): void {
-  const taken = state.withdrawal.funding === null || doneIn(state, 'debit') !== undefined;
+  const debit = doneIn(state, 'debit');
+  const taken = state.withdrawal.funding === null || debit !== undefined;
   switch (operationOf(order)) {
     case 'payout':
+      invariant(state.end === null, 'nothing is paid out after the end');
       invariant(taken, 'nothing is paid out that was not taken');
       invariant(legOf(state, 'restore').length === 0, 'nothing is paid out once it goes back');
       return;
-    case 'restore':
+    case 'restore': {
+      const about = order.regarding?.orderNo;
+      if (state.end !== null) {
+        const late = state.attempts.find((one) => one.order.orderNo === about);
+        const adopted = late !== undefined && state.lateDebits.includes(late.no);
+        invariant(adopted, 'after the end only a debit that people adopted is given back');
+        return;
+      }
       invariant(doneIn(state, 'payout') === undefined, 'what was paid out is not given back');
+      invariant(debit?.order.orderNo === about, 'the debit that was built on is given back');
       return;
+    }
     default:
       invariant(operationOf(order) === 'debit', 'a withdrawal debits, pays out and restores');
+      invariant(state.end === null, 'nothing is debited after the end');
   }
 }

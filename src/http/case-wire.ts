@@ -42,6 +42,7 @@ export const resolutionBody = z
       amount_minor: z.int().min(1).max(999_999_999_999_999),
       reason,
     }),
+    z.strictObject({ action: z.literal('restore'), reason }),
     z.strictObject({ action: z.literal('write_off'), reason }),
   ])
   .meta({

@@ -77,12 +77,12 @@ const withdrawals: readonly Mutant[] = [
     name: 'undone again and again',
     rule: 'each leg is undone once',
     file: legs,
-    find: 'if (what === undefined || doneIn(state, by) !== undefined)',
+    find: 'if (what === undefined || doneIn(state, by, of?.order.orderNo) !== undefined)',
     replace: 'if (what === undefined)',
     also: [
       {
         file: 'src/engine/orders-state.js',
-        find: "invariant(doneIn(state, operationOf(entry.order)) === undefined, 'none after a capture');",
+        find: "invariant(doneLike(state, entry.order) === undefined, 'none after a capture');",
         replace: '',
       },
     ],

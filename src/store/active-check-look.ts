@@ -4,8 +4,7 @@
  */
 import type { Knex } from 'knex';
 import type { Look, LogLook, MessageLook } from '../compensation/active-check-ports.js';
-import { needsReview } from '../engine/orders-state.js';
-import { taskFlow, type Task } from '../engine/tasks.js';
+import { isBeforePeople, isUnderWay, taskFlow, type Task } from '../engine/tasks.js';
 import { decodeEntry, type Entry } from '../engine/entries.js';
 import { fold } from '../engine/flow.js';
 import type { TaskId } from '../ids.js';
@@ -82,8 +81,8 @@ async function readLog(transaction: Knex.Transaction, task: TaskId): Promise<Rea
     const entries = rows.map((row) => decodeEntry(row.kind, row.at.getTime(), row.body));
     const state = fold(taskFlow, entries);
     if (state === null) return { log: { kind: 'missing' } };
-    const open = needsReview(state) ? 'review' : 'live';
-    const phase = state.end === null ? open : 'ended';
+    const open = isBeforePeople(state) ? 'review' : 'live';
+    const phase = isUnderWay(state) ? open : 'ended';
     return {
       log: { kind: 'folded', phase, lastEntryAtMs: last.at.getTime() },
       state,

@@ -9,7 +9,7 @@ import type { Attempt } from '../engine/attempt.js';
 import type { Entry } from '../engine/entries.js';
 import type { Append } from '../engine/journal.js';
 import type { Case } from '../engine/orders-state.js';
-import { amountOf, type Task } from '../engine/tasks.js';
+import { amountOf, isUnderWay, type Task } from '../engine/tasks.js';
 import { sqlTime, sqlTimeOrNull } from './database.js';
 import { deductionRows } from './deduction-rows.js';
 import { noticesOf, type WantsNotice } from './notice-rows.js';
@@ -135,14 +135,14 @@ type InFlightRows = Pick<
 >;
 
 /**
- * The in-flight log holds exactly the tasks that have not ended, so only what is open before or after an
+ * The in-flight log holds exactly the tasks that are under way, so only what is open before or after an
  * append counts: one that ends at once never has a row, and a late answer to an ended one changes
- * nothing here, unless it opens the task again (a payment came that must go back).
+ * nothing here, unless something must go back (a payment that came late, a debit that people adopted).
  */
 function inFlightRows(append: Append<Task>): InFlightRows {
   const { taskId, afterSeq, before, state } = append;
-  const wasOpen = before !== null && before.end === null;
-  const isOpen = state.end === null;
+  const wasOpen = before !== null && isUnderWay(before);
+  const isOpen = isUnderWay(state);
   const isNew = afterSeq === 0;
   return {
     inFlightInsert: isOpen && isNew ? inFlightFacts(append) : null,

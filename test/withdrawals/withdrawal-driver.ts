@@ -15,6 +15,8 @@ export class WithdrawalDriver {
   state: WithdrawalState;
   nowMs = startMs;
   readonly log: Entry[] = [];
+  /** What a plan that is made anew finds. */
+  places: readonly RoutePlace[] = [];
 
   /** @param service null: a balance of ours; else the nature of the account service's orders. */
   constructor(places: readonly RoutePlace[], service: Partial<ChannelNature> | null = null) {
@@ -51,13 +53,14 @@ export class WithdrawalDriver {
     this.log.push(entry);
   }
 
-  /** The next step that touches something outside, waits or stops; a new plan finds no channel. */
+  /** The next step that touches something outside, waits or stops; a new plan finds `places`. */
   next(): Step {
     for (let rounds = 0; rounds < 20; rounds += 1) {
       const step = withdrawalFlow.next(this.state, this.nowMs);
       if (step.kind === 'record') for (const entry of step.entries) this.add(entry);
       else if (step.kind === 'route') {
-        this.add({ kind: 'routed', atMs: this.nowMs, route: { places: [], rejected: [] } });
+        const { places } = this;
+        this.add({ kind: 'routed', atMs: this.nowMs, route: { places, rejected: [] } });
       } else return step;
     }
     throw new Error('the flow goes round in circles');
@@ -116,6 +119,20 @@ export class WithdrawalDriver {
   turnsOutPaid(attemptNo: number): Step {
     const orderNo = this.attempt(attemptNo).order.orderNo;
     const read = () => ({ kind: 'succeeded', channelRef: 'late' }) as const;
+    return this.receive({ kind: 'callback', orderNo, read });
+  }
+
+  /** The channel says by itself that it has not done what it had said to have done. */
+  denies(attemptNo: number): Step {
+    const orderNo = this.attempt(attemptNo).order.orderNo;
+    const read = () =>
+      ({
+        kind: 'declined',
+        code: 'x',
+        channelCode: 'E7',
+        message: 'never was',
+        scope: 'final',
+      }) as const;
     return this.receive({ kind: 'callback', orderNo, read });
   }
 
