@@ -10,6 +10,7 @@ interface Asked {
   readonly order: Order;
   readonly answer: Promise<QueryAnswer>;
   readonly resolve: (answer: QueryAnswer) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 /**
@@ -28,7 +29,10 @@ export function coalescing(channel: Channel, windowMs: number = coalescingWindow
     timer = undefined;
     const asked = [...gathering.values()];
     gathering = new Map();
-    void ask(channel, asked);
+    // Whoever asked must hear of a failure: nobody else would, and each would wait for ever.
+    ask(channel, asked).catch((error: unknown) => {
+      for (const { reject } of asked) reject(error);
+    });
   };
   return {
     ...channel,
@@ -37,9 +41,13 @@ export function coalescing(channel: Channel, windowMs: number = coalescingWindow
       if (order.operation !== undefined) return channel.query(order);
       const already = gathering.get(order.orderNo);
       if (already !== undefined) return already.answer;
-      let resolve!: (answer: QueryAnswer) => void;
-      const answer = new Promise<QueryAnswer>((settle) => (resolve = settle));
-      gathering.set(order.orderNo, { order, answer, resolve });
+      let resolve!: Asked['resolve'];
+      let reject!: Asked['reject'];
+      const answer = new Promise<QueryAnswer>((settle, refuse) => {
+        resolve = settle;
+        reject = refuse;
+      });
+      gathering.set(order.orderNo, { order, answer, resolve, reject });
       if (gathering.size >= max) flush();
       else timer ??= setTimeout(flush, windowMs);
       return answer;

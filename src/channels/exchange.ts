@@ -13,10 +13,14 @@ import { Slots } from './slots.js';
  * at, because the same code (ECONNRESET) stands for both. If undici ever starts the same request a
  * second time, it is cut off: nothing is resent here, by anybody.
  *
- * Waiting counts: the time-out of a call runs from the moment it is made, so a lease that covers the
+ * Waiting counts: the time-out of a charge runs from the moment it is made, so a lease that covers the
  * time-out covers the call. Half of it may go by before the first byte; then the call is given up
  * and is proven not sent, because a request with little time left to be answered would only make
  * one more unknown outcome.
+ *
+ * A question that is not asked spends a step of its poll schedule and learns nothing, so its time-out
+ * runs from the moment it has a connection, and it may wait for that for as long as the channel's
+ * longest call leaves it half of its time: a lease covers the longest call anyway.
  */
 
 export type Exchange =
@@ -39,6 +43,8 @@ export interface ExchangeSettings {
   readonly asksMax: number;
   /** The longest of the channel's time-outs. */
   readonly timeoutMsMax: number;
+  /** A question is over within this, the wait for its connection included. */
+  readonly asksWithinMs: number;
 }
 
 /** Charges and questions have connections of their own: neither can starve the other. */
@@ -50,21 +56,24 @@ const keepAliveMs = 4_000;
 
 export class HttpExchange {
   readonly #lanes: Readonly<Record<Lane, { readonly pool: Pool; readonly slots: Slots }>>;
+  readonly #asksWithinMs: number;
 
   constructor(settings: ExchangeSettings) {
+    this.#asksWithinMs = settings.asksWithinMs;
     const lane = (max: number) => ({ pool: newPool(settings, max), slots: new Slots(max) });
     this.#lanes = { charge: lane(settings.chargesMax), ask: lane(settings.asksMax) };
   }
 
-  /** Never rejects; resolves within `timeoutMs`. */
+  /** Never rejects; resolves within `timeoutMs`, a question within `asksWithinMs` if that is longer. */
   async send(lane: Lane, request: WireRequest, timeoutMs: number): Promise<Exchange> {
     const { pool, slots } = this.#lanes[lane];
-    const endsAtMs = performance.now() + timeoutMs;
-    const startBeforeMs = endsAtMs - timeoutMs / 2;
-    if (!(await slots.acquire(timeoutMs / 2))) {
+    const withinMs = lane === 'ask' ? Math.max(timeoutMs, this.#asksWithinMs) : timeoutMs;
+    const latestMs = performance.now() + withinMs;
+    if (!(await slots.acquire(withinMs - timeoutMs / 2))) {
       return { kind: 'not_sent', detail: `all ${slots.max} connections were in use` };
     }
-    const call = new Call(startBeforeMs, endsAtMs);
+    const endsAtMs = Math.min(latestMs, performance.now() + timeoutMs);
+    const call = new Call(endsAtMs - timeoutMs / 2, endsAtMs);
     const { path, headers, body } = request;
     try {
       pool.dispatch({ method: 'POST', path, headers: { ...headers }, body }, call);

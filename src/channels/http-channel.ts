@@ -40,10 +40,12 @@ export function httpChannel(parts: HttpChannelParts): Channel {
   const { profile, dialect } = parts;
   const { charge_ms, query_ms, close_ms } = profile.timeouts;
   const queryMs = parts.queryMs ?? query_ms;
+  const longestMs = Math.max(charge_ms, query_ms, close_ms);
   const { queryMany } = dialect;
   return {
     profile,
-    timeoutsMs: { charge: charge_ms, query: query_ms, close: close_ms },
+    // A question may wait for a connection before its time begins (exchange.ts).
+    timeoutsMs: { charge: charge_ms, query: longestMs, close: longestMs },
     charge: notOffered,
     ...placesOf(parts),
     query: async (order) =>

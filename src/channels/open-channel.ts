@@ -56,14 +56,16 @@ export function openChannel(
   // A quarter of the connections is for asking: a flood of charges must not keep us from learning
   // what became of them, nor a backlog of questions from charging.
   const asksMax = Math.max(1, Math.floor(profile.concurrency_max / 4));
+  const timeoutMsMax = Math.max(charge_ms, query_ms, close_ms);
+  const windowMs = profile.query_many_max > 1 ? coalescingWindowMs : 0;
   const exchange = new HttpExchange({
     origin: baseUrl.origin,
     asksMax,
     chargesMax: Math.max(1, profile.concurrency_max - asksMax),
-    timeoutMsMax: Math.max(charge_ms, query_ms, close_ms),
+    timeoutMsMax,
+    asksWithinMs: timeoutMsMax - windowMs,
   });
   const under = baseUrl.pathname.replace(/\/$/, '');
-  const windowMs = profile.query_many_max > 1 ? coalescingWindowMs : 0;
   const queryMs = Math.max(1, query_ms - windowMs);
   const placed = underPath(dialect, under);
   const plain = httpChannel({ profile, dialect: placed, exchange, queryMs, recorder, clock });

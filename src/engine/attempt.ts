@@ -31,6 +31,8 @@ export interface Attempt {
   readonly channelRef: string | null;
   readonly decline: Extract<Reply, { kind: 'declined' }> | null;
   readonly proof: NotExecutedProof | null;
+  /** We kept it back ourselves: its channel was never asked. */
+  readonly withheld: boolean;
   /** Why the outcome was last unknown; kept when it is found out, for the report. */
   readonly unknownWhy: UnknownWhy | 'taken_over' | null;
   readonly endedAtMs: number | null;
@@ -69,6 +71,7 @@ export function newAttempt(entry: Intent): Attempt {
     channelRef: null,
     decline: null,
     proof: null,
+    withheld: false,
     unknownWhy: null,
     endedAtMs: null,
     succeededSeq: null,
@@ -112,7 +115,7 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
         endedAtMs: entry.atMs,
       };
     case 'not_executed':
-      return notExecuted(attempt, open, answer.proof, entry);
+      return notExecuted(attempt, open, answer, entry);
     case 'pending':
       return askLater(
         {
@@ -146,12 +149,12 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
 function notExecuted(
   attempt: Attempt,
   open: Attempt,
-  proof: NotExecutedProof,
+  { proof, withheld }: Extract<Reply, { kind: 'not_executed' }>,
   entry: EntryOf<'replied'>,
 ): Attempt {
   // "Not sent" speaks of one send only; where there was another, the order may be alive.
   if (proof === 'not_sent' && isPlacing(entry.via) && attempt.sends === 1) {
-    return dead(attempt, proof, entry.atMs);
+    return { ...dead(attempt, proof, entry.atMs), withheld: withheld === true };
   }
   return askLater({ ...open, closeConfirmed: open.closeConfirmed || proof === 'closed' }, entry);
 }

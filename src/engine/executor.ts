@@ -221,7 +221,7 @@ export class Executor<S extends TaskState> {
     // The commit took its time: only what the lease still covers may be sent (rule 7).
     if (!(await this.#leaseCovers(run, callMs))) {
       // For an order we know it, and say so: whoever goes on need not ask about it.
-      if (isPlacing(via)) this.#holdReply(run, step.attemptNo, via, notSent, clock.nowMs());
+      if (isPlacing(via)) this.#holdReply(run, step.attemptNo, via, withheld, clock.nowMs());
       return await this.#leaseLost(run);
     }
     const sentAtMs = clock.nowMs();
@@ -322,6 +322,7 @@ interface Run<S> {
 }
 
 const notSent: Answer = { kind: 'not_executed', proof: 'not_sent' };
+const withheld: Answer = { ...notSent, withheld: true };
 
 function notConfigured(channelId: ChannelId, via: Via): Answer {
   // Nothing was sent: for an order that is proof, for a question it is no answer.

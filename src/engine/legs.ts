@@ -22,6 +22,21 @@ export interface Why {
 export const legOf = (state: OrdersState, operation: Operation): readonly Attempt[] =>
   state.attempts.filter(({ order }) => operationOf(order) === operation);
 
+/** So many orders of a leg that were kept back are not held against their channels. */
+const withheldMax = 5;
+
+/**
+ * The tries that say something of their channels. An order that we kept back, since the lease had run short
+ * by the time its intent was committed, says only that this process was slow: its channel was not asked.
+ */
+function telling(tries: readonly Attempt[]): readonly Attempt[] {
+  let forgiven = 0;
+  return tries.filter(({ withheld }) => {
+    if (withheld) forgiven += 1;
+    return !withheld || forgiven > withheldMax;
+  });
+}
+
 /** Of a task that plans routes. */
 export interface Routed {
   readonly route: { readonly plan: Route; readonly atMs: number } | null;
@@ -43,7 +58,7 @@ export function nextPlace(
   { request, nobody, untilMs }: RoutedLeg,
   nowMs: number,
 ): RoutePlace | Step | Why {
-  const tries = legOf(state, request.operation ?? 'charge');
+  const tries = telling(legOf(state, request.operation ?? 'charge'));
   const last = tries.at(-1);
   if (last?.decline?.scope === 'final') {
     return { code: last.decline.code, detail: last.decline.message };
@@ -82,10 +97,11 @@ export interface Insisting {
  * later, under a new number, until it is declined for good or has been tried too often.
  */
 export function insistOn(
-  tries: readonly Attempt[],
+  all: readonly Attempt[],
   nowMs: number,
   { place, giveUp, untilMs = Infinity }: Insisting,
 ): Step {
+  const tries = telling(all);
   const last = tries.at(-1);
   if (last !== undefined && last.decline?.scope === 'final') {
     return giveUp({ code: last.decline.code, detail: last.decline.message });

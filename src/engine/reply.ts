@@ -14,7 +14,12 @@ export type Reply =
       /** `other_channel`: another channel may succeed. `final`: no channel will. */
       readonly scope: 'final' | 'other_channel';
     }
-  | { readonly kind: 'not_executed'; readonly proof: NotExecutedProof }
+  | {
+      readonly kind: 'not_executed';
+      readonly proof: NotExecutedProof;
+      /** Not sent, and not for want of a connection: we kept it back. That says nothing of the channel. */
+      readonly withheld?: true;
+    }
   | { readonly kind: 'pending'; readonly channelRef: string | null }
   | { readonly kind: 'unknown'; readonly why: UnknownWhy; readonly detail: string };
 

@@ -52,6 +52,19 @@ describe('Questions asked together', () => {
     expect(calls).to.deep.equal([50, 50, 20]);
   });
 
+  it('are not waited for for ever where asking fails', async () => {
+    const { channel } = fakeChannel(50);
+    const broken = async () => await Promise.reject(new Error('a bug'));
+    const gathered = coalescing({ ...channel, query: broken, queryMany: broken });
+    for (const together of [1, 3]) {
+      const asked = Array.from({ length: together }, () =>
+        gathered.query(practiceOrder('unionlink')),
+      );
+      const ends = await Promise.allSettled(asked);
+      expect(ends.map(({ status }) => status)).to.deep.equal(asked.map(() => 'rejected'));
+    }
+  });
+
   it('are asked plainly when alone, and once when twice', async () => {
     const { channel, calls } = fakeChannel(50);
     const gathered = coalescing(channel);

@@ -6,7 +6,7 @@ import { Executor, LockBusy } from '../../src/engine/executor.js';
 import type { Append, Journal } from '../../src/engine/journal.js';
 import type { ChannelCalls, Router } from '../../src/engine/ports.js';
 import { silentLog } from '../../src/log.js';
-import { declined, FlowDriver, notSent, place, startMs } from './flow-driver.js';
+import { declined, FlowDriver, notSent, place, someTask, startMs } from './flow-driver.js';
 
 /** Ports of ours in place of the stores: what is tested is what happens between two calls. */
 class Bench {
@@ -82,7 +82,18 @@ describe('the lease before each call', () => {
     const { result } = await bench.start();
     expect(result).to.include({ outcome: 'lease_lost' });
     expect(bench.charge.callCount).to.equal(0);
-    expect(bench.log.at(-1)).to.deep.include({ kind: 'replied', answer: notSent });
+    const answer = { ...notSent, withheld: true };
+    expect(bench.log.at(-1)).to.deep.include({ kind: 'replied', answer });
+  });
+
+  it('that runs out during the commit leaves the channel untried: the charge goes there after all', async () => {
+    const bench = new Bench();
+    bench.charge.resolves({ kind: 'succeeded', channelRef: 'r1' });
+    bench.leases = [60_000, 60_000, 1_000];
+    await bench.start();
+    bench.leases = [60_000];
+    expect(await bench.executor.run(someTask)).to.include({ outcome: 'ended' });
+    expect(bench.charge.args.map(([order]) => order.channelId)).to.deep.equal(['first']);
   });
 
   it('that runs out after an answer does not lose the answer', async () => {

@@ -131,8 +131,12 @@ export class Caller {
   /** Null when nobody answered in all that time. */
   async #insist(path: string, as: string, body: object, key?: string): Promise<Answer | null> {
     const giveUpMs = performance.now() + this.patienceMs;
+    this.#next += 1;
+    let at = this.#next;
     for (let again = false; performance.now() < giveUpMs; again = true) {
-      const answer = await this.#post(path, as, body, key);
+      const answer = await this.#post(at, { path, as, body, key });
+      // Another one, whatever the other callers have been at meanwhile.
+      at += 1;
       if (answer !== null && answer.status < 500 && answer.status !== 429) {
         return { ...answer, again };
       }
@@ -141,15 +145,9 @@ export class Caller {
     return null;
   }
 
-  async #post(
-    path: string,
-    as: string,
-    body: object,
-    key?: string,
-  ): Promise<Omit<Answer, 'again'> | null> {
+  async #post(at: number, { path, as, body, key }: Posted): Promise<Omit<Answer, 'again'> | null> {
     const apis = this.apis();
-    this.#next += 1;
-    const api = apis[this.#next % Math.max(1, apis.length)];
+    const api = apis[at % Math.max(1, apis.length)];
     if (api === undefined) return null;
     try {
       const response = await fetch(`${api}${path}`, {
@@ -170,6 +168,13 @@ export class Caller {
       return null;
     }
   }
+}
+
+interface Posted {
+  readonly path: string;
+  readonly as: string;
+  readonly body: object;
+  readonly key: string | undefined;
 }
 
 interface Answer {
