@@ -129,9 +129,8 @@ export class Executor<S extends TaskState> {
       for (const entry of first) this.#hold(run, entry);
       if (run.state.openCall !== null) {
         const { attemptNo } = run.state.openCall;
+        // Like all that is held it is committed before anything is asked or sent: there the old holder collides.
         this.#hold(run, { kind: 'taken_over', atMs: now, attemptNo, by: run.writer });
-        // At once, so that the old holder collides before anything is asked or sent.
-        if (!(await this.#commit(run, now))) return { outcome: 'overtaken', state: run.durable };
       }
       return await this.#advance(run);
     });

@@ -12,6 +12,8 @@ import { declined, FlowDriver, notSent, place, someTask, startMs } from './flow-
 class Bench {
   readonly log: Entry[] = [];
   nowMs = startMs;
+  /** What the log held each time that the channel was asked. */
+  readonly loggedWhenAsked: string[][] = [];
   readonly charge = stub<Parameters<ChannelCalls['charge']>, ReturnType<ChannelCalls['charge']>>();
   /** What is left of the lease, one after another; the last one stays. */
   leases: number[] = [60_000];
@@ -33,7 +35,10 @@ class Bench {
         get: () => ({
           timeoutsMs: { charge: 5_000, query: 1_000, close: 1_000 },
           charge: this.charge,
-          query: async () => ({ kind: 'not_found' }),
+          query: async () => {
+            this.loggedWhenAsked.push(this.kinds());
+            return { kind: 'not_found' };
+          },
         }),
       },
       router: { plan: (request) => this.route(request) },
@@ -119,5 +124,34 @@ describe('the lease before each call', () => {
     const { result } = await bench.start();
     expect(result).to.be.instanceOf(Error);
     expect(bench.kinds().slice(-1)).to.deep.equal(['replied']);
+  });
+});
+
+describe('a run that finds a call under way', () => {
+  /** Intended, and nothing heard of it. */
+  function interrupted(): Bench {
+    const bench = new Bench();
+    const driver = new FlowDriver([place('first')]);
+    const charge = driver.next();
+    if (charge.kind !== 'charge') throw new Error(charge.kind);
+    bench.log.push(...driver.log, charge.intent);
+    return bench;
+  }
+
+  it('has taken the task over in the log before the channel is asked, so that the old holder collides', async () => {
+    const bench = interrupted();
+    await bench.executor.run(someTask);
+    const before = ['accepted', 'routed', 'charge_intended', 'taken_over'];
+    expect(bench.loggedWhenAsked).to.deep.equal([before]);
+    expect(bench.charge.callCount).to.equal(0);
+  });
+
+  it('writes the takeover down also where its lease does not cover the question', async () => {
+    const bench = interrupted();
+    bench.leases = [1_000];
+    const { outcome } = await bench.executor.run(someTask);
+    expect(outcome).to.equal('lease_lost');
+    expect(bench.kinds().at(-1)).to.equal('taken_over');
+    expect(bench.loggedWhenAsked).to.deep.equal([]);
   });
 });
