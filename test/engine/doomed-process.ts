@@ -24,6 +24,7 @@ import { RepaymentStore } from '../../src/store/repayments.js';
 import { SqlJournal } from '../../src/store/sql-journal.js';
 import { WithdrawalStore } from '../../src/store/withdrawals.js';
 import { obey, type Life, type LifeOrders } from '../support/doomed.js';
+import { finish } from '../support/finish.js';
 
 export interface Doom extends LifeOrders {
   /** A new deduction for this repayment, or … */
@@ -44,7 +45,7 @@ export interface DoomedWithdrawal {
 }
 
 async function live(doom: Doom, life: Life, env: Record<string, string>): Promise<void> {
-  const { executor, desk, withdrawalDesk, close } = await wire(life, env);
+  const { executor, deductions, desk, withdrawalDesk, close } = await wire(life, env);
   let task = doom.task === undefined ? null : taskId(doom.task);
   if (doom.repayment !== undefined) {
     const started = await desk.start({
@@ -65,12 +66,7 @@ async function live(doom: Doom, life: Life, env: Record<string, string>): Promis
     await started.finished;
   }
   if (task === null) throw new Error('nothing to do');
-  for (;;) {
-    const { outcome, state } = await executor.run(task);
-    if (outcome === 'ended' || outcome === 'review') break;
-    const nextAskMs = state?.attempts.at(-1)?.nextAskMs ?? Date.now();
-    await systemClock.sleep(Math.max(20, nextAskMs - Date.now()));
-  }
+  await finish({ clock: systemClock, executor, deductions }, task);
   await close();
 }
 
@@ -142,7 +138,7 @@ async function wire(life: Life, env: Record<string, string>) {
     await directory.close();
     await database.destroy();
   };
-  return { executor, desk, withdrawalDesk, close };
+  return { executor, deductions, desk, withdrawalDesk, close };
 }
 
 await obey(live);

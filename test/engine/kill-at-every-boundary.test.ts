@@ -3,6 +3,7 @@ import type { Services } from '../../src/composition/root.js';
 import type { RepaymentId, TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { finish } from '../support/finish.js';
 import { shareOut, unannounced } from '../support/kills.js';
 import { Nursery, type Doomed } from '../support/nursery.js';
 import type { Doom } from './doomed-process.js';
@@ -205,22 +206,13 @@ describe('a kill -9 at every durable boundary', () => {
   async function conclude(repayment: RepaymentId, scenario: Scenario): Promise<void> {
     await forgetLock(repayment);
     const accepted = await services.deductions.findByRequest(`doomed:${repayment}`);
-    if (accepted !== null) await finish(accepted.id);
+    if (accepted !== null) await finish(services, accepted.id);
     await compare(repayment, accepted?.id ?? null, scenario);
   }
 
   /** The dead process's lock would expire by itself; the test need not wait for it. */
   async function forgetLock(id: string): Promise<void> {
     await services.redis.del(`recoup:lock:repayment:${id}`);
-  }
-
-  async function finish(task: TaskId): Promise<void> {
-    for (;;) {
-      const { outcome, state } = await services.executor.run(task);
-      if (outcome === 'ended' || outcome === 'review') return;
-      const nextAskMs = state?.attempts.at(-1)?.nextAskMs ?? Date.now();
-      await services.clock.sleep(Math.max(10, nextAskMs - Date.now()));
-    }
   }
 
   async function compare(id: RepaymentId, task: TaskId | null, scenario: Scenario): Promise<void> {

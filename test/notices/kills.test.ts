@@ -12,7 +12,11 @@ describe('kill -9 between an outcome and whoever is told of it', () => {
   let environment: TestEnvironment;
   let services: Services;
   let receiver: Receiver;
-  const nursery = new Nursery<Doom>(new URL('./doomed-sender.js', import.meta.url), 2);
+  const nursery = new Nursery<Doom>(
+    new URL('./doomed-sender.js', import.meta.url),
+    2,
+    boundaries.length,
+  );
 
   before(async () => {
     [environment, receiver] = await Promise.all([startEnvironment(), Receiver.start()]);

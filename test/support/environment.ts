@@ -5,7 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { loadProfiles, type LoadedProfile } from '../../src/channels/load-profiles.js';
+import {
+  loadProfiles,
+  parseProfile,
+  type LoadedProfile,
+} from '../../src/channels/load-profiles.js';
 import { compose, type Services, type Wrappers } from '../../src/composition/root.js';
 import { loadConfig, type Config } from '../../src/config.js';
 import type { Log } from '../../src/engine/ports.js';
@@ -134,6 +138,8 @@ async function profileDocuments({ profiles, adjust, parties = [] }: EnvironmentO
     // One tier each: a test knows which channel comes first.
     copy['tier'] = { swiftpay: 1, unionlink: 2, oldbank: 3 }[String(profile.id)] ?? 4;
     adjust?.(copy);
+    // What cannot be opened is left out, by design: a test would go on without the channel that it is about.
+    parseProfile(copy);
     return { channelId: profile.id, profileJson: JSON.stringify(copy) };
   });
 }

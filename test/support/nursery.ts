@@ -60,14 +60,23 @@ export class Doomed<L extends LifeOrders> {
 export class Nursery<Told extends object> {
   readonly #waiting: Promise<ChildProcess>[] = [];
   readonly #alive = new Set<ChildProcess>();
+  #started = 0;
 
   constructor(
     private readonly script: URL,
     private readonly ahead: number,
+    /** How many are wanted in all, where that is known. */
+    private readonly total = Infinity,
   ) {}
 
   async #take(): Promise<ChildProcess> {
-    while (this.#waiting.length <= this.ahead) this.#waiting.push(this.#start());
+    while (this.#waiting.length <= this.ahead && this.#started < this.total) {
+      this.#started += 1;
+      const child = this.#start();
+      // Whoever takes it hears of it; nobody may.
+      child.catch(() => undefined);
+      this.#waiting.push(child);
+    }
     const child = await this.#waiting.shift();
     if (child === undefined) throw new Error('no child');
     return child;
@@ -99,12 +108,16 @@ export class Nursery<Told extends object> {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#alive.add(child);
-    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      throw new Error(`a process ended before its turn: ${String(code ?? signal)}`);
+    });
+    await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended]);
+    ended.catch(() => undefined);
     return child;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#waiting);
     for (const child of this.#alive) child.kill('SIGKILL');
+    await Promise.allSettled(this.#waiting);
   }
 }

@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/config.js';
 import type { TopUpRequest } from '../../src/intake/top-up-desk.js';
 import { silentLog } from '../../src/log.js';
 import { amountMinor } from '../../src/money.js';
+import { until } from '../sandbox/sandbox-process.js';
 import { obey, type Life, type LifeOrders } from '../support/doomed.js';
 
 export interface DoomedTopUp extends LifeOrders {
@@ -28,10 +29,10 @@ async function live(
   const asked = { ...request, amountMinor: amountMinor(100_000) };
   const { topUpId, finished } = await services.flows.topUpDesk.start(asked);
   await finished;
-  while ((await services.flows.topUps.find(topUpId))?.endedAt === null) {
-    await services.clock.sleep(20);
+  await until(`the end of top-up ${topUpId}`, async () => {
     await services.resume(topUpId);
-  }
+    return (await services.flows.topUps.find(topUpId))?.endedAt !== null;
+  });
   await services.close();
 }
 

@@ -1,6 +1,5 @@
 import { expect } from 'chai';
 import type { Services } from '../../src/composition/root.js';
-import type { RunOutcome } from '../../src/engine/executor.js';
 import type { WithdrawalState } from '../../src/engine/withdrawal.js';
 import { channelId, type TaskId } from '../../src/ids.js';
 import type { WithdrawalRequest } from '../../src/intake/withdrawal-desk.js';
@@ -9,6 +8,7 @@ import type { FaultRule } from '../../src/sandbox/faults.js';
 import { Books, straight } from '../ledger/books.js';
 import type { BookedOrder } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { finish } from '../support/finish.js';
 import { aMember, aWithdrawal, expectExplained } from './practice.js';
 
 const amount = 50_000;
@@ -39,16 +39,6 @@ describe('withdrawals, end to end', () => {
     ...more,
   });
   const declines = payouts('decline', { params: { outcome: 'account_closed' } });
-
-  /** Runs it until it ends, or waits for a person. */
-  async function finish(task: TaskId): Promise<RunOutcome> {
-    for (;;) {
-      const { outcome, state } = await services.executor.run(task);
-      if (outcome === 'ended' || outcome === 'review') return outcome;
-      const due = state?.attempts.at(-1)?.nextAskMs ?? Date.now();
-      await services.clock.sleep(Math.max(10, Math.min(500, due - Date.now())));
-    }
-  }
 
   async function withdraw(fields: Partial<WithdrawalRequest> = {}) {
     const memberId = await aMember(services, 2 * amount);
@@ -86,7 +76,7 @@ describe('withdrawals, end to end', () => {
 
   it('takes the balance, pays it out once, and tells the ledger', async () => {
     const { id, memberId } = await withdraw();
-    expect(await finish(id)).to.equal('ended');
+    expect(await finish(services, id)).to.equal('ended');
     expect(await status(id)).to.equal('succeeded');
     expect(await executions(id, 'payout')).to.equal(1);
     expect(await expectExplained(environment.owner, memberId)).to.equal(BigInt(amount));
@@ -111,14 +101,14 @@ describe('withdrawals, end to end', () => {
     const rejected = [{ channel_id: 'accounts', code: 'paused', reason: 'paused by an operator' }];
     expect(refused).to.have.deep.property('details', { rejected });
     const { id } = await withdraw(elsewhere());
-    expect(await finish(id)).to.equal('ended');
+    expect(await finish(services, id)).to.equal('ended');
     expect(await status(id)).to.equal('succeeded');
   });
 
   it('refused everywhere: given back once, as a posting of its own', async () => {
     await environment.sandbox.setFaults([declines]);
     const { id, memberId } = await withdraw();
-    expect(await finish(id)).to.equal('ended');
+    expect(await finish(services, id)).to.equal('ended');
     expect(await services.flows.withdrawals.find(id)).to.include({
       status: 'failed',
       failureCode: 'account_closed',
@@ -136,7 +126,7 @@ describe('withdrawals, end to end', () => {
   it('paid, and the answer lost: asked about, never paid again', async () => {
     await environment.sandbox.setFaults([payouts('reset_after', { nth: 1 })]);
     const { id, memberId } = await withdraw();
-    expect(await finish(id)).to.equal('ended');
+    expect(await finish(services, id)).to.equal('ended');
     expect(await status(id)).to.equal('succeeded');
     expect(await executions(id, 'payout')).to.equal(1);
     expect(await expectExplained(environment.owner, memberId)).to.equal(BigInt(amount));
@@ -155,14 +145,14 @@ describe('withdrawals, end to end', () => {
     expect(await status(id)).to.equal('processing');
     expect(await expectExplained(environment.owner, memberId)).to.equal(BigInt(amount));
     await environment.sandbox.clearFaults();
-    expect(await finish(id)).to.equal('ended');
+    expect(await finish(services, id)).to.equal('ended');
     expect(await status(id)).to.equal('succeeded');
   });
 
   it('paid late, after it was given back: a case that people can only see to, and the books show it', async () => {
     await environment.sandbox.setFaults([declines]);
     const { id, memberId } = await withdraw();
-    await finish(id);
+    await finish(services, id);
     const [attempt] = (await stateOf(id)).attempts;
     if (attempt === undefined) throw new Error('nothing was sent');
     const { orderNo } = attempt.order;
@@ -188,7 +178,7 @@ describe('withdrawals, end to end', () => {
   describe('from an account service', () => {
     it('debits there, then pays out', async () => {
       const { id, memberId } = await withdraw(elsewhere());
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await status(id)).to.equal('succeeded');
       expect(await executions(id, 'debit')).to.equal(1);
       expect(await executions(id, 'payout')).to.equal(1);
@@ -205,7 +195,7 @@ describe('withdrawals, end to end', () => {
     it('too little there: nothing is paid out', async () => {
       const much = { ...elsewhere(), amountMinor: amountMinor(1_000_001) };
       const { id } = await withdraw(much);
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await services.flows.withdrawals.find(id)).to.include({
         status: 'failed',
         failureCode: 'insufficient_balance',
@@ -220,7 +210,7 @@ describe('withdrawals, end to end', () => {
         { channel: 'accounts', operation: 'restore', fault: 'reset_after', nth: 1 },
       ]);
       const { id } = await withdraw(elsewhere());
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await status(id)).to.equal('failed');
       const [debit] = await booked(id, 'debit');
       expect(debit?.restoredMinor).to.equal(amount);
@@ -238,7 +228,7 @@ describe('withdrawals, end to end', () => {
         { channel: 'accounts', operation: 'debit', fault: 'reset_after', nth: 1 },
       ]);
       const { id } = await withdraw(elsewhere());
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await status(id)).to.equal('succeeded');
       expect(await executions(id, 'debit')).to.equal(1);
       expect(await executions(id, 'payout')).to.equal(1);
@@ -256,7 +246,7 @@ describe('withdrawals, end to end', () => {
         },
       ]);
       const { id } = await withdraw(elsewhere());
-      expect(await finish(id)).to.equal('review');
+      expect(await finish(services, id)).to.equal('review');
       await environment.parties.accounts?.clearFaults();
       return id;
     }
@@ -280,7 +270,7 @@ describe('withdrawals, end to end', () => {
     it('a restore that cannot be done: two people have another order tried, and it is restored once', async () => {
       const id = await stuck();
       expect(await decide(id, 'ask_again')).to.include({ state: 'executed' });
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await status(id)).to.equal('failed');
       expect(await executions(id, 'restore')).to.equal(1);
       // Carried out once more, as after a crash: it was done.
@@ -292,7 +282,7 @@ describe('withdrawals, end to end', () => {
       const id = await stuck();
       const before = (await stateOf(id)).attempts.length;
       expect(await decide(id, 'write_off')).to.include({ state: 'executed' });
-      expect(await finish(id)).to.equal('ended');
+      expect(await finish(services, id)).to.equal('ended');
       expect(await status(id)).to.equal('failed');
       expect((await stateOf(id)).attempts).to.have.length(before);
       expect(await executions(id, 'restore')).to.equal(0);

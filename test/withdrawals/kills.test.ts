@@ -4,6 +4,7 @@ import type { TaskId } from '../../src/ids.js';
 import type { FaultRule } from '../../src/sandbox/faults.js';
 import type { BookedOrder } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { finish } from '../support/finish.js';
 import { shareOut, unannounced } from '../support/kills.js';
 import { Nursery } from '../support/nursery.js';
 import type { Doom, DoomedWithdrawal } from '../engine/doomed-process.js';
@@ -131,7 +132,7 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
     await Promise.all(
       dooms.map(async ({ killAt, withdrawal }, at) => {
         const task = tasks[at] ?? null;
-        if (task !== null) await finish(task);
+        if (task !== null) await finish(services, task);
         await compare(withdrawal.memberId, task, scenario, `${killAt}, then ${second?.[at]}`);
       }),
     );
@@ -153,15 +154,6 @@ describe('a withdrawal and a kill -9 at a durable boundary', () => {
   /** The dead process's lock would expire by itself; the test need not wait for it. */
   async function forgetLock(id: string): Promise<void> {
     await services.redis.del(`recoup:lock:withdrawal:${id}`);
-  }
-
-  async function finish(task: TaskId): Promise<void> {
-    for (;;) {
-      const { outcome, state } = await services.executor.run(task);
-      if (outcome === 'ended' || outcome === 'review') return;
-      const due = state?.attempts.at(-1)?.nextAskMs ?? Date.now();
-      await services.clock.sleep(Math.max(10, Math.min(500, due - Date.now())));
-    }
   }
 
   async function compare(
