@@ -79,7 +79,8 @@ const tellCase = ({ table: of, caseId, kind, taskId }: CaseTable): string => {
     ON DUPLICATE KEY UPDATE notice.message_id = notice.message_id`;
 };
 
-const tellsOf = (one: CaseTable): readonly string[] => [
+/** What 017 needs as well. */
+export const tellsOf = (one: CaseTable): readonly string[] => [
   `DROP TRIGGER IF EXISTS ${one.table}_told`,
   `CREATE TRIGGER ${one.table}_told AFTER INSERT ON ${one.table} FOR EACH ROW ${tellCase(one)}`,
   ...(one.reopens === undefined

@@ -116,6 +116,16 @@ export const errorTable = {
   ],
   deduction_ended: [409, 'The deduction has ended: nothing is left to ask.', 'Read the deduction.'],
   deduction_unknown: [404, 'There is no such deduction.', 'Check the id.'],
+  deduction_not_ended: [
+    409,
+    'The deduction has not ended: what it took is not known yet.',
+    'Repeat when it has ended.',
+  ],
+  nothing_credited: [
+    409,
+    'This deduction has credited nothing to its repayment.',
+    'Read the deduction: what was captured besides is a case of its own.',
+  ],
   // Refunds
   capture_unknown: [404, 'There is no such captured order.', 'Check the task and the attempt.'],
   capture_not_available: [
@@ -175,7 +185,7 @@ export const errorTable = {
   refund_not_offered: [
     409,
     'The channel that captured the money offers no refunds.',
-    'Pay it back outside and write the case off with the proof.',
+    'Pay it back outside; where there is a case, write it off with the proof.',
   ],
   refund_unknown: [404, 'There is no such refund.', 'Check the id.'],
   // Ledger

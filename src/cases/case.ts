@@ -1,13 +1,14 @@
 /**
  * A case: something only a person can decide. Its facts stay in the table that owns them (a task's
- * log, the ledger's dead letters, reconciliation, the active check, notices); its id says which and where.
+ * log, the ledger's dead letters, reconciliation, the active check, notices, requests of refunds); its id
+ * says which and where.
  */
 import type { TaskKind } from '../engine/entries.js';
 import type { Operation } from '../engine/order.js';
 import { isTaskId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
 
-export const caseSources = ['task', 'dead', 'break', 'check', 'notice'] as const;
+export const caseSources = ['task', 'dead', 'break', 'check', 'notice', 'refund'] as const;
 export type CaseSource = (typeof caseSources)[number];
 
 /** `task:<task>:<no>`, or `<source>:<no>` where the owner's table numbers its rows. */

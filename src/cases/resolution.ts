@@ -74,6 +74,8 @@ const forOthers: Readonly<Record<Exclude<CaseSource, 'task'>, readonly Action[]>
   check: ['ask_again', 'write_off'],
   // Its notices are sent again, or are not wanted any more.
   notice: ['ask_again', 'write_off'],
+  // Rejecting the request closes it, too; written off is what was given back in another way.
+  refund: ['refund', 'write_off'],
 };
 
 export function actionsFor({

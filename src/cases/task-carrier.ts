@@ -30,7 +30,7 @@ export interface TaskDecisions {
 }
 
 /** A refund that meets these will never be possible. */
-const neverPossible: readonly ErrorCode[] = [
+export const neverPossible: readonly ErrorCode[] = [
   'capture_unknown',
   'capture_not_available',
   'refund_not_offered',

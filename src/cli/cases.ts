@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { InvalidArgumentError, type Command } from 'commander';
 import { caseSources, type CaseFilter, type CaseSource, type Person } from '../cases/case.js';
 import type { CaseStory } from '../cases/case-desk.js';
 import type { Proposal } from '../cases/proposal.js';
 import type { Services } from '../composition/root.js';
-import { RecoupError } from '../errors.js';
 import * as wire from '../http/case-wire.js';
 import { formatDecimalAmount, type AmountMinor } from '../money.js';
 import {
@@ -18,6 +16,7 @@ import {
 } from './command.js';
 import { exitCodes, type ExitCode } from './exit-codes.js';
 import { badUsage } from './failure.js';
+import { keyVariable, operator, parsed } from './operator.js';
 import { withServices } from './session.js';
 import { table } from './table.js';
 
@@ -28,9 +27,6 @@ interface ListOptions extends CommonOptions {
   readonly owner?: string;
   readonly limit: number;
 }
-
-/** Whoever writes is named by a key, as at the API: a name on the command line proves nothing. */
-const keyVariable = 'RECOUP_OPERATOR_KEY';
 
 export function casesCommand(): Command {
   const id = 'such as `cases list` prints it';
@@ -199,36 +195,6 @@ function write<Options extends CommonOptions>(work: Work<Options>) {
       return await work(services.cases, by, args, options);
     }),
   );
-}
-
-async function operator({ access }: Services): Promise<Person> {
-  const key = process.env[keyVariable] ?? '';
-  const digest = createHash('sha256').update(key).digest('hex');
-  const found = key === '' ? null : await access.findKey(digest);
-  if (found === null) {
-    const how = 'Make one with `recoup keys create --role operator --name …`, one a person.';
-    throw badUsage(`${keyVariable} holds no key that is known.`, how);
-  }
-  if (found.role !== 'operator') throw new RecoupError('forbidden', { role: found.role });
-  return { name: found.name, keyId: found.id };
-}
-
-interface Schema<T> {
-  safeParse(value: unknown): {
-    readonly data?: T;
-    readonly error?: { readonly issues: readonly { path: PropertyKey[]; message: string }[] };
-  };
-}
-
-/** @throws RecoupError `invalid_request`, as the API would */
-function parsed<T>(schema: Schema<T>, value: unknown): T {
-  const { data, error } = schema.safeParse(value);
-  if (data !== undefined) return data;
-  const problems = (error?.issues ?? []).map(({ path, message }) => ({
-    field: path.map(String).join('.'),
-    message,
-  }));
-  throw new RecoupError('invalid_request', { problems });
 }
 
 function numberOf(id: string, no: string): number {

@@ -1,11 +1,15 @@
 import type { Command } from 'commander';
 import { taskStatuses } from '../engine/orders-state.js';
 import { RecoupError } from '../errors.js';
+import type { RefundRequestRecord } from '../cases/refund-requests.js';
+import { askedOf, refundBody, refundRequestView } from '../http/refund-wire.js';
+import { idempotencyKey } from '../http/request-headers.js';
 import { attemptView, logEntryView } from '../http/views.js';
 import type { TaskId } from '../ids.js';
 import type { RefundRecord } from '../intake/records.js';
-import { formatDecimalAmount } from '../money.js';
-import { asTaskId, asWhole, command, group, run, type CommonOptions } from './command.js';
+import { formatDecimalAmount, type AmountMinor } from '../money.js';
+import { asAmount, asTaskId, asWhole, command, group, run, type CommonOptions } from './command.js';
+import { keyVariable, operator, parsed } from './operator.js';
 import { withServices } from './session.js';
 import { table } from './table.js';
 import { asStatus, taskPage, type PageOptions } from './task-page.js';
@@ -15,13 +19,14 @@ interface ListOptions extends PageOptions {
   readonly topUp?: TaskId;
 }
 
-/** A refund is started by a case (`recoup cases propose --refund`); here it is only read. */
+/** Asked for here, or proposed in a case (`recoup cases propose --refund`); approved by another in its case. */
 export function refundsCommand(): Command {
   return group(
     'refunds',
     'money that goes back to borrowers and customers',
     listCommand(),
     showCommand(),
+    requestCommand(),
   );
 }
 
@@ -48,6 +53,55 @@ function listCommand(): Command {
       ),
     );
 }
+
+interface RequestOptions extends CommonOptions {
+  readonly key: string;
+  readonly amount?: AmountMinor;
+  readonly reason: string;
+}
+
+function requestCommand(): Command {
+  return command('request', `ask that a credited deduction be given back; who asks: ${keyVariable}`)
+    .argument('<deduction>', 'as printed by `deduct` or `list`', asTaskId)
+    .requiredOption('--key <key>', 'yours, new for each refund you mean; again: the same request')
+    .requiredOption('--reason <text>', 'why, 4 to 500 characters')
+    .option('--amount <yuan>', 'so much of it; all that is left unless given', asAmount)
+    .action(
+      run<RequestOptions>((options, [id = '']) =>
+        withServices(options, async (services) => {
+          const by = await operator(services);
+          const { amount, reason, key } = options;
+          const given = amount === undefined ? {} : { amount_minor: Number(amount) };
+          const body = parsed(refundBody, { ...given, reason });
+          const asked = askedOf(id, body, idempotencyKey(key, by.keyId));
+          const { request, repeated } = await services.cases.refundRequests.request(asked, by);
+          return {
+            json: { request: refundRequestView(request), repeated },
+            text: [
+              ...requestLines([request]),
+              ...(request.closedAt === null
+                ? [`another person decides: \`recoup cases show ${request.caseId}\``]
+                : []),
+            ].join('\n'),
+          };
+        }),
+      ),
+    );
+}
+
+export const requestLines = (requests: readonly RefundRequestRecord[]): readonly string[] =>
+  requests.map(({ caseId, amountMinor, requestedBy, reason, resolution }) =>
+    [
+      `${caseId}: refund of ${formatDecimalAmount(amountMinor)} requested by ${requestedBy}`,
+      `(${reason}), ${resolution ?? 'not decided yet'}`,
+    ].join(' '),
+  );
+
+export const refundLines = (refunds: readonly RefundRecord[]): readonly string[] =>
+  refunds.map(
+    ({ id, amountMinor, takenFrom, status }) =>
+      `refund ${id}: ${formatDecimalAmount(amountMinor)} from ${takenFrom}, ${status}`,
+  );
 
 function showCommand(): Command {
   return command('show', 'a refund, its orders and its log')

@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import { RecoupError } from '../errors.js';
 import type { Services } from '../composition/root.js';
 import { callView } from '../http/channel-routes.js';
+import { moneyBackView } from '../http/refund-wire.js';
 import { deductionView, storyView } from '../http/views.js';
 import { embed, type DeductionStory } from '../index.js';
 import { taskId } from '../ids.js';
 import { asTaskId, command, run, type CommonOptions, type Result } from './command.js';
 import { outcomeLine } from './deduct.js';
+import { refundLines, requestLines } from './refunds.js';
 import { withServices } from './session.js';
 import { storyLines } from './story.js';
 import { table } from './table.js';
@@ -18,6 +20,7 @@ interface ShowOptions extends CommonOptions {
 }
 
 const callsMax = 1_000;
+const refundsMax = 100;
 
 export function showCommand(): Command {
   return command(
@@ -51,8 +54,18 @@ async function storyOf(services: Services, id: string): Promise<Result> {
   if (topUp !== null) return { json: topUpJson(topUp), text: topUpText(topUp) };
   const story = await recoup.show(id);
   if (story === null) throw new RecoupError('deduction_unknown');
-  const json = { deduction: deductionView(story.deduction), ...storyView(story) };
-  return { json, text: storyText(story) };
+  const [requests, refunds] = await Promise.all([
+    services.cases.refundRequests.ofDeduction(story.deduction.id),
+    services.refunds.list({ deductionId: story.deduction.id, limit: refundsMax }),
+  ]);
+  return {
+    json: {
+      deduction: deductionView(story.deduction),
+      ...storyView(story),
+      ...moneyBackView(requests, refunds),
+    },
+    text: storyText(story, [...requestLines(requests), ...refundLines(refunds)]),
+  };
 }
 
 function callsText(calls: Awaited<ReturnType<Services['calls']['ofTask']>>): string {
@@ -68,7 +81,7 @@ function callsText(calls: Awaited<ReturnType<Services['calls']['ofTask']>>): str
   return table(['at (UTC)', 'call', 'order number', '', 'HTTP', 'verdict', 'received'], rows);
 }
 
-function storyText(story: DeductionStory): string {
+function storyText(story: DeductionStory, moneyBack: readonly string[]): string {
   const { deduction } = story;
   const { repaymentId, borrowerId, bankCode, accountLast4, source, agentName } = deduction;
   const by = agentName === null ? '' : ` by ${agentName}: ${deduction.agentReason}`;
@@ -77,6 +90,7 @@ function storyText(story: DeductionStory): string {
     outcomeLine(deduction),
     `repayment ${repaymentId}, borrower ${borrowerId}, ${bankCode} …${accountLast4}`,
     `asked for by ${source}${by}`,
+    ...moneyBack,
     ...storyLines(story),
   ].join('\n');
 }

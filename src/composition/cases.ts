@@ -2,7 +2,10 @@
 import { openCases, type Cases } from '../cases/cases.js';
 import { findingCarrier } from '../cases/finding-carrier.js';
 import { itemCarrier, type Items } from '../cases/item-carrier.js';
+import { refundRequestCarrier, type RequestedRefunds } from '../cases/refund-request-carrier.js';
+import { RefundRequestDesk } from '../cases/refund-requests.js';
 import { taskCarrier, type TaskDecisions } from '../cases/task-carrier.js';
+import type { ChannelDirectory } from '../channels/directory.js';
 import type { Clock } from '../clock.js';
 import { ActiveCheck } from '../compensation/active-check.js';
 import type { Config } from '../config.js';
@@ -18,7 +21,9 @@ import { CaseProposalStore } from '../store/case-proposals.js';
 import type { Database } from '../store/database.js';
 import type { DeductionStore } from '../store/deductions.js';
 import type { BreakStore } from '../store/reconciliation-breaks.js';
+import { RefundRequestStore, refundKeyOf } from '../store/refund-requests.js';
 import type { RefundStore } from '../store/refunds.js';
+import { creditOf } from './refunds.js';
 
 export interface CaseSurroundings {
   readonly config: Config;
@@ -27,6 +32,7 @@ export interface CaseSurroundings {
   readonly deductions: DeductionStore;
   readonly refunds: RefundStore;
   readonly refundDesk: RefundDesk;
+  readonly directory: ChannelDirectory;
   readonly breaks: BreakStore;
   readonly ledger: LedgerReads;
   /** The cases of destinations that notices do not reach. */
@@ -37,6 +43,7 @@ export interface CaseSurroundings {
 
 export interface CaseServices extends Cases {
   readonly activeCheck: ActiveCheck;
+  readonly refundRequests: RefundRequestDesk;
   /** Starts the sweeps, until `close`. */
   readonly start: () => void;
   readonly close: () => Promise<void>;
@@ -61,6 +68,7 @@ export function openCaseServices(around: CaseSurroundings): CaseServices {
     log,
   );
   const book = new CaseStore(database);
+  const requests = new RefundRequestStore(database);
   const carriers = {
     task: taskCarrier(decisionsAbout(around)),
     dead: itemCarrier({
@@ -78,12 +86,19 @@ export function openCaseServices(around: CaseSurroundings): CaseServices {
       writeOff: async (no, told) => await findings.writeOff(no, told, clock.nowMs()),
     }),
     notice: itemCarrier(around.notices),
+    refund: refundRequestCarrier(requestedRefunds(requests, around)),
   };
   const proposals = new CaseProposalStore(database);
   const cases = openCases({ book, proposals, carriers, clock, log }, config);
   return {
     ...cases,
     activeCheck,
+    refundRequests: new RefundRequestDesk(
+      async (deduction) => await creditOf(deduction, around),
+      requests,
+      clock,
+      config,
+    ),
     start() {
       activeCheck.start();
       cases.sweep.start();
@@ -117,10 +132,28 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
       const taskId = failed === null ? task : (failed.deductionId ?? failed.topUpId);
       const { attemptNo } = failed ?? about;
       if (taskId === null || attemptNo === null) throw new Error('the case names no attempt');
-      // A late or a second capture alone is given back: what was credited stays credited.
-      const onlyExcess = failed === null || failed.takenFrom === 'excess';
-      const request = { ...asked, taskId, attemptNo, onlyExcess };
+      // A late or a second capture alone is given back: what was credited stays credited. And a refund
+      // that failed is tried anew out of what it was taken from.
+      const only = failed?.takenFrom ?? 'excess';
+      const request = { ...asked, taskId, attemptNo, only };
       return (await refundDesk.start(request)).refundId;
     },
+  };
+}
+
+function requestedRefunds(
+  requests: RefundRequestStore,
+  { refunds, refundDesk, clock }: CaseSurroundings,
+): RequestedRefunds {
+  return {
+    started: async (no) => (await refunds.findByRequest(refundKeyOf(no)))?.id ?? null,
+    async start({ about, ...asked }) {
+      const { taskId, attemptNo, no } = about;
+      if (taskId === null || attemptNo === null) throw new Error('the request names no attempt');
+      const what = { ...asked, taskId, attemptNo, requestKey: refundKeyOf(no) };
+      // What is credited to nobody has a case of its own.
+      return (await refundDesk.start({ ...what, only: 'repayment' })).refundId;
+    },
+    close: async (no, resolution) => await requests.close(no, resolution, clock.nowMs()),
   };
 }

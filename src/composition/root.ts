@@ -259,14 +259,16 @@ function bindBusiness(container: Container, basics: Basics): void {
       database: Database,
       stores: Stores,
       { refundDesk }: Intake,
+      { directory }: Routing,
       ledger: LedgerServices,
       notices: NoticeServices,
       executor: Executor<Task>,
     ) => {
       const told = { ledger: ledger.reads, notices: notices.items };
-      return openCaseServices({ ...basics, ...stores, ...told, database, refundDesk, executor });
+      const desks = { refundDesk, directory, executor };
+      return openCaseServices({ ...basics, ...stores, ...told, ...desks, database });
     },
-    [ids.database, ids.stores, ids.intake, ids.ledger, ids.notices, Executor],
+    [ids.database, ids.stores, ids.intake, ids.routing, ids.ledger, ids.notices, Executor],
   );
 }
 

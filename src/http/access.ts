@@ -16,6 +16,8 @@ export const permissions = {
   'GET /v1/deductions': everyone,
   'GET /v1/deductions/:id': everyone,
   'POST /v1/deductions/:id/ask': ['operator'],
+  // Whoever collects does not also decide what goes back.
+  'POST /v1/deductions/:id/refunds': ['operator'],
   'POST /v1/withdrawals': ['app'],
   'GET /v1/withdrawals': everyone,
   'GET /v1/withdrawals/:id': everyone,

@@ -7,7 +7,7 @@ import { callerOf, type HttpContext } from './context.js';
 import type { App } from './zod-fastify.js';
 
 /** The person is whoever the key belongs to; no body can say otherwise. */
-function personOf(request: FastifyRequest): Person {
+export function personOf(request: FastifyRequest): Person {
   const { id: keyId, name } = callerOf(request);
   return { keyId, name };
 }

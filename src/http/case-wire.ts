@@ -23,7 +23,7 @@ const words = (min: number, max: number) =>
     .refine((text) => !namesSomebody(text), 'no account, card, identity or telephone number');
 
 const proof = words(4, 500).describe('What proves it, and where it can be seen');
-const reason = words(4, 500);
+export const reason = words(4, 500);
 
 export const resolutionBody = z
   .discriminatedUnion('action', [

@@ -1,5 +1,8 @@
+import type { TaskId } from '../ids.js';
 import type { HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
+import type { HttpServices } from './ports.js';
+import { moneyBackView } from './refund-wire.js';
 import { startDeduction, type RoutedDeductions } from './start-deduction.js';
 import { askAgain, readTask } from './task-routes.js';
 import { deductionView } from './views.js';
@@ -18,11 +21,26 @@ export function deductionRoutes(app: App, context: HttpContext): void {
     schema: replies.deduction,
     detail: replies.deductionDetail,
     asking: 'It never charges what may have been charged.',
+    beside: async (id) => await moneyBackOf(context.services, id),
   };
   startDeduction(app, context, routed);
   listDeductions(app, context);
   readTask(app, context, routed);
   askAgain(app, context, routed);
+}
+
+const refundsMax = 100;
+
+/** Money of a deduction that goes back, or that somebody has asked for. */
+export async function moneyBackOf(
+  { cases, refunds }: Pick<HttpServices, 'cases' | 'refunds'>,
+  deductionId: TaskId,
+): Promise<ReturnType<typeof moneyBackView>> {
+  const [asked, given] = await Promise.all([
+    cases.refundRequests.ofDeduction(deductionId),
+    refunds.list({ deductionId, limit: refundsMax }),
+  ]);
+  return moneyBackView(asked, given);
 }
 
 function listDeductions(app: App, { services: { deductions } }: HttpContext): void {

@@ -1,6 +1,7 @@
 /** What the HTTP API needs of the rest. The composition root's services have this shape. */
 import type { ErrorCode } from '../errors.js';
 import type { CaseDesk } from '../cases/case-desk.js';
+import type { RefundRequestDesk } from '../cases/refund-requests.js';
 import type { CallRecord, Shown } from '../channels/call-record.js';
 import type { Channel } from '../channels/channel.js';
 import type { ChannelProfile } from '../channels/profile.js';
@@ -20,6 +21,8 @@ import type {
   DeductionFilter,
   DeductionRecord,
   LoggedEntry,
+  RefundFilter,
+  RefundRecord,
 } from '../intake/records.js';
 import type { Members } from '../intake/member.js';
 import type { TopUpDesk } from '../intake/top-up-desk.js';
@@ -173,6 +176,7 @@ export interface HttpServices {
   readonly desk: Pick<DeductionDesk, 'start'>;
   readonly batchDesk: Pick<BatchDesk, 'load' | 'loadDue' | 'find' | 'pause' | 'resume'>;
   readonly deductions: DeductionReads;
+  readonly refunds: { list(filter: RefundFilter): Promise<readonly RefundRecord[]> };
   readonly callbacks: Callbacks;
   readonly calls: Calls;
   readonly repayments: Repayments;
@@ -181,6 +185,7 @@ export interface HttpServices {
       CaseDesk,
       'list' | 'show' | 'assign' | 'note' | 'propose' | 'approve' | 'reject'
     >;
+    readonly refundRequests: Pick<RefundRequestDesk, 'request' | 'ofDeduction'>;
   };
   readonly notices: {
     readonly desk: Pick<

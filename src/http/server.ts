@@ -11,6 +11,7 @@ import { caseRoutes } from './case-routes.js';
 import { Closing } from './closing.js';
 import { HttpContext } from './context.js';
 import { deductionRoutes } from './deduction-routes.js';
+import { refundRoutes } from './refund-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { openapiInfo, openapiTransforms } from './openapi.js';
 import { operationRoutes } from './operation-routes.js';
@@ -111,6 +112,7 @@ async function routes(app: FastifyInstance, context: HttpContext): Promise<void>
       }
     });
     deductionRoutes(v1, context);
+    refundRoutes(v1, context);
     withdrawalRoutes(v1, context);
     topUpRoutes(v1, context);
     memberRoutes(v1, context);

@@ -23,6 +23,8 @@ export interface RoutedKind<R extends TaskRow = TaskRow, View extends z.ZodType 
   readonly view: (record: R) => z.input<View>;
   readonly schema: View;
   readonly detail: z.ZodType;
+  /** What its page says besides. */
+  readonly beside?: (id: TaskId) => Promise<object>;
   /** What asking the channel again cannot do. */
   readonly asking: string;
 }
@@ -108,7 +110,8 @@ export function readTask<R extends TaskRow>(
     handler: async (request) => {
       const record = await findTask(routed, request.params.id);
       const story = storyView(await storyOf(services.deductions, record.id));
-      return { ...(view(record) as object), ...story };
+      const beside = await routed.beside?.(record.id);
+      return { ...(view(record) as object), ...story, ...beside };
     },
   });
 }

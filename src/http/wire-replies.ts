@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { taskStatuses } from '../engine/orders-state.js';
 import { currencies } from '../money.js';
+import { moneyBack } from './refund-wire.js';
 
 const ids = {
   deduction: '019a9e6c-5a00-7c3e-8f1d-0242ac120002',
@@ -118,6 +119,7 @@ export const deductionDetail = z
   .object({
     ...deductionFields,
     ...taskStory,
+    ...moneyBack,
   })
   .meta({
     id: 'DeductionDetail',
@@ -156,6 +158,8 @@ export const deductionDetail = z
           },
         ],
         cases: [],
+        refund_requests: [],
+        refunds: [],
       },
     ],
   });

@@ -41,8 +41,11 @@ export interface RefundRequest {
   readonly requestedBy: string;
   readonly approvedBy: string;
   readonly requestKey: string;
-  /** Never what was credited to the repayment, whatever else is left of the capture. */
-  readonly onlyExcess?: boolean;
+  /**
+   * Out of this and of nothing else, whatever else is left of the capture; left out: what is credited to
+   * nobody first.
+   */
+  readonly only?: RefundOfDeduction['from'];
 }
 
 export interface RefundStarted {
@@ -113,12 +116,12 @@ export class RefundDesk {
 /** @throws RecoupError `capture_not_available` */
 function partOf(
   capture: CaptureOfDeduction,
-  { amountMinor: wanted, onlyExcess }: RefundRequest,
+  { amountMinor: wanted, only }: RefundRequest,
 ): Pick<RefundOfDeduction, 'deductionId' | 'repaymentId' | 'from' | 'amountMinor'> {
   const { deductionId, repaymentId, creditedMinor } = capture;
   const captured = capture.amountMinor * BigInt(capture.captures);
   const excess = captured - creditedMinor - capture.refundMinor;
-  const from = excess > 0n || onlyExcess === true ? 'excess' : 'repayment';
+  const from = only ?? (excess > 0n ? 'excess' : 'repayment');
   const atMost = from === 'excess' ? excess : creditedMinor;
   const amountMinor = wanted ?? (atMost as AmountMinor);
   if (amountMinor <= 0n || amountMinor > atMost) {

@@ -120,6 +120,23 @@ export async function audited(
   await writeAudit(database, { actor, action, subject, detail: JSON.stringify(detail) }, nowMs);
 }
 
+/** Of a refund that somebody asked for. False when it is no request's case, or was closed before. */
+export async function closeRequest(
+  database: Knex | Knex.Transaction,
+  id: CaseId,
+  resolution: string,
+  nowMs: number,
+): Promise<boolean> {
+  const [, no] = /^refund:(\d+)$/.exec(id) ?? [];
+  if (no === undefined) return false;
+  const found = await execute(
+    database,
+    'UPDATE refund_request SET closed_at = ?, resolution = ? WHERE id = ? AND closed_at IS NULL',
+    [sqlTime(nowMs), resolution.slice(0, 500), no],
+  );
+  return found > 0;
+}
+
 function conditions(filter: CaseFilter): { where: string[]; values: unknown[] } {
   const where: string[] = [];
   const values: unknown[] = [];

@@ -8,9 +8,9 @@ import type { CaseId, Person } from '../cases/case.js';
 import type { ProposalBook } from '../cases/ports.js';
 import type { NewProposal, Proposal } from '../cases/proposal.js';
 import { RecoupError } from '../errors.js';
-import { audited } from './case-book.js';
+import { audited, closeRequest } from './case-book.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
-import { classify } from './sql-errors.js';
+import { constraintOf } from './sql-errors.js';
 
 const columns = `case_id AS caseId, proposal_no AS no, action, payload,
   payload_digest AS payloadDigest, maker, maker_key AS makerKey, made_at AS madeAt,
@@ -37,7 +37,7 @@ export class CaseProposalStore implements ProposalBook {
   }
 
   async propose(proposal: NewProposal): Promise<Proposal> {
-    const { caseId, action, payload, payloadDigest: digest, by, madeAt, expiresAt } = proposal;
+    const { caseId, payload, by, madeAt } = proposal;
     const nowMs = madeAt.getTime();
     const no = await this.#alone(caseId, async (transaction) => {
       await expireOf(transaction, caseId, nowMs);
@@ -50,23 +50,7 @@ export class CaseProposalStore implements ProposalBook {
       const same = all.find(({ state }) => state === 'open');
       if (same?.makerKey === by.keyId && same.payload === payload) return same.no;
       const next = (all.at(-1)?.no ?? 0) + 1;
-      await execute(
-        transaction,
-        `INSERT INTO case_proposal (case_id, proposal_no, action, payload, payload_digest, maker,
-           maker_key, made_at, expires_at, state) VALUES (?,?,?,?,?,?,?,?,?,'open')`,
-        [
-          caseId,
-          next,
-          action,
-          payload,
-          digest,
-          by.name,
-          by.keyId,
-          sqlTime(nowMs),
-          sqlTime(expiresAt.getTime()),
-        ],
-      );
-      await audited(transaction, by, 'proposal_made', caseId, { no: next, action, digest }, nowMs);
+      await insertProposal(transaction, proposal, next);
       return next;
     }).catch(async (error: unknown) => {
       if (constraintOf(error) !== 'case_proposal_one_open') throw error;
@@ -137,6 +121,10 @@ export class CaseProposalStore implements ProposalBook {
         [by.name, by.keyId, sqlTime(nowMs), reason, sqlTime(nowMs), id, no],
       );
       await audited(transaction, by, 'proposal_rejected', id, { no, reason }, nowMs);
+      if (found.action === 'refund') {
+        const how = by.keyId === found.makerKey ? 'withdrawn' : 'declined';
+        await closeRequest(transaction, id, `${how} by ${by.name}: ${reason}`, nowMs);
+      }
       return null;
     });
     if (refused !== null) throw new RecoupError(refused);
@@ -247,16 +235,38 @@ export class CaseProposalStore implements ProposalBook {
   }
 }
 
+/** In the transaction of whoever holds the case. */
+export async function insertProposal(
+  transaction: Knex.Transaction,
+  proposal: NewProposal,
+  no: number,
+): Promise<void> {
+  const { caseId, action, payload, payloadDigest: digest, by, madeAt, expiresAt } = proposal;
+  const nowMs = madeAt.getTime();
+  await execute(
+    transaction,
+    `INSERT INTO case_proposal (case_id, proposal_no, action, payload, payload_digest, maker,
+       maker_key, made_at, expires_at, state) VALUES (?,?,?,?,?,?,?,?,?,'open')`,
+    [
+      caseId,
+      no,
+      action,
+      payload,
+      digest,
+      by.name,
+      by.keyId,
+      sqlTime(nowMs),
+      sqlTime(expiresAt.getTime()),
+    ],
+  );
+  await audited(transaction, by, 'proposal_made', caseId, { no, action, digest }, nowMs);
+}
+
 const refusals: Readonly<Record<string, 'same_person' | 'payload_changed' | 'proposal_expired'>> = {
   case_proposal_two_people: 'same_person',
   case_proposal_as_approved: 'payload_changed',
   case_proposal_in_time: 'proposal_expired',
 };
-
-function constraintOf(error: unknown): string | null {
-  const failure = classify(error);
-  return failure.kind === 'constraint' ? failure.name : null;
-}
 
 async function find(
   database: Knex | Knex.Transaction,

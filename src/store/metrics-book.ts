@@ -92,6 +92,7 @@ const cases = `
     ['break', 'kind', 'reconciliation_break'],
     ['check', 'kind', 'active_check_finding'],
     ['notice', 'kind', 'notice_outage'],
+    ['refund', "'refund_requested'", 'refund_request'],
   ]
     .map(
       ([source, reason, table]) =>

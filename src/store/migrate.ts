@@ -131,6 +131,7 @@ const rights: Readonly<Record<string, string>> = {
   callback_count: 'SELECT, INSERT, UPDATE',
   channel_call: 'SELECT, INSERT, DELETE',
   refund: 'SELECT, INSERT, UPDATE',
+  refund_request: 'SELECT, INSERT, UPDATE',
   withdrawal: 'SELECT, INSERT, UPDATE',
   member_account: 'SELECT, INSERT, UPDATE',
   member_entry: 'SELECT, INSERT',

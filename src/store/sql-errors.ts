@@ -52,6 +52,12 @@ export function classify(error: unknown): SqlFailure {
   return { kind: 'other' };
 }
 
+/** The key or the check that refused it; null when it was something else. */
+export function constraintOf(error: unknown): string | null {
+  const failure = classify(error);
+  return failure.kind === 'constraint' ? failure.name : null;
+}
+
 /** A constraint's name becomes a domain error here and nowhere else. */
 const domainErrors: Readonly<Record<string, ErrorCode>> = {
   deduction_live_repayment: 'live_deduction_exists',

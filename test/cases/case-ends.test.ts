@@ -251,7 +251,7 @@ describe('how a case ends', () => {
         requestedBy: wang.name,
         approvedBy: li.name,
         requestKey: `case:${one.id}:${no}`,
-        onlyExcess: true,
+        only: 'excess',
       });
       await desk.approve(one.id, no, payloadDigest, li);
       await decisions.runOnce();

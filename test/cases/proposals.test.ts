@@ -59,6 +59,7 @@ describe('proposals for a case', () => {
     dead: check,
     break: check,
     notice: check,
+    refund: check,
     check,
   });
 

@@ -98,7 +98,8 @@ describe('The recoup command', () => {
         /charge: unknown: timeout[^]*query: succeeded[^]*settled: 1200\.00/,
       );
       const asJson = await run('show', deductionId, '--json');
-      expect(asJson.json).to.have.all.keys('deduction', 'attempts', 'cases', 'log');
+      const story = ['deduction', 'attempts', 'cases', 'log', 'refund_requests', 'refunds'];
+      expect(asJson.json).to.have.all.keys(...story);
       expect(asJson.out).to.not.include('tok_');
       await services.calls.flush();
       const withCalls = await run('show', deductionId, '--calls', '--json');
@@ -310,6 +311,19 @@ describe('The recoup command', () => {
       expect((await run('refunds', 'list', '--json')).json['refunds']).to.deep.equal([]);
       expect((await run('refunds', 'show', '01a201f7-6724-7501-830a-18598f6b45be')).code).to.equal(
         2,
+      );
+
+      const { id: repayment } = await onAccount('ok');
+      const paid = await run('deduct', '--repayment', repayment, '--key', 'back', '--json');
+      const { id: deduction } = paid.json['deduction'] as unknown as { id: string };
+      const ask = ['refunds', 'request', deduction, '--key', 'r1', '--reason', 'cancelled loan'];
+      expect((await run(...ask)).code).to.equal(2);
+      const asked = await wang(...ask, '--amount', '500.00');
+      expect(asked.code).to.equal(0);
+      const { request } = asked.json as unknown as { request: { case_id: string } };
+      expect(request).to.include({ amount_minor: 50_000, requested_by: 'Wang Fang' });
+      expect((await run('show', deduction)).out).to.include(
+        `${request.case_id}: refund of 500.00 requested by Wang Fang (cancelled loan), not decided yet`,
       );
     });
 
