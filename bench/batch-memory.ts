@@ -14,10 +14,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { finished } from 'node:stream/promises';
+import { asWhole, program, readArguments } from '../src/arguments.js';
 import { createRecoup } from '../src/index.js';
 
-const rows = Number(process.argv[2] ?? 100_000);
-const rowsToCollect = Number(process.argv[3] ?? rows);
+const measure = program('node dist/bench/batch-memory.js', 'What a large batch costs in memory.')
+  .argument('[rows]', 'of the file', asWhole(1, 100_000_000), 100_000)
+  .argument('[collected]', 'rows to collect; all of them unless given', asWhole(1, 100_000_000));
+readArguments(measure);
+const [rows, rowsToCollect = rows] = measure.processedArgs as [number, number?];
 const folder = mkdtempSync(join(tmpdir(), 'recoup-memory-'));
 const cli = 'dist/src/cli.js';
 

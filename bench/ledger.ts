@@ -5,12 +5,20 @@
  *   node scripts/run.mjs -- node dist/bench/ledger.js [messages]
  */
 import { randomUUID } from 'node:crypto';
+import { asWhole, program, readArguments } from '../src/arguments.js';
 import { compose } from '../src/composition/root.js';
 import { loadConfig } from '../src/config.js';
 import { silentLog } from '../src/log.js';
 import { migrate } from '../src/store/migrate.js';
 
-const count = Number(process.argv[2] ?? 20_000);
+const measure = program('node dist/bench/ledger.js', 'What posting costs.').argument(
+  '[messages]',
+  'how many',
+  asWhole(1, 100_000_000),
+  20_000,
+);
+readArguments(measure);
+const [count] = measure.processedArgs as [number];
 const pageRows = 1_000;
 const config = loadConfig(process.env);
 await migrate(config.migrationUrl, config.databaseUrl, silentLog);

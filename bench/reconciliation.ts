@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { readFileSync, statSync, createReadStream } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asWhole, program, readArguments } from '../src/arguments.js';
 import { loadProfiles } from '../src/channels/load-profiles.js';
 import { systemClock } from '../src/clock.js';
 import { loadConfig } from '../src/config.js';
@@ -22,8 +23,11 @@ import { MatchingStore } from '../src/store/reconciliation-matching.js';
 import { StatementStore } from '../src/store/reconciliation-statements.js';
 import { insertOrders, plantedIn, writeFile, type PlantedDay } from './planted-day.js';
 
-const rows = Number(process.argv[2] ?? 1_000_000);
-const planted = Number(process.argv[3] ?? 1_000);
+const measure = program('node dist/bench/reconciliation.js', 'A day against its statement.')
+  .argument('[rows]', 'orders of the day', asWhole(1, 100_000_000), 1_000_000)
+  .argument('[planted]', 'differences', asWhole(0, 1_000_000), 1_000);
+readArguments(measure);
+const [rows, planted] = measure.processedArgs as [number, number];
 const date = '2026-11-22';
 const nextDate = '2026-11-23';
 const swiftpay = channelId('swiftpay');

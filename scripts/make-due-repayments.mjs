@@ -153,6 +153,10 @@ function lines(count) {
 }
 
 const count = Number(process.argv[2] ?? goodRowsUsual);
+if (!(Number.isInteger(count) && count >= 1 && count <= 1_000_000)) {
+  console.error('usage: node scripts/make-due-repayments.mjs [rows: 1 to 1000000] > due.csv');
+  process.exit(2);
+}
 const feed = Buffer.from('\n');
 const file = Buffer.concat(
   lines(count).flatMap((line) => [Buffer.isBuffer(line) ? line : Buffer.from(line), feed]),

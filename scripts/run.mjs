@@ -1,6 +1,8 @@
 // Runs a command of the project with all it needs: packages, a build, a MariaDB and a Redis.
 //
 //   node scripts/run.mjs [options] -- <command ...>
+//     --ask-first       start nothing unless the command, asked with RECOUP_ASKED_FIRST set, says with
+//                       exit code 100 that its arguments are right (src/arguments.ts)
 //     --keep-stores     leave the stores running afterwards (also when the command has --keep)
 //     --no-stores       the command needs none
 //     --stores <n>      so many private sets, for tests that run side by side (RECOUP_TEST_STORES)
@@ -33,6 +35,10 @@ import { letServersLive } from './server.mjs';
 import { getStores } from './stores.mjs';
 
 const nodeVersionMin = [20, 19];
+/** What a command that was asked first answers when its arguments are right. */
+const goOnExitCode = 100;
+/** What is wrong with how a program was called; nothing was done. */
+const badUsageExitCode = 2;
 /** How long a command may take to end after it was asked to. */
 const graceMs = 15_000;
 /** How long processes may take to follow the command that started them. */
@@ -51,6 +57,10 @@ async function main() {
   await ensurePackages();
   if (options.build) await build();
   if (options.action === 'build') return 0;
+  if (options.askFirst) {
+    const answer = await runCommand(options, { RECOUP_ASKED_FIRST: '1' });
+    if (answer !== goOnExitCode) return answer;
+  }
   run.folder = createRunFolder();
   run.guard = startGuard();
   let code = 1;
@@ -78,9 +88,16 @@ function checkNodeVersion() {
   );
 }
 
+class UsageProblem extends SetupProblem {
+  constructor(what) {
+    super(`${what}\nusage: node scripts/run.mjs [options] -- <command ...>; its head lists them`);
+  }
+}
+
 function parse(args) {
   const options = {
     action: 'run',
+    askFirst: false,
     keep: false,
     sets: 1,
     build: true,
@@ -93,22 +110,20 @@ function parse(args) {
   while (ours.length > 0) {
     const word = ours.shift();
     if (['build', 'stop', 'sweep'].includes(word)) options.action = word;
+    else if (word === '--ask-first') options.askFirst = true;
     else if (word === '--keep-stores') options.keep = true;
     else if (word === '--no-stores') options.sets = 0;
     else if (word === '--stores') options.sets = Number(ours.shift());
     else if (word === '--no-build') options.build = false;
     else if (word === '--deadline') options.deadlineMs = Number(ours.shift()) * 1000;
-    else
-      throw new SetupProblem(
-        `unknown option ${word}\nusage: node scripts/run.mjs [options] -- <command ...>`,
-      );
+    else throw new UsageProblem(`unknown option ${word}`);
   }
   if (options.deadlineMs !== null && !(options.deadlineMs > 0))
-    throw new SetupProblem('--deadline wants seconds');
+    throw new UsageProblem('--deadline wants seconds');
   if (!(Number.isInteger(options.sets) && options.sets >= 0))
-    throw new SetupProblem('--stores wants a number');
+    throw new UsageProblem('--stores wants a number');
   if (options.action === 'run' && options.command.length === 0) {
-    throw new SetupProblem('usage: node scripts/run.mjs [options] -- <command ...>');
+    throw new UsageProblem('no command is given');
   }
   if (options.command.includes('--keep')) options.keep = true;
   return options;
@@ -119,7 +134,8 @@ function runCommand({ command: [name, ...args], deadlineMs }, storesEnv) {
   if (run.interruptedBy !== null) return codeOf(run.interruptedBy);
   return new Promise((resolve) => {
     const bin = join(projectDir, 'node_modules', '.bin');
-    const env = { ...process.env, ...storesEnv, [runDirVariable]: run.folder };
+    const env = { ...process.env, ...storesEnv };
+    if (run.folder !== null) env[runDirVariable] = run.folder;
     env.PATH = [bin, process.env.PATH].filter(Boolean).join(delimiter);
     // A group of its own: one signal from us reaches the command and its children, exactly once.
     const child = spawn(name === 'node' ? process.execPath : name, args, {
@@ -230,6 +246,6 @@ main().then(
   (error) => {
     if (run.interruptedBy !== null) process.exit(codeOf(run.interruptedBy));
     say(error instanceof SetupProblem ? error.message : error.stack);
-    process.exit(1);
+    process.exit(error instanceof UsageProblem ? badUsageExitCode : 1);
   },
 );

@@ -226,6 +226,25 @@ test('ends what the command left behind, and says so', async () => {
   assert.ok(!isAlive(Number(/pid (\d+)/.exec(stdout)[1])));
 });
 
+test('asks first where it is told to, and starts stores only on the word of the command', async () => {
+  assert.deepEqual(await answered(fast, 2), [2, 'asked \n']);
+  assert.deepEqual(await answered(fast, 0), [0, 'asked \n']);
+  assert.deepEqual(await answered(bare, 100), [0, 'asked \nran\n']);
+});
+
+test('refuses what it does not understand, with how it is called', async () => {
+  for (const args of [
+    ['--nope'],
+    [],
+    ['--deadline', 'x', '--', 'true'],
+    ['--stores', '--', 'true'],
+  ]) {
+    const { code, stdout, stderr } = await run(args);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, /usage: node scripts\/run\.mjs/);
+  }
+});
+
 test('a deadline ends a command that hangs, with code 124', async () => {
   const begin = performance.now();
   const { code } = await run([...bare, '--deadline', '1', '--', 'sleep', '60']);
@@ -272,6 +291,14 @@ const bare = ['--no-build', '--no-stores'];
 
 function run(args, env) {
   return start(args, env).ended;
+}
+
+/** Asked first, the command answers with this code; asked to run, it runs. */
+async function answered(options, code) {
+  const says = `echo "asked $RECOUP_DATABASE_URL"; exit ${code}`;
+  const script = `[ -z "$RECOUP_ASKED_FIRST" ] || { ${says}; }; echo ran`;
+  const ended = await run([...options, '--ask-first', '--', 'sh', '-c', script]);
+  return [ended.code, ended.stdout];
 }
 
 function start(args, env = {}) {

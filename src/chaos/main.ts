@@ -8,7 +8,8 @@ import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
+import { Option } from 'commander';
+import { asNumber, asSeedText, asSome, program, readArguments } from '../arguments.js';
 import { spendTheEvening } from '../demo/evening.js';
 import { Caller } from '../demo/flows/callers.js';
 import {
@@ -26,24 +27,42 @@ import { Batches } from './batches.js';
 import { Clerks, hireClerks } from './clerks.js';
 import { Crew } from './crew.js';
 import { Injector } from './injector.js';
-import { chaosTimes, faultKinds, kindsOf, plan, required } from './plan.js';
+import { chaosTimes, faultKinds, plan, required, type FaultKind } from './plan.js';
 import { complaints, report, summary, type Findings } from './report.js';
 import { Requests, topUpsOfMinute } from './requests.js';
 import { startStores, type Stores } from './stores.js';
 
-const { values: options } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '5' },
-    /** Instead of minutes. */
-    seconds: { type: 'string' },
-    seed: { type: 'string', default: 'chaos' },
-    /** After the last fault everything must come to an end within this. */
-    'settle-seconds': { type: 'string', default: '120' },
-    /** Some kinds of fault alone, to see one by itself. */
-    only: { type: 'string' },
-    json: { type: 'boolean', default: false },
-  },
-});
+interface ChaosOptions {
+  readonly minutes: number;
+  readonly seconds?: number;
+  readonly seed: string;
+  readonly settleSeconds: number;
+  readonly only: readonly FaultKind[];
+  readonly json?: boolean;
+}
+
+const options = readArguments<ChaosOptions>(
+  program('npm run chaos --', 'Real workers and stores, killed, stopped and cut by a seeded plan.')
+    .option('--minutes <n>', 'how long faults strike', asNumber(0.1, 1_440), 5)
+    .addOption(
+      new Option('--seconds <n>', 'the same, in seconds')
+        .argParser(asNumber(5, 86_400))
+        .conflicts('minutes'),
+    )
+    .option('--seed <text>', 'what the plan of faults is drawn from', asSeedText, 'chaos')
+    .option(
+      '--settle-seconds <n>',
+      'after the last fault everything must come to an end within this',
+      asNumber(1, 3_600),
+      120,
+    )
+    .addOption(
+      new Option('--only <kinds>', `some kinds of fault alone: ${faultKinds.join(', ')}`)
+        .argParser(asSome(faultKinds))
+        .default(faultKinds, 'all'),
+    )
+    .option('--json', 'the last line of stdout is JSON'),
+);
 
 /** More than a bad day has, so that the clerks have something to give back. */
 const doubling = {
@@ -53,9 +72,9 @@ const doubling = {
   probability: 0.003,
 };
 
-const durationMs = 1_000 * Number(options.seconds ?? Number(options.minutes) * 60);
-const kinds = options.only === undefined ? faultKinds : kindsOf(options.only);
-const settleMs = 1_000 * Number(options['settle-seconds']);
+const durationMs = 1_000 * (options.seconds ?? options.minutes * 60);
+const kinds = options.only;
+const settleMs = 1_000 * options.settleSeconds;
 /** After the last outcome: whatever a channel still does late would show by then. */
 const aftermathMs = 4_000;
 /** Starting, reading and judging; past it the run ends by force. */
@@ -73,7 +92,6 @@ setMaxListeners(0, stop.signal);
 async function main(): Promise<number> {
   const runDir = process.env['RECOUP_RUN_DIR'];
   if (runDir === undefined) throw new Error('start it with `npm run chaos`');
-  if (!(durationMs > 0 && settleMs > 0)) throw new Error('--minutes and --settle-seconds: above 0');
   const folder = join(runDir, `chaos-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   const daemons: Daemon[] = [];
@@ -99,7 +117,7 @@ async function main(): Promise<number> {
     const said = summary(found);
     const wrong = complaints(said);
     process.stderr.write(`${report(found, said, wrong)}\n`);
-    if (options.json) process.stdout.write(`${JSON.stringify(said)}\n`);
+    if (options.json === true) process.stdout.write(`${JSON.stringify(said)}\n`);
     return wrong.length === 0 ? 0 : 1;
   } finally {
     clearTimeout(guard);

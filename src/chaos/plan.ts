@@ -79,15 +79,6 @@ export function required(durationMs: number, only: readonly FaultKind[] = faultK
   );
 }
 
-/** @throws Error naming the first that is none. */
-export function kindsOf(text: string): readonly FaultKind[] {
-  return text.split(',').map((word) => {
-    const kind = faultKinds.find((one) => one === word.trim());
-    if (kind === undefined) throw new Error(`no such fault: ${word}; ${faultKinds.join(', ')}`);
-    return kind;
-  });
-}
-
 /** One of each at least; spread over the time, at a drawn moment of each part of it. */
 export function plan(
   seed: string,

@@ -5,6 +5,8 @@ import { exitCodes, type ExitCode } from './exit-codes.js';
 import { failureOf, type Failure } from './failure.js';
 import { wire } from './wire.js';
 
+export { asNumber, asWhole } from '../arguments.js';
+
 export interface CommonOptions {
   readonly json?: boolean;
   readonly debug?: boolean;
@@ -106,11 +108,3 @@ export function asAmount(text: string): AmountMinor {
   if (amount === null) throw new InvalidArgumentError('An amount is a decimal such as 1280.50.');
   return amount;
 }
-
-export const asWhole =
-  (min: number, max: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`A whole number from ${min} to ${max} is expected.`);
-  };

@@ -1,12 +1,13 @@
 /**
- * The demo: `npm run demo [-- --json] [-- --keep] [-- --file due.csv] [-- --flows]`. Everything in it is real: the
- * stores, the processes, the channels' HTTP, the kill. docs/demo.md says what to look at.
+ * The demo: `npm run demo`. Everything in it is real: the stores, the processes, the channels' HTTP, the
+ * kill. docs/demo.md says what to look at, `--help` what it can be told.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { InvalidArgumentError, Option } from 'commander';
+import { asNumber, asSeedText, asWhole, program, readArguments } from '../arguments.js';
 import { loadConfig } from '../config.js';
 import type { RecoupError } from '../errors.js';
 import { judge, readLogs } from '../oracle/index.js';
@@ -32,21 +33,48 @@ import { Witness } from './witness.js';
 const example = (name: string): string =>
   fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    keep: { type: 'boolean', default: false },
-    file: { type: 'string', default: example('due-repayments.csv') },
-    /** Deductions, withdrawals and top-ups together. */
-    flows: { type: 'boolean', default: false },
-    /** With --flows: tasks of each flow. */
-    each: { type: 'string', default: '150' },
-    seed: { type: 'string', default: 'demo' },
-    'latency-scale': { type: 'string', default: '1' },
-    /** For the whole run; past it the demo says what is stuck. */
-    'deadline-seconds': { type: 'string', default: '240' },
-  },
-});
+interface DemoOptions {
+  readonly json?: boolean;
+  readonly keep?: boolean;
+  readonly file: string;
+  readonly flows?: boolean;
+  readonly each?: number;
+  readonly seed: string;
+  readonly latencyScale: number;
+  readonly deadlineSeconds: number;
+}
+
+const options = readArguments<DemoOptions>(
+  program('npm run demo --', 'The main job, end to end, with faults, a kill and a flush.')
+    .option('--json', 'the report goes to stderr, the last line of stdout is JSON')
+    .option('--keep', 'leave everything running, and print where')
+    .option('--file <due.csv>', 'collect this file', asFile, example('due-repayments.csv'))
+    .addOption(
+      new Option('--flows', 'deductions, withdrawals and top-ups together').conflicts([
+        'file',
+        'keep',
+      ]),
+    )
+    .option('--each <n>', 'with --flows: tasks of each flow (150)', asWhole(10, 2_000))
+    .option('--seed <text>', 'what the channels draw their faults from', asSeedText, 'demo')
+    .option('--latency-scale <factor>', 'multiplies how long banks think', asNumber(0, 1_000), 1)
+    .option(
+      '--deadline-seconds <n>',
+      'for the whole run; past it the demo says what is stuck',
+      asWhole(10, 86_400),
+      240,
+    ),
+  ({ each, flows }) => (each !== undefined && flows !== true ? '--each is for --flows.' : null),
+);
+
+function asFile(path: string): string {
+  try {
+    accessSync(path, constants.R_OK);
+    return path;
+  } catch {
+    throw new InvalidArgumentError('It cannot be read.');
+  }
+}
 
 const startedMs = performance.now();
 const seconds = (): number => Math.round((performance.now() - startedMs) / 100) / 10;
@@ -78,10 +106,10 @@ async function main(): Promise<number> {
     });
   }
   try {
-    if (options.flows) return await allFlows(corner, folder, daemons);
+    if (options.flows === true) return await allFlows(corner, folder, daemons);
     const { found, kept } = await collect(corner, database, folder, daemons);
     const wrong = complaints(found);
-    keep = options.keep;
+    keep = options.keep === true;
     const lines = keep ? await keptLines(kept, folder, daemons) : [];
     tell(report(found), wrong, lines, summary(found));
     return wrong.length === 0 ? 0 : 1;
@@ -98,10 +126,10 @@ async function main(): Promise<number> {
 
 async function allFlows(corner: Corner, folder: string, daemons: Daemon[]): Promise<number> {
   const found = await runFlows(corner, folder, daemons, {
-    each: Number(options.each),
+    each: options.each ?? 150,
     seed: options.seed,
-    latencyScale: options['latency-scale'],
-    deadlineMs: startedMs + Number(options['deadline-seconds']) * 1_000,
+    latencyScale: String(options.latencyScale),
+    deadlineMs: startedMs + options.deadlineSeconds * 1_000,
     seconds,
     say,
   });
@@ -121,7 +149,7 @@ async function collect(
   const env: Environment = { ...base, ...sandbox.env };
   const witness = new Witness(sandbox.admin);
   say(`sandbox channels at ${Object.values(sandbox.channels).join(', ')}, with faults`);
-  const deadlineMs = startedMs + Number(options['deadline-seconds']) * 1_000;
+  const deadlineMs = startedMs + options.deadlineSeconds * 1_000;
   const stage: Stage = { database, witness, corner, env, folder, daemons, say, deadlineMs };
   const [api, victim, other] = await Promise.all([
     startApi(stage),
@@ -149,7 +177,7 @@ async function startSandbox(
   daemons: Daemon[],
 ): Promise<SandboxReady> {
   const args = ['sandbox', '--book', join(folder, 'sandbox'), '--seed', options.seed];
-  args.push('--faults', 'realistic', '--latency-scale', options['latency-scale']);
+  args.push('--faults', 'realistic', '--latency-scale', String(options.latencyScale));
   const daemon = Daemon.start('sandbox', args, env, folder);
   daemons.push(daemon);
   return await daemon.ready<SandboxReady>();
@@ -215,9 +243,9 @@ function tell(
 ): void {
   const text = [story, ...wrong.map((one) => `WRONG: ${one}`), ...kept];
   // With --json the story goes to stderr: stdout ends in one JSON object and holds nothing else.
-  const stream = options.json ? process.stderr : process.stdout;
+  const stream = options.json === true ? process.stderr : process.stdout;
   stream.write(`${text.join('\n')}\n`);
-  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (options.json === true) process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
 async function keptLines(
@@ -267,7 +295,7 @@ main().then(
     const { message = String(error), details } = error as Partial<RecoupError>;
     const more = details === undefined ? '' : ` ${JSON.stringify(details)}`;
     process.stderr.write(`demo: ${message}${more}\n`);
-    if (options.json) process.stdout.write(`${JSON.stringify({ error: message })}\n`);
+    if (options.json === true) process.stdout.write(`${JSON.stringify({ error: message })}\n`);
     process.exitCode = 1;
   },
 );

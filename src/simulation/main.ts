@@ -1,65 +1,33 @@
-/**
- * `npm run simulate`: many worlds, each from its seed.
- *
- *   --seeds N        how many (200)            --from S   the first one (1)
- *   --seed S         one world, its story; a failing one is shrunk first
- *   --tasks N        worlds until so many tasks were simulated (--deductions N: so many of these)
- *   --mix D:W:T      how many deductions, withdrawals and top-ups for each planned one (1:1:1)
- *   --workers N      child processes (as many as there are cores)
- *   --mutants        the seeded bugs: each must be caught
- *   --json           the last line of stdout is JSON
- */
+/** `npm run simulate`: many worlds, each from its seed; `--help` says what it can be told. */
 import { fork } from 'node:child_process';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { evenMix, type Mix } from './flow-plan.js';
+import { readArguments } from '../arguments.js';
 import { reportMutants } from './mutant-runs.js';
+import { mixText, simulateProblem, simulateProgram } from './options.js';
 import { kindsOf, shrink } from './shrink.js';
 import { runWorld } from './run-world.js';
 import { timelineOf } from './timeline.js';
-import { addTotal, addWorld, nothing, type Total } from './total.js';
+import { addTotal, addWorld, nothing, shortfall, type Total } from './total.js';
 
-const number = { type: 'string' } as const;
-const { values } = parseArgs({
-  options: {
-    seeds: number,
-    from: number,
-    seed: number,
-    tasks: number,
-    deductions: number,
-    mix: number,
-    workers: number,
-    part: { type: 'boolean' },
-    'until-failure': { type: 'boolean' },
-    only: { type: 'string' },
-    mutants: { type: 'boolean' },
-    json: { type: 'boolean' },
-  },
-});
-
-const how = mixOf(values.mix);
-
-function mixOf(text: string | undefined): Mix {
-  if (text === undefined) return evenMix;
-  const [deductions = 0, withdrawals = 0, topUps = 0] = text.split(':').map(Number);
-  return { deductions, withdrawals, topUps };
-}
+const options = readArguments(simulateProgram(), simulateProblem);
+const { mix } = options;
 
 /** Seeds handed to a child at a time: small enough that cores end together. */
 const portion = 250;
+/** About; what needs few worlds is not handed out. */
+const tasksOfWorld = 20;
 
 /** A world leaves much and keeps nothing; and each child has a core, its collector none of its own. */
 const lean = ['--max-semi-space-size=64', '--single-threaded-gc'];
 
 // The engine's expected refusals are errors; their stacks would cost more than the rest.
-Error.stackTraceLimit = values.seed === undefined ? 0 : 10;
+Error.stackTraceLimit = options.seed === undefined ? 0 : 10;
 
 async function main(): Promise<number> {
-  if (values.part === true) return await serveParts();
-  if (values['until-failure'] === true) return await searchFailure();
-  if (values.mutants === true) return await reportMutants(values.json === true, values.only);
-  if (values.seed !== undefined) return await tellOne(Number(values.seed));
+  if (options.part === true) return await serveParts();
+  if (options.untilFailure === true) return await searchFailure();
+  if (options.mutants === true) return await reportMutants(options.json === true, options.only);
+  if (options.seed !== undefined) return await tellOne(options.seed);
   return await runMany();
 }
 
@@ -75,7 +43,7 @@ async function runMany(): Promise<number> {
     console.error(`  its story: npm run simulate -- --seed ${seed}`);
   }
   const share = ((100 * total.tasks_hit) / Math.max(1, total.tasks)).toFixed(1);
-  if (values.json !== true) {
+  if (options.json !== true) {
     console.log(`${total.seeds} worlds, ${total.tasks} tasks in ${seconds.toFixed(1)} s`);
     console.log(`${total.faults} faults struck; ${share} % of the tasks were hit`);
     console.log(`${total.violations} violations, ${total.unresolved} unresolved`);
@@ -91,21 +59,22 @@ async function runMany(): Promise<number> {
     };
     console.log(JSON.stringify(line));
   }
-  return total.violations + total.unresolved > 0 ? 1 : 0;
+  const missing = shortfall(total, seedsAsked());
+  if (missing !== null) console.error(`${missing}: this proves nothing`);
+  return total.violations + total.unresolved > 0 || missing !== null ? 1 : 0;
 }
 
+const seedsAsked = (): number =>
+  options.tasks === undefined && options.deductions === undefined ? options.seeds : Infinity;
+
 async function simulate(): Promise<Total> {
-  const { tasks, deductions } = values;
-  const bounded = tasks !== undefined || deductions !== undefined;
-  const enough = (): boolean =>
-    total.tasks >= Number(tasks ?? Infinity) || total.deductions >= Number(deductions ?? Infinity);
-  const seeds = bounded ? Infinity : Number(values.seeds ?? 200);
-  const first = Number(values.from ?? 1);
-  const workers = Number(values.workers ?? availableParallelism());
+  const { from: first, workers, tasks = Infinity, deductions = Infinity } = options;
+  const enough = (): boolean => total.tasks >= tasks || total.deductions >= deductions;
+  const seeds = seedsAsked();
   const total = nothing();
-  if (seeds <= portion || workers <= 1) {
+  if (Math.min(seeds, tasks / tasksOfWorld, deductions) <= portion || workers <= 1) {
     for (let seed = first; seed < first + seeds && !enough(); seed += 1) {
-      addWorld(total, await runWorld({ seed, mix: how }));
+      addWorld(total, await runWorld({ seed, mix }));
     }
     return total;
   }
@@ -126,11 +95,9 @@ async function employ(
   total: Total,
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    const child = fork(
-      fileURLToPath(import.meta.url),
-      ['--part', '--mix', `${how.deductions}:${how.withdrawals}:${how.topUps}`],
-      { execArgv: lean },
-    );
+    const child = fork(fileURLToPath(import.meta.url), ['--part', '--mix', mixText(mix)], {
+      execArgv: lean,
+    });
     const give = (): void => {
       const part = take();
       if (part === null) child.disconnect();
@@ -154,7 +121,7 @@ async function serveParts(): Promise<number> {
     void (async () => {
       const total = nothing();
       for (let seed = from; seed < from + count; seed += 1) {
-        addWorld(total, await runWorld({ seed, mix: how }));
+        addWorld(total, await runWorld({ seed, mix }));
       }
       process.send?.(total);
     })();
@@ -166,9 +133,9 @@ async function serveParts(): Promise<number> {
 /** For the mutants: world after world until one fails. */
 async function searchFailure(): Promise<number> {
   const total = nothing();
-  const first = Number(values.from ?? 1);
-  for (let seed = first; seed < first + Number(values.seeds ?? 200); seed += 1) {
-    const world = await runWorld({ seed, mix: how });
+  const { from, seeds } = options;
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const world = await runWorld({ seed, mix });
     addWorld(total, world);
     const [kind] = kindsOf(world);
     if (kind === undefined) continue;
@@ -180,7 +147,7 @@ async function searchFailure(): Promise<number> {
 }
 
 async function tellOne(seed: number): Promise<number> {
-  const result = await runWorld({ seed, mix: how, told: true });
+  const result = await runWorld({ seed, mix, told: true });
   const failed = kindsOf(result).size > 0;
   if (!failed) {
     process.stdout.write(timelineOf(result));

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { badUsageExitCode } from '../arguments.js';
 import { mutants, type Mutant } from './mutants.js';
 
 interface Caught {
@@ -115,12 +116,10 @@ type Found = Pick<Caught, 'by' | 'seed' | 'tasks'>;
 
 async function simulate(dist: string): Promise<Found> {
   const main = join(dist, 'src', 'simulation', 'main.js');
-  const { code, stdout, late } = await run(process.execPath, [
-    main,
-    '--until-failure',
-    '--seeds',
-    String(seedsMax),
-  ]);
+  const args = [main, '--until-failure', '--seeds', String(seedsMax)];
+  const { code, stdout, late } = await run(process.execPath, args);
+  // A simulator that was called wrongly has caught nothing.
+  if (code === badUsageExitCode) throw new Error(`the simulator refused ${args.join(' ')}`);
   if (late) return { by: 'does not end', seed: null, tasks: 0 };
   const last = stdout.trim().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) return { by: `crashes (${code})`, seed: null, tasks: 0 };

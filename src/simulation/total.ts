@@ -98,3 +98,11 @@ export function addTotal(total: Total, part: Total): void {
     .toSorted((a, b) => a.seed - b.seed)
     .slice(0, failuresMax);
 }
+
+/** What a run lacks of what was asked of it: a proof of no worlds, or of fewer, is none. */
+export function shortfall({ seeds, tasks }: Pick<Total, 'seeds' | 'tasks'>, asked: number) {
+  if (tasks === 0) return 'nothing was simulated';
+  if (Number.isFinite(asked) && seeds !== asked)
+    return `${seeds} worlds of ${asked} were simulated`;
+  return null;
+}
