@@ -29,19 +29,28 @@ export class BatchDesk {
   ) {}
 
   /**
-   * Loads a file of due repayments and sets the batch running. The batch is named by the file's
-   * content (and `again`, where the same file is really meant a second time): loading it again
-   * resumes a load that was cut off, or finds the batch.
+   * Loads a file of due repayments and sets the batch running. The batch is named by what the file
+   * says (and `again`, where the same file is really meant a second time): loading it again
+   * resumes a load that was cut off, or finds the batch. A program that saves the file with other
+   * line ends, a byte order mark or quotes has not made another one: parts of what is due would be
+   * collected a second time.
    *
    * @throws RecoupError `csv_headers`, `csv_empty`, `csv_malformed`; nothing was written.
    */
   async load(path: string, name: string, again = ''): Promise<LoadedBatch> {
     const notes = new Set<ErrorCode>();
     const note = (code: ErrorCode): void => void notes.add(code);
+    const said = createHash('sha256');
+    const heard = (fields: readonly string[]): void =>
+      void said.update(`${JSON.stringify(fields)}\n`);
     // A first look: a file that is wrong as a whole must not leave half a batch behind.
-    for await (const _row of readDueFile(path, note));
-    const requestKey = `file:${await digest(path)}${again === '' ? '' : `:${again}`}`;
-    const batch = await this.batches.open(newTaskId(), name, requestKey, this.clock.nowMs());
+    for await (const _row of readDueFile(path, note, heard));
+    const suffix = again === '' ? '' : `:${again}`;
+    // Releases up to 0.1 named it by its bytes.
+    const named = await this.batches.findByRequest(`file:${await digest(path)}${suffix}`);
+    const requestKey = `rows:${said.digest('hex')}${suffix}`;
+    const batch =
+      named ?? (await this.batches.open(newTaskId(), name, requestKey, this.clock.nowMs()));
     if (batch.state !== 'loading') return { batch, known: true, notes: [...notes] };
 
     let good: DueRow[] = [];

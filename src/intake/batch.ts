@@ -58,6 +58,7 @@ export interface Batches {
   /** Makes the batch, or finds the one of the same request key. */
   open(id: TaskId, name: string, requestKey: string, nowMs: number): Promise<Batch>;
   find(id: TaskId): Promise<Batch | null>;
+  findByRequest(requestKey: string): Promise<Batch | null>;
   inState(state: BatchState): Promise<readonly Batch[]>;
   /**
    * Adds rows; one that is there already (a load begun again) stays as it is. A repayment that

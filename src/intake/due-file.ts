@@ -54,15 +54,20 @@ interface CsvRecord {
  * the good ones after it. A column that some program wrote in quotes is read without them.
  *
  * @param notes is called for what is worth a word but no error, such as a byte order mark.
+ * @param heard is called with the fields of each line, the header among them, as they are meant: without a
+ *   byte order mark, quotes and spaces around them, whatever ends the lines.
  * @throws RecoupError `csv_headers` or `csv_empty` before the first row is given out;
  *   `csv_malformed` where the file cannot be told apart into lines (a line without an end).
  */
 export async function* readDueFile(
   path: string,
   notes: (code: ErrorCode) => void,
+  heard: (fields: readonly string[]) => void = () => undefined,
 ): AsyncGenerator<ReadRow> {
   const parser = parse({
     encoding: null,
+    // All of them in one file, too: left to guess from the first line, it takes others for no end at all.
+    record_delimiter: ['\r\n', '\n', '\r'],
     info: true,
     bom: false,
     quote: false,
@@ -80,9 +85,11 @@ export async function* readDueFile(
       const fields = record.map(withoutQuotes);
       if (columns === null) {
         columns = readHeader(fields, notes);
+        heard(columns);
         continue;
       }
       rows += 1;
+      heard(fields.map((field) => field.toString('latin1').trim()));
       yield readRow(fields, columns, info.lines);
     }
   } catch (error) {

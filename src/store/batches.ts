@@ -38,20 +38,24 @@ export class BatchStore implements Batches {
        ON DUPLICATE KEY UPDATE id = id`,
       [id, name.slice(0, 200), requestKey, sqlTime(nowMs)],
     );
-    const [row] = await selectRows<BatchRow>(
-      this.database,
-      `SELECT ${batchColumns} FROM batch WHERE request_key = ?`,
-      [requestKey],
-    );
-    if (row === undefined) throw new Error('a batch disappeared');
-    return { ...row, id: taskId(row.id) };
+    const batch = await this.findByRequest(requestKey);
+    if (batch === null) throw new Error('a batch disappeared');
+    return batch;
   }
 
   async find(id: TaskId): Promise<Batch | null> {
+    return await this.#findBy('id', id);
+  }
+
+  async findByRequest(requestKey: string): Promise<Batch | null> {
+    return await this.#findBy('request_key', requestKey);
+  }
+
+  async #findBy(key: 'id' | 'request_key', value: string): Promise<Batch | null> {
     const [row] = await selectRows<BatchRow>(
       this.database,
-      `SELECT ${batchColumns} FROM batch WHERE id = ?`,
-      [id],
+      `SELECT ${batchColumns} FROM batch WHERE ${key} = ?`,
+      [value],
     );
     return row === undefined ? null : { ...row, id: taskId(row.id) };
   }

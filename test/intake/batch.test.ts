@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -90,6 +91,41 @@ describe('a batch', () => {
     );
     expect(Number(counted[0]?.n)).to.equal(3);
     await worker.close();
+  });
+
+  it('is the same batch when another program has saved the file: no part is collected twice', async () => {
+    const columns = [...dueColumns, 'amount'].join(',');
+    const line = `${row('saved_1')},40.00`;
+    const quoted = line.replace('bw_saved_1', '"bw_saved_1"');
+    const forms = [
+      `${columns}\n${line}\n`,
+      `${columns}\r\n${line}\r\n`,
+      `\ufeff${columns}\n\n${quoted}`,
+      `${columns}\r${line}\r`,
+    ];
+    const ids = new Set<TaskId>();
+    for (const form of forms) {
+      const path = join(folder, 'saved.csv');
+      await writeFile(path, form);
+      const { batch } = await services.batchDesk.load(path, 'saved');
+      ids.add(batch.id);
+    }
+    expect([...ids]).to.have.length(1);
+    const other = join(folder, 'other.csv');
+    await writeFile(other, `${columns}\n${row('saved_1')},41.00\n`);
+    const { batch, known } = await services.batchDesk.load(other, 'other');
+    expect(known, 'another amount is another file').to.equal(false);
+    for (const id of [...ids, batch.id]) await services.batchDesk.pause(id);
+  });
+
+  it('goes on with a batch that an earlier release named by the bytes of its file', async () => {
+    const path = await file([row('bytes_1')]);
+    const digest = createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex');
+    const first = await services.batches.open(newTaskId(), 'due', `file:${digest}`, Date.now());
+    expect((await services.batchDesk.load(path, 'due')).batch.id).to.equal(first.id);
+    await services.batchDesk.pause(first.id);
   });
 
   it('is shared by workers, and rows of a dead one are found again, not charged again', async () => {

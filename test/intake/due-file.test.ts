@@ -102,6 +102,33 @@ describe('a file of due repayments', () => {
     expect(bad(rows).map(({ lineNo }) => lineNo)).to.deep.equal([12, 13]);
   });
 
+  it('loses no good row to another end of line: a file may have them mixed', async () => {
+    const { rows } = await read(
+      `${header}\r\n${good(1)}\n${good(2)}\r${good(3)}\r\n\r\n${good(4)}`,
+    );
+    expect(rows.map((row) => 'ok' in row && [row.ok.repayment.id, row.ok.lineNo])).to.deep.equal([
+      ['rp_1', 2],
+      ['rp_2', 3],
+      ['rp_3', 4],
+      ['rp_4', 6],
+    ]);
+  });
+
+  it('reads line ends wherever the file is cut into pieces', async () => {
+    // A stream hands out 64 KiB at a time.
+    for (const before of [65_534, 65_535, 65_536]) {
+      const lines = `${header}\r\n${good(1)}\r\n`;
+      const count = Math.floor((before - lines.length) / 80);
+      const filler = `${'#'.repeat(78)}\r\n`.repeat(count);
+      const rest = before - lines.length - filler.length;
+      const text = `${lines}${filler}${'#'.repeat(rest)}\r\n${good(2)}\r\n`;
+      const { rows } = await read(text);
+      const ids = rows.flatMap((row) => ('ok' in row ? [row.ok.repayment.id] : []));
+      expect(ids).to.deep.equal(['rp_1', 'rp_2']);
+      expect(rows).to.have.length(count + 3);
+    }
+  });
+
   it('reads columns that a program wrote in quotes', async () => {
     const quoted = (line: string) =>
       line
