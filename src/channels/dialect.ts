@@ -65,6 +65,8 @@ export interface ReplyFields {
   readonly amountMinor: bigint | null;
   readonly currency: string | null;
   readonly channelRef: string | null;
+  /** When the channel says that it wrote this; absent where it signs no time. */
+  readonly saidAtMs?: number;
   /** Of a pre-recharge or a credit: what the card gets, as it stands in the answer. */
   readonly creditText?: string | null;
   readonly creditMinor?: bigint | null;

@@ -115,6 +115,8 @@ interface Verifier {
 interface VerifiedForm {
   readonly kind: 'genuine';
   readonly form: ReadonlyMap<string, string>;
+  /** Empty where the channel's messages bear no time. */
+  readonly said: { readonly saidAtMs?: number };
   /** What is signed. */
   readonly text: string;
 }
@@ -127,11 +129,13 @@ function verifiedForm({ keys, clock, windowMs }: Verifier, body: Buffer): Unread
   if (pairs.length > pairsMax) return forged('there are too many fields');
   const key = keys.find(rawValue(pairs, 'certId'));
   if (key === null) return forged('no key is pinned under its serial');
+  let said: VerifiedForm['said'] = {};
   if (windowMs !== null) {
     const atMs = wireTimestamp(rawValue(pairs, 'timestamp') ?? '', 'ms');
     if (atMs === null) return forged('it bears no timestamp');
     const stale = staleness(atMs, clock.nowMs(), windowMs);
     if (stale !== null) return { kind: 'stale', detail: stale };
+    said = { saidAtMs: atMs };
   }
   const signatures = pairs.filter((pair) => pair.startsWith('sign='));
   const [signature] = signatures;
@@ -146,7 +150,7 @@ function verifiedForm({ keys, clock, windowMs }: Verifier, body: Buffer): Unread
     return forged('the signature is not right');
   }
   const form = formOf(pairs);
-  return form instanceof Map ? { kind: 'genuine', form, text } : form;
+  return form instanceof Map ? { kind: 'genuine', form, text, said } : form;
 }
 
 /** As it stands on the wire, and only where it stands there once. */
@@ -207,11 +211,11 @@ function readCallback(verifier: Verifier, bearsNonce: boolean, body: Buffer): Ca
   return { ...reading, digest, nonce };
 }
 
-function contentOf({ form }: VerifiedForm): Reading {
+function contentOf({ form, said }: VerifiedForm): Reading {
   const fields = replyFields((name) => form.get(name));
   return fields === null
     ? { kind: 'malformed', detail: 'there is no field respCode' }
-    : { kind: 'genuine', fields };
+    : { kind: 'genuine', fields: { ...fields, ...said } };
 }
 
 function readMany(verifier: Verifier, body: Buffer): ReadingMany {
@@ -220,7 +224,7 @@ function readMany(verifier: Verifier, body: Buffer): ReadingMany {
   const items = listOf(verified.form.get('items') ?? '');
   if (items === null) return { kind: 'malformed', detail: 'the field items is not a JSON list' };
   const many = items.flatMap((item) => replyFields((name) => textOf(item, name)) ?? []);
-  return { kind: 'genuine', many };
+  return { kind: 'genuine', many: many.map((fields) => ({ ...fields, ...verified.said })) };
 }
 
 function replyFields(get: (name: string) => string | undefined): ReplyFields | null {

@@ -231,7 +231,12 @@ const stampOf = (timestamp: string, nonce: string | null): string =>
 
 function read(reader: Reader, headers: WireHeaders, body: Buffer): Reading {
   const unread = distrust(reader, headers, body, null);
-  return unread ?? contentOf(reader.layout, body);
+  if (unread !== null) return unread;
+  const reading = contentOf(reader.layout, body);
+  if (reading.kind !== 'genuine') return reading;
+  const { timestamp_header, timestamp_unit } = reader.layout.signature;
+  const saidAtMs = wireTimestamp(headerOf(headers, timestamp_header) ?? '', timestamp_unit);
+  return saidAtMs === null ? reading : { kind: 'genuine', fields: { ...reading.fields, saidAtMs } };
 }
 
 function readCallback(

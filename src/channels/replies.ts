@@ -127,8 +127,10 @@ export function orderAnswer(
       return { kind: 'succeeded', channelRef: channelRef ?? '' };
     case 'pending':
       return { kind: 'pending', channelRef };
-    case 'not_found':
-      return { kind: 'not_found' };
+    case 'not_found': {
+      const { saidAtMs } = fields;
+      return { kind: 'not_found', ...(saidAtMs !== undefined && { saidAtMs }) };
+    }
     case 'closed':
       return closeProofOf(profile, order) === 'refuses_unseen'
         ? { kind: 'not_executed', proof: 'closed' }

@@ -5,7 +5,7 @@
 import { assertNever } from '../assert.js';
 import { isPlacing, type EntryOf, type Intent } from './entries.js';
 import type { ChannelNature, Order } from './order.js';
-import type { NotExecutedProof, Reply, UnknownWhy } from './reply.js';
+import type { NotExecutedProof, NotFound, Reply, UnknownWhy } from './reply.js';
 
 export type AttemptStatus =
   'sending' | 'pending' | 'unknown' | 'succeeded' | 'declined' | 'not_executed';
@@ -19,7 +19,10 @@ export interface Attempt {
   readonly sends: number;
   /** The channel has shown that it knows the order; a later "not found" is then no proof. */
   readonly seen: boolean;
-  /** When the last query that answered "not found" was sent, if nothing has happened since. */
+  /**
+   * When the last query that answered "not found" was sent, if nothing has happened since; by the channel's
+   * clock where that was earlier: the order expires by it, and ours may be ahead.
+   */
   readonly notFoundSentAtMs: number | null;
   readonly closeConfirmed: boolean;
   /** Asks used up of the poll schedule. */
@@ -128,7 +131,7 @@ export function answered(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
       );
     case 'not_found':
       return askLater(
-        { ...open, notFoundSentAtMs: entry.via === 'query' ? entry.sentAtMs : null },
+        { ...open, notFoundSentAtMs: entry.via === 'query' ? notFoundAtMs(answer, entry) : null },
         entry,
       );
     case 'closed':
@@ -167,6 +170,11 @@ export const dead = (attempt: Attempt, proof: NotExecutedProof, atMs: number): A
   endedAtMs: atMs,
 });
 
+const notFoundAtMs = (
+  { saidAtMs = Infinity }: NotFound,
+  { sentAtMs }: EntryOf<'replied'>,
+): number => Math.min(saidAtMs, sentAtMs);
+
 /** Plans the next ask: by the schedule, and once more when a "not found" would be proof. */
 function askLater(attempt: Attempt, entry: EntryOf<'replied'>): Attempt {
   const { nature } = attempt;
@@ -202,6 +210,8 @@ function nextProofMs(attempt: Attempt, asks: number, entry: EntryOf<'replied'>):
   const { nature, order } = attempt;
   const deadAtMs = order.expiresAtMs + nature.visibilityMs;
   if (entry.atMs < deadAtMs) return deadAtMs;
-  const lastPauseMs = nature.pollScheduleMs.at(-1) ?? 0;
-  return asks < nature.pollScheduleMs.length + proofAsksMax ? entry.atMs + lastPauseMs : null;
+  if (asks >= nature.pollScheduleMs.length + proofAsksMax) return null;
+  // It was asked in time by our clock, and too early by the channel's: once more when that is there.
+  const aheadMs = deadAtMs - (attempt.notFoundSentAtMs ?? deadAtMs);
+  return entry.atMs + (aheadMs > 0 ? aheadMs : (nature.pollScheduleMs.at(-1) ?? 0));
 }

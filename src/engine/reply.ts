@@ -46,12 +46,18 @@ export type UnknownWhy =
   | 'not_offered';
 
 /** A query may also say that the channel does not know the order. That alone proves nothing. */
-export type QueryAnswer = Reply | { readonly kind: 'not_found' } | Mismatch;
+export type QueryAnswer = Reply | NotFound | Mismatch;
+
+export interface NotFound {
+  readonly kind: 'not_found';
+  /** When the channel says that it said so, by its own clock, signed; absent where it signs no time. */
+  readonly saidAtMs?: number;
+}
 
 /** `closed` is what the channel confirmed; whether it proves anything is up to its nature. */
 export type CloseAnswer =
   | { readonly kind: 'closed' }
-  | { readonly kind: 'not_found' }
+  | NotFound
   /** The order can no longer be closed: it is executing or executed. Ask. */
   | { readonly kind: 'refused'; readonly detail: string }
   | { readonly kind: 'unknown'; readonly why: UnknownWhy; readonly detail: string };

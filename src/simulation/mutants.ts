@@ -59,8 +59,8 @@ const judging: readonly Mutant[] = [
     name: 'proof by when the answer came, not by when it was asked',
     rule: '8 a zombie request must die',
     file: attempt,
-    find: "entry.via === 'query' ? entry.sentAtMs : null",
-    replace: "entry.via === 'query' ? entry.atMs : null",
+    find: '{ sentAtMs }) => Math.min(saidAtMs, sentAtMs)',
+    replace: '{ atMs }) => Math.min(saidAtMs, atMs)',
   },
   {
     name: 'expiry believed of a channel that does not honour it',

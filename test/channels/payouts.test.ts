@@ -47,7 +47,7 @@ describe('Payouts on the wire', () => {
       expect(again.kind).to.equal(id === 'swiftpay' ? 'succeeded' : 'unknown');
       expect(await paid(order)).to.equal(1);
       const { operation: _payout, ...asCharge } = order;
-      expect(await query(asCharge)).to.deep.equal({ kind: 'not_found' });
+      expect(await query(asCharge)).to.include({ kind: 'not_found' });
       expect(await query({ ...order, amountMinor: amountMinor(128_051) })).to.include({
         kind: 'mismatch',
         field: 'amount',
@@ -136,7 +136,7 @@ describe('Payouts on the wire', () => {
       { channel: '*', operation: 'payout', fault: 'late_effect', orderNo, nth: 1, params: late },
     ]);
     expect(await pay(order)).to.include({ kind: 'unknown' });
-    expect(await query(order)).to.deep.equal({ kind: 'not_found' });
+    expect(await query(order)).to.include({ kind: 'not_found' });
     expect(await pay(order)).to.include({ kind: 'succeeded' });
     await sandbox.letGo();
     expect(await paid(order)).to.equal(1);

@@ -123,9 +123,9 @@ describe('Refunds on the wire', () => {
       await refund(order);
       await settled(order);
       const { operation: _operation, ...asCharge } = order;
-      expect(await query(asCharge)).to.deep.equal({ kind: 'not_found' });
+      expect(await query(asCharge)).to.include({ kind: 'not_found' });
       const charge = { ...order, orderNo: order.refundOf!.orderNo };
-      expect(await query(charge)).to.deep.equal({ kind: 'not_found' });
+      expect(await query(charge)).to.include({ kind: 'not_found' });
     });
 
     it(`${id} sent twice: ${id === 'swiftpay' ? 'paid once' : 'refused, and paid once'}`, async () => {
@@ -169,7 +169,7 @@ describe('Refunds on the wire', () => {
     const order = await refundOn('oldbank');
     await fail(order, 'late_effect', { delay_ms: 60_000, answer: 'server_error' });
     expect(await refund(order)).to.include({ kind: 'unknown' });
-    expect(await query(order)).to.deep.equal({ kind: 'not_found' });
+    expect(await query(order)).to.include({ kind: 'not_found' });
     await sandbox.letGo();
     expect(await settled(order)).to.include({ kind: 'succeeded' });
     expect(await paidBack(order)).to.deep.equal([128_050]);

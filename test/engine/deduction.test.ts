@@ -167,6 +167,26 @@ describe('the deduction flow', () => {
       expect(['charge', 'route']).to.include(step.kind);
     });
 
+    it('is no proof while the channel, by its own clock, may still start the order: ours may be ahead', () => {
+      const flow = asked({ honoursExpiry: true });
+      const deadAtMs = flow.attempt().order.expiresAtMs + visibilityMs;
+      flow.nowMs = deadAtMs;
+      const step = flow.answer('query', { ...notFound, saidAtMs: deadAtMs - 290_000 });
+      expect(flow.attempt().status).to.equal('unknown');
+      expect(step, 'and it is asked when it is time there').to.include({ kind: 'wait' });
+      flow.nowMs += 290_000;
+      flow.answer('query', { ...notFound, saidAtMs: deadAtMs + 50 });
+      expect(flow.attempt(1)).to.include({ status: 'not_executed', proof: 'expired_unseen' });
+    });
+
+    it('is no earlier proof where the clock of the channel is ahead', () => {
+      const flow = asked({ honoursExpiry: true });
+      const deadAtMs = flow.attempt().order.expiresAtMs + visibilityMs;
+      flow.nowMs = deadAtMs - 10_000;
+      flow.answer('query', { ...notFound, saidAtMs: deadAtMs + 280_000 });
+      expect(flow.attempt().status).to.equal('unknown');
+    });
+
     it('is no proof of an order that the channel has shown before', () => {
       const flow = new FlowDriver([place('first', { honoursExpiry: true }), place('second')]);
       flow.answer('charge', pending);

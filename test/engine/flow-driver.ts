@@ -132,7 +132,7 @@ export class FlowDriver {
 export const succeeded: Answer & { kind: 'succeeded' } = { kind: 'succeeded', channelRef: 'ref' };
 export const pending: Answer & { kind: 'pending' } = { kind: 'pending', channelRef: 'ref' };
 export const unknown: Answer = { kind: 'unknown', why: 'timeout', detail: '' };
-export const notFound: Answer = { kind: 'not_found' };
+export const notFound = { kind: 'not_found' } as const;
 export const notSent: Answer = { kind: 'not_executed', proof: 'not_sent' };
 export const declined = (scope: 'final' | 'other_channel'): Answer & { kind: 'declined' } => ({
   kind: 'declined',
