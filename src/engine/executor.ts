@@ -94,16 +94,15 @@ export class Executor<S extends TaskState> {
     });
     const state = fold(this.parts.flow, entries);
     invariant(state !== null, 'a task starts with an entry');
-    const finished = this.#underLock(state, async (lease) => {
+    const finished = this.#underLock(state, (lease) => {
       const run = this.#newRun(lease, state, 0, entries);
       run.onFirstCommit = accept;
-      return await this.#advance(run);
+      return this.#advance(run);
     });
     // Whoever awaits only one of the two must not make the other an unhandled rejection.
     // A run that ends before its first commit (the lock was held, the lease ran out) wrote nothing.
     finished.then(() => (isAccepted ? undefined : refuse(new LockBusy())), refuse);
     accepted.catch(() => undefined);
-    finished.catch(() => undefined);
     return { accepted, finished };
   }
 
@@ -137,28 +136,19 @@ export class Executor<S extends TaskState> {
   }
 
   async #underLock(state: S, work: (lease: Lease) => Promise<RunResult<S>>): Promise<RunResult<S>> {
-    const { observer, clock } = this.parts;
-    if (observer === undefined) return await this.#locked(state, work);
+    const { observer, clock, locks, flow } = this.parts;
     const startedMs = clock.monotonicMs();
     let outcome: RunOutcome | 'threw' = 'threw';
+    let lease: Lease | null = null;
     try {
-      const result = await this.#locked(state, work);
+      lease = await locks.acquire(flow.lockKey(state), this.settings.lockWaitMs);
+      const result = lease === null ? ({ outcome: 'busy', state } as const) : await work(lease);
       ({ outcome } = result);
       return result;
     } finally {
-      observer(state.kind, outcome, clock.monotonicMs() - startedMs);
-    }
-  }
-
-  async #locked(state: S, work: (lease: Lease) => Promise<RunResult<S>>): Promise<RunResult<S>> {
-    const key = this.parts.flow.lockKey(state);
-    const lease = await this.parts.locks.acquire(key, this.settings.lockWaitMs);
-    if (lease === null) return { outcome: 'busy', state };
-    try {
-      return await work(lease);
-    } finally {
       // Not waited for: it would be a tenth of what a lone deduction takes. `Locks` wait when they close.
-      void lease.release();
+      void lease?.release();
+      observer?.(state.kind, outcome, clock.monotonicMs() - startedMs);
     }
   }
 
