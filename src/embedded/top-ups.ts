@@ -55,7 +55,7 @@ export class TopUps {
     const asked = checked(request, scope);
     await openChannels();
     const wait = waitOf(options.waitMs, clock.monotonicMs());
-    const { topUpId: id, finished } = await flows.topUpDesk.start(asked);
+    const { id, finished } = await flows.topUpDesk.start(asked);
     const firstRun = finished === null ? null : track(finished);
     const find = flows.topUps.find.bind(flows.topUps);
     return await outcomeOf(services, { id, firstRun, wait, find });

@@ -57,7 +57,7 @@ export class Withdrawals {
     const asked = checked(request, scope);
     await openChannels();
     const wait = waitOf(options.waitMs, clock.monotonicMs());
-    const { withdrawalId: id, finished } = await flows.withdrawalDesk.start(asked);
+    const { id, finished } = await flows.withdrawalDesk.start(asked);
     const firstRun = finished === null ? null : track(finished);
     const find = flows.withdrawals.find.bind(flows.withdrawals);
     return await outcomeOf(services, { id, firstRun, wait, find });

@@ -3,15 +3,17 @@ import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { RecoupError } from '../errors.js';
 import { isTaskId, type TaskId } from '../ids.js';
+import type { TaskStarted } from '../intake/once.js';
 import { storyOf } from '../intake/task-story.js';
 import { callerOf, type HttpContext } from './context.js';
+import type { OutcomeWatch, Watched } from './outcome-watch.js';
+import { preferredWaitS } from './request-headers.js';
 import { storyView } from './views.js';
+import { waited } from './waiting.js';
 import { idParams } from './wire-requests.js';
 import type { App } from './zod-fastify.js';
 
-interface TaskRow {
-  readonly id: TaskId;
-  readonly status: string;
+interface TaskRow extends Watched {
   readonly endedAt: Date | null;
 }
 
@@ -55,6 +57,31 @@ export async function startWithinBound<S extends { readonly finished: Promise<un
     leave();
     throw error;
   }
+}
+
+/** What a request to start one does: start it or find the first, wait as long as the caller likes, answer. */
+export function starter<R extends TaskRow, View extends z.ZodType, Asked>(
+  context: HttpContext,
+  routed: RoutedKind<R, View>,
+  watch: OutcomeWatch<R>,
+  start: (asked: Asked) => Promise<TaskStarted>,
+) {
+  return async (
+    asked: Asked,
+    prefer: string | string[] | undefined,
+    reply: FastifyReply,
+  ): Promise<z.input<View>> => {
+    const waitS = preferredWaitS(prefer);
+    const { id, finished } = await startWithinBound(
+      context,
+      routed.kind,
+      () => start(asked),
+      (started) => started.id,
+    );
+    if (finished === null) return replay<R, View>(routed, await findTask(routed, id), reply);
+    const result = await waited({ id, finished, waitS }, reply, watch, context);
+    return answer(routed, result ?? (await findTask(routed, id)), reply);
+  };
 }
 
 /** @throws RecoupError `deduction_unknown`, `withdrawal_unknown`, `top_up_unknown` */

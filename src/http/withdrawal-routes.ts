@@ -9,17 +9,8 @@ import { digestOf } from '../request-key.js';
 import { callerOf, type HttpContext } from './context.js';
 import { fromCursor, pageOf } from './cursor.js';
 import { OutcomeWatch } from './outcome-watch.js';
-import { idempotencyKey, preferredWaitS } from './request-headers.js';
-import {
-  answer,
-  askAgain,
-  findTask,
-  readTask,
-  replay,
-  startWithinBound,
-  type RoutedKind,
-} from './task-routes.js';
-import { waited } from './waiting.js';
+import { idempotencyKey } from './request-headers.js';
+import { askAgain, readTask, starter, type RoutedKind } from './task-routes.js';
 import * as requests from './wire-requests.js';
 import * as wire from './withdrawal-wire.js';
 import type { App } from './zod-fastify.js';
@@ -49,6 +40,9 @@ function startWithdrawal(
 ): void {
   const { flows, clock, log } = context.services;
   const watch = new OutcomeWatch(flows.withdrawals, clock, log);
+  const start = starter(context, routed, watch, (asked: WithdrawalRequest) =>
+    flows.withdrawalDesk.start(asked),
+  );
   app.route({
     method: 'POST',
     url: path,
@@ -58,19 +52,8 @@ function startWithdrawal(
       response: { 200: wire.withdrawal, 202: wire.withdrawal },
     },
     config: { docs },
-    handler: async (request, reply) => {
-      const asked = requestOf(request, request.body);
-      const waitS = preferredWaitS(request.headers['prefer']);
-      const { withdrawalId: id, finished } = await startWithinBound(
-        context,
-        'withdrawal',
-        () => flows.withdrawalDesk.start(asked),
-        (started) => started.withdrawalId,
-      );
-      if (finished === null) return replay(routed, await findTask(routed, id), reply);
-      const result = await waited({ id, finished, waitS }, reply, watch, context);
-      return answer(routed, result ?? (await findTask(routed, id)), reply);
-    },
+    handler: async (request, reply) =>
+      await start(requestOf(request, request.body), request.headers['prefer'], reply),
   });
 }
 

@@ -1,5 +1,14 @@
-import { LockBusy } from '../engine/executor.js';
+import { LockBusy, type RunResult } from '../engine/executor.js';
+import type { Task } from '../engine/tasks.js';
 import { isCode, RecoupError } from '../errors.js';
+import type { TaskId } from '../ids.js';
+
+/** What a desk started, or had started before for the same request. */
+export interface TaskStarted {
+  readonly id: TaskId;
+  /** When the first run has ended; null for a request that had been accepted before. */
+  readonly finished: Promise<RunResult<Task>> | null;
+}
 
 /**
  * Starts a task, unless its request was accepted before; then it is what `known` says. A repeated

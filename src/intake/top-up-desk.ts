@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import type { Executor, RunResult } from '../engine/executor.js';
+import type { Executor } from '../engine/executor.js';
 import type { BankAccount } from '../engine/order.js';
 import type { Party, TopUp } from '../engine/requests.js';
 import type { Route, RouteRequest } from '../engine/route.js';
@@ -8,7 +8,7 @@ import { RecoupError } from '../errors.js';
 import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 import { noChannel } from './deduction-desk.js';
-import { once } from './once.js';
+import { once, type TaskStarted } from './once.js';
 import { creditFor, type TopUpRule } from './top-up-rules.js';
 import type { TopUpRecord } from './top-up.js';
 
@@ -35,12 +35,6 @@ export interface TopUpRequest {
   readonly cards: ChannelId | null;
   readonly requestKey: string;
   readonly requestDigest: string;
-}
-
-export interface TopUpStarted {
-  readonly topUpId: TaskId;
-  /** When the first run has ended; null for a request that had been accepted before. */
-  readonly finished: Promise<RunResult<Task>> | null;
 }
 
 export interface TopUpSettings {
@@ -72,7 +66,7 @@ export class TopUpDesk {
    *   `top_up_credit_differs`, `cards_unavailable`, `bank_unknown`, `no_eligible_channel`,
    *   `idempotency_key_reused`, `busy` or `journal_unavailable`. Nothing was written, but for the last.
    */
-  async start(request: TopUpRequest): Promise<TopUpStarted> {
+  async start(request: TopUpRequest): Promise<TaskStarted> {
     return await once(
       async () => await this.#known(request),
       async () => await this.#start(request),
@@ -80,16 +74,16 @@ export class TopUpDesk {
   }
 
   /** @throws RecoupError `idempotency_key_reused` */
-  async #known({ requestKey, requestDigest }: TopUpRequest): Promise<TopUpStarted | null> {
+  async #known({ requestKey, requestDigest }: TopUpRequest): Promise<TaskStarted | null> {
     const known = await this.reads.byRequest(requestKey);
     if (known === null) return null;
     if (known.requestDigest !== requestDigest) {
       throw new RecoupError('idempotency_key_reused', { top_up_id: known.id });
     }
-    return { topUpId: known.id, finished: null };
+    return { id: known.id, finished: null };
   }
 
-  async #start(request: TopUpRequest): Promise<TopUpStarted> {
+  async #start(request: TopUpRequest): Promise<TaskStarted> {
     const topUp = this.#topUp(request);
     const { id: taskId, amountMinor, currency, payer } = topUp;
     const { bankCode } = payer;
@@ -99,7 +93,7 @@ export class TopUpDesk {
     const atMs = this.clock.nowMs();
     const { accepted, finished } = this.executor.start([{ kind: 'top_up_accepted', atMs, topUp }]);
     await accepted;
-    return { topUpId: taskId, finished };
+    return { id: taskId, finished };
   }
 
   #topUp(request: TopUpRequest): TopUp {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { BankAccount } from '../engine/order.js';
-import type { Executor, RunResult } from '../engine/executor.js';
+import type { Executor } from '../engine/executor.js';
 import type { Router } from '../engine/ports.js';
 import type { Party, Withdrawal } from '../engine/requests.js';
 import type { Task } from '../engine/tasks.js';
@@ -9,7 +9,7 @@ import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { AmountMinor, Currency } from '../money.js';
 import { noChannel } from './deduction-desk.js';
 import type { Member } from './member.js';
-import { once } from './once.js';
+import { once, type TaskStarted } from './once.js';
 import type { WithdrawalRecord } from './withdrawal.js';
 
 /** What the desk reads. `store/` and `channels/` provide it. */
@@ -30,12 +30,6 @@ export interface WithdrawalRequest {
   readonly accountService: { readonly id: ChannelId; readonly account: BankAccount } | null;
   readonly requestKey: string;
   readonly requestDigest: string;
-}
-
-export interface WithdrawalStarted {
-  readonly withdrawalId: TaskId;
-  /** When the first run has ended; null for a request that had been accepted before. */
-  readonly finished: Promise<RunResult<Task>> | null;
 }
 
 /**
@@ -64,7 +58,7 @@ export class WithdrawalDesk {
    *   `account_service_unknown`, `bank_unknown`, `no_eligible_channel`, `idempotency_key_reused`,
    *   `busy` or `journal_unavailable`. Nothing was written, but for the last.
    */
-  async start(request: WithdrawalRequest): Promise<WithdrawalStarted> {
+  async start(request: WithdrawalRequest): Promise<TaskStarted> {
     return await once(
       async () => await this.#known(request),
       async () => await this.#start(request),
@@ -72,19 +66,16 @@ export class WithdrawalDesk {
   }
 
   /** @throws RecoupError `idempotency_key_reused` */
-  async #known({
-    requestKey,
-    requestDigest,
-  }: WithdrawalRequest): Promise<WithdrawalStarted | null> {
+  async #known({ requestKey, requestDigest }: WithdrawalRequest): Promise<TaskStarted | null> {
     const known = await this.reads.byRequest(requestKey);
     if (known === null) return null;
     if (known.requestDigest !== requestDigest) {
       throw new RecoupError('idempotency_key_reused', { withdrawal_id: known.id });
     }
-    return { withdrawalId: known.id, finished: null };
+    return { id: known.id, finished: null };
   }
 
-  async #start(request: WithdrawalRequest): Promise<WithdrawalStarted> {
+  async #start(request: WithdrawalRequest): Promise<TaskStarted> {
     const { amountMinor, currency, account } = request;
     if (amountMinor <= 0n) throw new RecoupError('amount_not_positive');
     const funding = this.#funding(request);
@@ -106,7 +97,7 @@ export class WithdrawalDesk {
       { kind: 'routed', atMs, route },
     ]);
     await accepted;
-    return { withdrawalId: withdrawal.id, finished };
+    return { id: withdrawal.id, finished };
   }
 
   #funding({ accountService }: WithdrawalRequest): Withdrawal['funding'] {

@@ -1,6 +1,6 @@
 import type { BookedOperation, Evidence } from './evidence.js';
-import { doneBy, type StoryKind } from './flow-edges.js';
-import { statusOf, type TaskStory } from './log-story.js';
+import { doneBy } from './flow-edges.js';
+import { statusOf, type StoryKind, type TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 const kindOf = {

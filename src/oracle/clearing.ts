@@ -4,7 +4,7 @@
  * moved is what the ledger has of them.
  */
 import type { BookedOperation, BookedOrder, Evidence } from './evidence.js';
-import type { OrderStory, TaskStory } from './log-story.js';
+import type { OrderStory, TaskStory } from './task-story.js';
 import type { Violation } from './verdict.js';
 
 /** What an order that is carried out does to what the other side holds for us. A card's balance is not ours. */

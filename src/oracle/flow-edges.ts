@@ -1,8 +1,6 @@
 /** What each kind of task may place, and when: the flows as the documents tell them, not as they are built. */
 import type { BookedOperation } from './evidence.js';
-import type { OrderStory, TaskStory } from './log-story.js';
-
-export type StoryKind = 'deduction' | 'refund' | 'withdrawal' | 'top_up';
+import type { OrderStory, StoryKind, TaskStory } from './task-story.js';
 
 interface Place {
   /** What must be true of the story for such an order to start. */

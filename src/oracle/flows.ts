@@ -5,7 +5,7 @@
  */
 import type { BookedOperation, BookedOrder, Evidence } from './evidence.js';
 import { ordersOf } from './flow-edges.js';
-import type { OrderStory, TaskStory } from './log-story.js';
+import type { OrderStory, TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 type Find = (kind: ViolationKind, about: string, detail: string) => void;

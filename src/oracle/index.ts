@@ -8,5 +8,6 @@ export {
   type Harm,
 } from './by-flow.js';
 export { judge, sentUnannounced } from './judge.js';
-export { readLogs, type OrderStory, type TaskStory } from './log-story.js';
+export { readLogs } from './log-story.js';
+export type { OrderStory, TaskStory } from './task-story.js';
 export type * from './verdict.js';

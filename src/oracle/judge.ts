@@ -3,7 +3,8 @@
  * the chaos run and the demo. Pure: the same evidence gets the same verdict.
  */
 import type { BookedOrder, Evidence, LogRow } from './evidence.js';
-import { readLogs, type CaseStory, type OrderStory, type TaskStory } from './log-story.js';
+import { readLogs } from './log-story.js';
+import type { CaseStory, OrderStory, TaskStory } from './task-story.js';
 import { judgeFlows } from './flows.js';
 import { judgeClearing } from './clearing.js';
 import { judgeLedger } from './ledger.js';

@@ -1,6 +1,6 @@
 /** Messages to the books: one a fact of the log, and one entry in the books a message. */
 import type { BookedOperation, Evidence } from './evidence.js';
-import type { TaskStory } from './log-story.js';
+import type { TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 /** What the log wants told: topic and key, and the amount. */

@@ -1,6 +1,6 @@
 /** Money that goes back: the channels' books against what our refunds and decisions say. */
 import type { BookedOrder } from './evidence.js';
-import type { CaseStory, OrderStory, TaskStory } from './log-story.js';
+import type { CaseStory, OrderStory, TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 type Stories = ReadonlyMap<string, TaskStory>;

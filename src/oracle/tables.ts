@@ -1,6 +1,6 @@
 import type { AttemptRow, Evidence } from './evidence.js';
 import { ordersOf } from './flow-edges.js';
-import { isLive, statusOf, type OrderStory, type TaskStory } from './log-story.js';
+import { isLive, statusOf, type OrderStory, type TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
 /** The projected tables against what the log tells; and what the tables must be by themselves. */

@@ -1,6 +1,6 @@
 /** What callers were told against what there is: an answer that was given is kept, and each key did one thing. */
 import type { Evidence, ToldRow } from './evidence.js';
-import type { TaskStory } from './log-story.js';
+import type { TaskStory } from './task-story.js';
 import type { Violation } from './verdict.js';
 
 export function judgeTold(

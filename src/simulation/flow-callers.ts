@@ -60,11 +60,11 @@ interface Started {
 }
 
 async function withdraw(process: SimProcess, asked: WithdrawalRequest): Promise<Started> {
-  const { withdrawalId: id, finished } = await process.desks.withdrawals.start(asked);
+  const { id, finished } = await process.desks.withdrawals.start(asked);
   return { id, finished };
 }
 
 async function topUp(process: SimProcess, asked: TopUpRequest): Promise<Started> {
-  const { topUpId: id, finished } = await process.desks.topUps.start(asked);
+  const { id, finished } = await process.desks.topUps.start(asked);
   return { id, finished };
 }

@@ -1,4 +1,4 @@
-import type { Mutant } from './mutants.js';
+import type { Mutant } from './mutant.js';
 
 const attempt = 'src/engine/attempt.js';
 const legs = 'src/engine/legs.js';

@@ -1,4 +1,4 @@
-import type { Mutant } from './mutants.js';
+import type { Mutant } from './mutant.js';
 
 const orders = 'src/engine/orders.js';
 const refundRows = 'src/store/refund-rows.js';

@@ -14,7 +14,8 @@ import {
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { badUsageExitCode } from '../arguments.js';
-import { mutants, type Mutant } from './mutants.js';
+import type { Mutant } from './mutant.js';
+import { mutants } from './mutants.js';
 
 interface Caught {
   readonly mutant: Mutant;

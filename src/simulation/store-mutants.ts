@@ -1,4 +1,4 @@
-import type { Mutant } from './mutants.js';
+import type { Mutant } from './mutant.js';
 
 const fidelity = 'simulation/fidelity.test.js';
 const journal = 'store/journal.test.js';

@@ -62,7 +62,7 @@ async function live(doom: Doom, life: Life, env: Record<string, string>): Promis
   }
   if (doom.withdrawal !== undefined) {
     const started = await withdrawalDesk.start(withdrawalOf(doom.withdrawal));
-    task = started.withdrawalId;
+    task = started.id;
     await started.finished;
   }
   if (task === null) throw new Error('nothing to do');

@@ -166,7 +166,7 @@ describe("a channel's own statement", () => {
     const memberId = await aMember(api.services, 1_000);
     const account = { token: 'tok_ok_paid', bankCode, last4: '4321' };
     const asked = aWithdrawal(memberId, { account, amountMinor: amountMinor(300) });
-    const { withdrawalId, finished } = await api.services.flows.withdrawalDesk.start(asked);
+    const { id: withdrawalId, finished } = await api.services.flows.withdrawalDesk.start(asked);
     await finished;
     return withdrawalId;
   };

@@ -78,7 +78,7 @@ export class CardHouse {
 
   /** Starts it and lets its first run end. */
   async start(request: TopUpRequest = someTopUp()): Promise<TaskId> {
-    const { topUpId, finished } = await this.services.flows.topUpDesk.start(request);
+    const { id: topUpId, finished } = await this.services.flows.topUpDesk.start(request);
     await finished;
     return topUpId;
   }

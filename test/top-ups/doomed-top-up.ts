@@ -27,7 +27,7 @@ async function live(
   });
   await services.directory.refresh();
   const asked = { ...request, amountMinor: amountMinor(100_000) };
-  const { topUpId, finished } = await services.flows.topUpDesk.start(asked);
+  const { id: topUpId, finished } = await services.flows.topUpDesk.start(asked);
   await finished;
   await until(`the end of top-up ${topUpId}`, async () => {
     await services.resume(topUpId);

@@ -128,7 +128,7 @@ describe('the settlement sweep', () => {
         },
       };
     };
-    const { topUpId, finished } = await topUpDesk.start(someTopUp());
+    const { id: topUpId, finished } = await topUpDesk.start(someTopUp());
     await finished;
     world.get = place;
     expect(await record(topUpId)).to.include({ stage: 'credit_unknown' });

@@ -45,11 +45,11 @@ describe('a top-up, end to end', () => {
     const { topUpDesk } = house.services.flows;
     const both = await Promise.all([topUpDesk.start(request), topUpDesk.start(request)]);
     await Promise.all(both.map(async ({ finished }) => await finished));
-    expect(both[0].topUpId).to.equal(both[1].topUpId);
+    expect(both[0].id).to.equal(both[1].id);
     const other = { ...request, requestDigest: '1'.repeat(64) };
     const refused = await topUpDesk.start(other).catch((error: { code?: string }) => error.code);
     expect(refused).to.equal('idempotency_key_reused');
-    expect(await house.truth(both[0].topUpId, request)).to.deep.equal(paidOnce);
+    expect(await house.truth(both[0].id, request)).to.deep.equal(paidOnce);
   });
 
   it('begins nothing at a card system that is paused', async () => {
@@ -99,7 +99,7 @@ describe('a top-up, end to end', () => {
     const request = someTopUp();
     // In its own time: past the hour of the others it would be voided.
     const patient = await house.environment.compose();
-    const { topUpId: id, finished } = await patient.flows.topUpDesk.start(request);
+    const { id, finished } = await patient.flows.topUpDesk.start(request);
     await finished;
     expect(await house.until(id)).to.include({ status: 'succeeded' });
     expect(await house.placed(id)).to.deep.equal(['pre_recharge', 'charge', 'credit']);

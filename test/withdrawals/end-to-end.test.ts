@@ -43,7 +43,7 @@ describe('withdrawals, end to end', () => {
   async function withdraw(fields: Partial<WithdrawalRequest> = {}) {
     const memberId = await aMember(services, 2 * amount);
     const request = aWithdrawal(memberId, { amountMinor: amountMinor(amount), ...fields });
-    const { withdrawalId: id, finished } = await services.flows.withdrawalDesk.start(request);
+    const { id, finished } = await services.flows.withdrawalDesk.start(request);
     await finished;
     return { id, memberId };
   }

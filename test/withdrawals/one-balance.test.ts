@@ -130,7 +130,7 @@ describe('one balance, and many who want it', () => {
     const request = aWithdrawal(memberId);
     const { withdrawalDesk } = services.flows;
     const copies = await Promise.all(
-      Array.from({ length: 20 }, async () => (await withdrawalDesk.start(request)).withdrawalId),
+      Array.from({ length: 20 }, async () => (await withdrawalDesk.start(request)).id),
     );
     expect(new Set(copies).size).to.equal(1);
     const other = await withdrawalDesk

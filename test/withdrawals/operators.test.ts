@@ -69,7 +69,7 @@ describe('withdrawals, for those on call', () => {
 
   async function withdraw(): Promise<{ id: TaskId; memberId: string }> {
     const memberId = await aMember(services, 1_000);
-    const { withdrawalId: id, finished } = await services.flows.withdrawalDesk.start(
+    const { id, finished } = await services.flows.withdrawalDesk.start(
       aWithdrawal(memberId, { amountMinor: 1_000n as never }),
     );
     await finished;
