@@ -9,6 +9,7 @@ import { CaseStore } from '../../src/store/case-book.js';
 import { CaseProposalStore } from '../../src/store/case-proposals.js';
 import { until } from '../sandbox/sandbox-process.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
+import { finish } from '../support/finish.js';
 import { requestFor } from '../support/requests.js';
 
 const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
@@ -24,9 +25,9 @@ describe('how a case ends', () => {
 
   before(async () => {
     environment = await startEnvironment({
+      // Asked once more, and then a person decides. It alone, which closes orders, may be asked so little.
+      channels: ['unionlink'],
       adjust: (profile) => {
-        // Asked once more, and then a person decides. Only unionlink, which closes orders, may be asked so little:
-        // it is the one channel that there is.
         const nature = profile['nature'] as Record<string, unknown>;
         nature['poll_schedule_ms'] = [10];
       },
@@ -212,13 +213,8 @@ describe('how a case ends', () => {
     const paidBack = async (one: CaseRecord): Promise<number | undefined> => {
       const order = orderNo(one.taskId as TaskId, one.attemptNo ?? 0);
       const [refund] = await refundsOf(one.taskId as TaskId);
-      // Asked until the channel has an answer: the profile's channels are slow now and then.
-      for (let tries = 0; tries < 50; tries += 1) {
-        if (refund === undefined) break;
-        if ((await services.refunds.find(refund.id))?.status !== 'processing') break;
-        await services.clock.sleep(20);
-        await services.executor.run(refund.id);
-      }
+      // The profile's channels are slow now and then.
+      if (refund !== undefined) await finish(services, refund.id);
       return (await environment.sandbox.order(order))?.refunds.length;
     };
 

@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'chai';
+import { stub } from 'sinon';
 import { BreakingProxy } from '../../src/chaos/breaking-proxy.js';
+import { until } from '../sandbox/sandbox-process.js';
 
 /** A query as MariaDB's clients send it; the length does not matter here. */
 const query = (sql: string): Buffer => Buffer.from(`\0\0\0\0\u0003${sql}`);
@@ -77,7 +79,7 @@ describe('The breaking proxy', () => {
 
   it('swallows the last answer of a transaction that the server has done', async () => {
     const client = await open();
-    const struck = proxy.cutCommit('reply', 1_000);
+    const struck = proxy.cutCommit('reply', 30_000);
     await ask(client, 'BEGIN;UPDATE batch_item SET state = 1;COMMIT');
     // In pieces that end where no packet does.
     const all = Buffer.concat([ok(true), ok(true), ok(false)]);
@@ -95,7 +97,7 @@ describe('The breaking proxy', () => {
 
   it('cuts before a transaction arrives', async () => {
     const client = await open();
-    const struck = proxy.cutCommit('request', 1_000);
+    const struck = proxy.cutCommit('request', 30_000);
     await ask(client, 'SELECT 1');
     expect(await ask(client, transaction)).to.equal(null);
     expect(await struck).to.be.a('number');
@@ -111,14 +113,17 @@ describe('The breaking proxy', () => {
   it('cuts all, half closes with and without telling, and keeps the order when slow', async () => {
     const [cut, told, deaf, slow] = [await open(), await open(), await open(), await open()];
     for (const client of [cut, told, deaf, slow]) await ask(client, 'SELECT 1');
-    proxy.delayMs = 30;
-    const answered = once(slow, 'data');
+    // Of what it was told, as the proxy takes it, the first is to be late and all after it in time.
+    const delays = [30];
+    let taken = 0;
+    stub(proxy, 'delayMs').get(() => {
+      taken += 1;
+      return delays.shift() ?? 0;
+    });
     slow.write(query('SELECT 2'));
-    await delay(5);
-    proxy.delayMs = 0;
+    await until('the proxy to have it', async () => taken > 0);
     slow.write(query('SELECT 3'));
-    await answered;
-    await delay(20);
+    await until('both', async () => heard.at(-1) === 'SELECT 3');
     expect(heard.slice(-2)).to.eql(['SELECT 2', 'SELECT 3']);
 
     let ended = 0;

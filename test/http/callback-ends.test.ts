@@ -64,8 +64,12 @@ describe('Whatever a channel calls back, the end is the right one', () => {
   const sayUntilHeard = async (one: Message) => {
     const endsAtMs = performance.now() + 40_000;
     for (;;) {
-      const answer = await say(one);
-      if (answer.status !== 503) return answer;
+      // Of a thousand at once a busy machine may keep some waiting for a connection for too long.
+      const answer = await say(one).catch((error: TypeError) => {
+        if ((error.cause as { code?: string }).code !== 'UND_ERR_CONNECT_TIMEOUT') throw error;
+        return null;
+      });
+      if (answer !== null && answer.status !== 503) return answer;
       if (performance.now() > endsAtMs) throw new Error('put off for 40 s');
       await new Promise((resolve) => setTimeout(resolve, 100 + 900 * Math.random()));
     }

@@ -25,6 +25,8 @@ describe('notices, as they are written', () => {
 
   before(async () => {
     environment = await startEnvironment({
+      // It alone, which closes orders, may be asked so little.
+      channels: ['unionlink'],
       adjust: (profile) => {
         const nature = profile['nature'] as Record<string, unknown>;
         nature['poll_schedule_ms'] = [10, 10, 10];

@@ -26,8 +26,8 @@ describe("a channel's own statement", () => {
   let today: string;
 
   before(async function () {
-    this.timeout(120_000);
-    today = await todayFor(60_000);
+    this.timeout(240_000);
+    today = await todayFor(150_000);
     folder = mkdtempSync(join(tmpdir(), 'recoup-reconcile-'));
     // One bank a channel, so that a test knows where an order goes.
     const adjust = (document: Record<string, unknown>): void => {

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { insertOrders, plantedIn, writeFile, type PlantedDay } from '../../bench/planted-day.js';
+import { businessDate } from '../../src/business-date.js';
 import { channelId } from '../../src/ids.js';
 import { dayAfter } from '../../src/reconciliation/day.js';
 import { selectRows } from '../../src/store/database.js';
 import { recoupHere, start } from '../cli/recoup.js';
 import { until } from '../sandbox/sandbox-process.js';
-import { todayFor } from './day.js';
 import { startEnvironment, type TestEnvironment } from '../support/environment.js';
 
 const swiftpay = channelId('swiftpay');
@@ -18,17 +18,13 @@ const swiftpay = channelId('swiftpay');
 describe('reconciling a day with 350 planted differences', () => {
   let environment: TestEnvironment;
   let folder = '';
-  /** Yesterday, so that what crosses midnight is waited for. */
-  let date: string;
-  let today: string;
-  let day: PlantedDay;
+  // Today: what crosses midnight is waited for until tomorrow is over, also if that begins meanwhile.
+  const date = businessDate(Date.now());
+  // More than one part of either side.
+  const day: PlantedDay = { channelId: swiftpay, date, rows: 10_500, planted: 350 };
 
   before(async function () {
     this.timeout(180_000);
-    today = await todayFor(90_000);
-    date = dayAfter(today, -1);
-    // More than one part of either side.
-    day = { channelId: swiftpay, date, rows: 10_500, planted: 350 };
     folder = mkdtempSync(join(tmpdir(), 'recoup-kills-'));
     environment = await startEnvironment();
     await insertOrders(environment.owner, day);
@@ -99,7 +95,7 @@ describe('reconciling a day with 350 planted differences', () => {
       environment.env,
       'reconcile',
       'swiftpay',
-      today,
+      dayAfter(date),
       '--file',
       join(folder, 'next'),
       '--json',

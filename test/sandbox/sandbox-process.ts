@@ -158,11 +158,11 @@ export class SandboxProcess {
 /** What was waited for, or that it is so. A number says neither: a bare 0 would be taken for done. */
 type Found = object | string | true;
 
-/** Asks until it is so. @throws Error when it is not within `withinMs`. */
+/** Asks until it is so. @throws Error when it is not within `withinMs`: less than mocha's limit, which says nothing. */
 export async function until<T extends Found>(
   what: string,
   ask: () => Promise<T | null | undefined | false>,
-  withinMs = 20_000,
+  withinMs = 45_000,
 ): Promise<T> {
   const endsAtMs = performance.now() + withinMs;
   for (;;) {

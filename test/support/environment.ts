@@ -46,7 +46,9 @@ export interface TestEnvironment {
 
 export interface EnvironmentOptions {
   readonly profiles?: string;
-  /** Changes the profiles before they are stored. */
+  /** These of the profiles alone. */
+  readonly channels?: readonly string[];
+  /** Changes the profiles before they are stored. What it makes of them must be valid. */
   readonly adjust?: (document: Record<string, unknown>) => void;
   readonly sandbox?: SandboxProcessOptions;
   /** Started besides the channels, with their profiles. */
@@ -126,19 +128,21 @@ async function startParties({ parties = [], sandbox }: EnvironmentOptions) {
   return Object.fromEntries(started) as Partial<Record<PartyRole, SandboxProcess>>;
 }
 
-async function profileDocuments({ profiles, adjust, parties = [] }: EnvironmentOptions) {
+async function profileDocuments(options: EnvironmentOptions) {
+  const { profiles, channels, adjust, parties = [] } = options;
   const path = profiles ?? 'examples/channels.demo.yaml';
   const own = loadProfiles(await readFile('examples/parties.demo.yaml', 'utf8'));
   const loaded: readonly LoadedProfile[] = [
     ...loadProfiles(await readFile(path, 'utf8')),
     ...own.filter(({ profile }) => (parties as readonly string[]).includes(profile.id)),
   ];
-  return loaded.map(({ profile, document }) => {
+  const wanted = loaded.filter(({ profile }) => channels?.includes(profile.id) ?? true);
+  return wanted.map(({ profile, document }) => {
     const copy = structuredClone(document) as Record<string, unknown>;
     // One tier each: a test knows which channel comes first.
     copy['tier'] = { swiftpay: 1, unionlink: 2, oldbank: 3 }[String(profile.id)] ?? 4;
     adjust?.(copy);
-    // What cannot be opened is left out, by design: a test would go on without the channel that it is about.
+    // What cannot be opened is passed over, by design: a test would go on without the channel that it is about.
     parseProfile(copy);
     return { channelId: profile.id, profileJson: JSON.stringify(copy) };
   });

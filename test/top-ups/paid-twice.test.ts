@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { businessDate } from '../../src/business-date.js';
 import type { CaseRecord, Person } from '../../src/cases/case.js';
 import type { Proposal } from '../../src/cases/proposal.js';
 import { actionsFor, type Resolution } from '../../src/cases/resolution.js';
@@ -12,6 +11,7 @@ import type { RefundRequest } from '../../src/intake/refund-desk.js';
 import { CaseStore } from '../../src/store/case-book.js';
 import { recoupHere } from '../cli/recoup.js';
 import { Books, straight } from '../ledger/books.js';
+import { todayFor } from '../reconciliation/day.js';
 import { CardHouse, nthOrder, someTopUp } from './card-house.js';
 
 const wang: Person = { name: 'Wang Fang', keyId: 'key_wang' };
@@ -32,9 +32,12 @@ const refusedCredit = {
 /** What a customer paid beyond the one payment that a top-up is built on. */
 describe('a top-up that was paid twice', () => {
   let house: CardHouse;
+  let today: string;
   let books: Books;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(240_000);
+    today = await todayFor(150_000);
     const wrappers = { ledger: { queue: () => straight(() => house.services.ledger.consumer) } };
     house = await CardHouse.open({ settlementAgeMs: 700 }, wrappers);
     books = new Books(house.environment);
@@ -298,7 +301,6 @@ describe('a top-up that was paid twice', () => {
 
   it('every order of the day, refunds among them, agrees with the channels’ statements', async () => {
     const { environment } = house;
-    const today = businessDate(Date.now());
     const folder = mkdtempSync(join(tmpdir(), 'recoup-paid-twice-'));
     const channels = new Set((await environment.sandbox.book()).map(({ channel }) => channel));
     let refunds = 0;
