@@ -35,6 +35,8 @@ const connectionCodes = new Set([
 /** The server says no for now; nothing was written. */
 export const refusedForNow: ReadonlySet<number> = new Set([
   1040, // too many connections
+  1203,
+  1226, // too many of this user
   1290,
   1792,
   1836, // read-only

@@ -4,6 +4,7 @@
  * whole form is wrong is refused as a whole.
  */
 import { createReadStream } from 'node:fs';
+import { Transform, type TransformCallback } from 'node:stream';
 import { parse } from 'csv-parse';
 import { RecoupError, type ErrorCode } from '../errors.js';
 import { isRepaymentId } from '../ids.js';
@@ -76,8 +77,10 @@ export async function* readDueFile(
     max_record_size: recordBytesMax,
   });
   const file = createReadStream(path);
+  const lines = new BoundedLines();
   file.on('error', (error) => parser.destroy(error));
-  const records = file.pipe(parser) as AsyncIterable<CsvRecord>;
+  lines.on('error', (error) => parser.destroy(error));
+  const records = file.pipe(lines).pipe(parser) as AsyncIterable<CsvRecord>;
   let columns: readonly string[] | null = null;
   let rows = 0;
   try {
@@ -103,6 +106,27 @@ export async function* readDueFile(
   }
   if (rows === 0) throw new RecoupError(columns === null ? 'csv_headers' : 'csv_empty', expected());
 }
+
+/** The parser's bound counts what stands in fields: a line of commas alone would fill the memory. */
+class BoundedLines extends Transform {
+  #line = 1;
+  #bytes = 0;
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    for (const byte of chunk) {
+      if (byte === newline) this.#line += 1;
+      this.#bytes = byte === newline || byte === carriageReturn ? 0 : this.#bytes + 1;
+      if (this.#bytes > recordBytesMax) {
+        const about = { code: 'CSV_MAX_RECORD_SIZE', lines: this.#line };
+        return done(Object.assign(new Error('a line does not end'), about));
+      }
+    }
+    done(null, chunk);
+  }
+}
+
+const newline = 0x0a;
+const carriageReturn = 0x0d;
 
 /** Works on bytes: what is quoted may be in any encoding. */
 function withoutQuotes(field: Buffer): Buffer {

@@ -143,6 +143,11 @@ describe('a file of due repayments', () => {
   it('refuses a file with a line that does not end', async () => {
     const endless = `${header}\n${good(1)}\n${'x'.repeat(50_000)}\n${good(2)}\n`;
     expect(await refusal(endless)).to.equal('csv_malformed');
+    // No field of it holds anything.
+    expect(await refusal(`${header}\n${good(1)}\n${','.repeat(20_000)}\n`)).to.equal(
+      'csv_malformed',
+    );
+    expect(await refusal(','.repeat(20_000))).to.equal('csv_headers');
   });
 
   it('refuses a file that is wrong as a whole', async () => {
