@@ -64,13 +64,16 @@ export class DeductionDesk {
     try {
       return await this.#start(request, known);
     } catch (error) {
-      // "All that is outstanding" was reckoned from what the caller had read a while ago.
-      const reckonedOld = known !== undefined && request.amountMinor === null;
-      if (!reckonedOld || !isCode(error, 'amount_exceeds_due')) {
+      // "All that is outstanding" was reckoned from what was read before the record's lock was waited for.
+      if (request.amountMinor !== null || !isCode(error, 'amount_exceeds_due')) {
         throw await this.#explain(error, request);
       }
     }
-    return await this.start(request);
+    try {
+      return await this.#start(request);
+    } catch (error) {
+      throw await this.#explain(error, request);
+    }
   }
 
   async #start(request: DeductionRequest, known?: Repayment): Promise<Started> {
