@@ -10,7 +10,7 @@ import { classify, domainError, type SqlFailure } from './sql-errors.js';
  *
  * Tasks that were written together go on together, in one turn, and come back together: should two
  * groups hold all that is in flight, the server idles while this process works, and the other way
- * round. So `batchMax` is a quarter of a batch's 512 in flight, and fewer are shared out.
+ * round. So `batchMax` is a quarter of 512 in flight, and fewer are shared out.
  */
 export interface GroupCommitSettings {
   readonly committers: number;
