@@ -6,6 +6,9 @@ import type { CaseId, Person } from './case.js';
 import type { NewProposal } from './proposal.js';
 import { digestOf, encodeResolution } from './resolution.js';
 
+/** One request, one refund: whichever of its proposals is carried out. */
+export const refundKeyOf = (no: number): string => `refund-request:${no}`;
+
 /** A refund that a person has asked for; its case is `refund:<no>`. */
 export interface RefundRequestRecord {
   readonly no: number;

@@ -21,7 +21,7 @@ import { CaseProposalStore } from '../store/case-proposals.js';
 import type { Database } from '../store/database.js';
 import type { DeductionStore } from '../store/deductions.js';
 import type { BreakStore } from '../store/reconciliation-breaks.js';
-import { RefundRequestStore, refundKeyOf } from '../store/refund-requests.js';
+import { RefundRequestStore } from '../store/refund-requests.js';
 import type { RefundStore } from '../store/refunds.js';
 import { creditOf } from './refunds.js';
 
@@ -146,14 +146,8 @@ function requestedRefunds(
   { refunds, refundDesk, clock }: CaseSurroundings,
 ): RequestedRefunds {
   return {
-    started: async (no) => (await refunds.findByRequest(refundKeyOf(no)))?.id ?? null,
-    async start({ about, ...asked }) {
-      const { taskId, attemptNo, no } = about;
-      if (taskId === null || attemptNo === null) throw new Error('the request names no attempt');
-      const what = { ...asked, taskId, attemptNo, requestKey: refundKeyOf(no) };
-      // What is credited to nobody has a case of its own.
-      return (await refundDesk.start({ ...what, only: 'repayment' })).refundId;
-    },
+    started: async (key) => (await refunds.findByRequest(key))?.id ?? null,
+    start: async (what) => (await refundDesk.start(what)).refundId,
     close: async (no, resolution) => await requests.close(no, resolution, clock.nowMs()),
   };
 }

@@ -8,6 +8,7 @@ import type { NewRepayment } from '../intake/repayment.js';
 import { sqlTime } from '../store/database.js';
 import { project, type Projected, type Row } from '../store/projections.js';
 import { FlowTables } from './memory-flows.js';
+import { MemoryRefundRequests } from './memory-refund-requests.js';
 
 /** A row while it is in a table. */
 export type Stored = Record<string, string | number | null>;
@@ -49,6 +50,7 @@ export class MemoryDatabase {
   readonly repayments = new Map<string, RepaymentBalance>();
   readonly outbox = new Map<string, Stored>();
   readonly refunds = new Map<string, Stored>();
+  readonly requests = new MemoryRefundRequests();
   /** What of a captured attempt is credited, and what is given back or about to be. */
   readonly captures = new Map<string, Capture>();
   readonly flows = new FlowTables();

@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.js';
 
 const orders = 'src/engine/orders.js';
 const refundRows = 'src/store/refund-rows.js';
+const requestCarrier = 'src/cases/refund-request-carrier.js';
 const consumer = 'src/ledger/consumer.js';
 
 /** Refunds, decisions about cases, and the way to the books. */
@@ -156,5 +157,20 @@ export const moneyBackMutants: readonly Mutant[] = [
     find: 'AND credited_minor + refund_minor <= amount_minor',
     replace: '',
     test: 'engine/refund-end-to-end.test.js',
+  },
+  {
+    name: 'a requested refund starts anew each time it is carried out',
+    rule: 'one request, one refund',
+    file: requestCarrier,
+    find: 'const requestKey = refundKeyOf(no);',
+    replace:
+      'const requestKey = `${refundKeyOf(no)}:${(globalThis.mutant = (globalThis.mutant ?? 0) + 1)}`;',
+  },
+  {
+    name: 'a requested refund takes what is credited to nobody first',
+    rule: 'a request takes from what was credited alone',
+    file: requestCarrier,
+    find: "only: 'repayment' });",
+    replace: 'only: undefined });',
   },
 ];

@@ -14,6 +14,7 @@ import { hashText, mix } from './chance.js';
 import type { FaultId } from './faults.js';
 import { evenMix, type Mix } from './flow-plan.js';
 import type { MemoryDatabase } from './memory-database.js';
+import { judgeRequests } from './refund-clerks.js';
 import { World, type Happened, type WorldOptions, type WorldViolation } from './world.js';
 
 export interface WorldResult {
@@ -47,7 +48,12 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     .map((row) => String(row['id']));
   if (world.callers > 0) unresolved.push(`${world.callers} callers without a word`);
   const verdict = judge(evidenceOf(world));
-  const violations = [...world.violations, ...verdict.violations, ...foldedOtherwise(world)];
+  const violations = [
+    ...world.violations,
+    ...verdict.violations,
+    ...foldedOtherwise(world),
+    ...judgeRequests(world),
+  ];
   const statuses: Record<string, number> = {};
   const tasks = [deductions, flows.withdrawals, flows.topUps].flatMap((one) => [...one.values()]);
   for (const row of tasks) {

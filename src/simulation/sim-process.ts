@@ -12,6 +12,7 @@ import { silentLog } from '../log.js';
 import { LiveHealth } from '../routing/live-health.js';
 import { LiveRouter, liveRouterDefaults } from '../routing/live-router.js';
 import { channelsOf } from './line.js';
+import { refundRequestsOf, type RefundRequestParts } from './refund-clerks.js';
 import { desksOf, type Desks } from './sim-desks.js';
 import { ledgerOf } from './sim-ledger.js';
 import { inFlightOf, journalOf, unsettledOf, usageOf } from './store-ports.js';
@@ -26,6 +27,7 @@ export class SimProcess {
   readonly clock: Clock;
   readonly executor: Executor<Task>;
   readonly desks: Desks;
+  readonly refundRequests: RefundRequestParts;
   readonly settlement: Settlement;
   readonly wake: (taskId: TaskId, kind: TaskKind) => Promise<void>;
   readonly compensator: Compensator;
@@ -68,6 +70,7 @@ export class SimProcess {
       { executorId: name, leaseMarginMs: 1_000, lockWaitMs: world.lockWaitMs },
     );
     this.desks = desksOf(this, router);
+    this.refundRequests = refundRequestsOf(this);
     this.settlement = new Settlement(
       unsettledOf(this),
       async (id, evidence) => (await this.run(id, evidence)).outcome,

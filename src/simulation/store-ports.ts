@@ -16,7 +16,7 @@ import { amountMinor } from '../money.js';
 import type { LiveRouter } from '../routing/live-router.js';
 import { partyOf } from './flow-plan.js';
 import { MemoryInFlightLog, type Stored } from './memory-database.js';
-import { refundReadsOf } from './people.js';
+import { refundReadsOf } from './refund-reads.js';
 import type { SimProcess } from './sim-process.js';
 import type { World } from './world.js';
 

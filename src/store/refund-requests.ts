@@ -17,9 +17,7 @@ import { insertProposal } from './case-proposals.js';
 import { execute, inTransaction, selectRows, sqlTime, type Database } from './database.js';
 import { constraintOf } from './sql-errors.js';
 
-/** One request, one refund: whichever of its proposals is carried out. */
-export const refundKeyOf = (no: number): string => `refund-request:${no}`;
-
+/** By the key that follows from the request (`refundKeyOf`). */
 const refundOf = `refund f ON f.request_key =
   CONVERT(CONCAT('refund-request:', q.id) USING ascii) COLLATE ascii_bin`;
 
