@@ -204,7 +204,7 @@ export function judgeRequests(world: World): readonly WorldViolation[] {
     const [refund] = refunds;
     if (proposal === 'approved') return violation('abandoned', 'approved, and without an end');
     if (proposal !== 'executed') {
-      return refund === undefined ? [] : violation('decision_without_effect', `${proposal}`);
+      return refund === undefined ? [] : violation('decision_without_effect', proposal);
     }
     if (refund === undefined || row.closedAt === null) {
       return violation('decision_without_effect', 'executed, and not refunded or not closed');
@@ -213,6 +213,6 @@ export function judgeRequests(world: World): readonly WorldViolation[] {
       refund['deduction_id'] === row.deductionId &&
       BigInt(String(refund['amount_minor'])) === row.amountMinor &&
       refund['taken_from'] === 'repayment';
-    return same ? [] : violation('amount_differs', `${String(refund['taken_from'])}`);
+    return same ? [] : violation('amount_differs', String(refund['taken_from']));
   });
 }
