@@ -176,7 +176,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const parsed = schema.safeParse(given);
   const problems = (parsed.error?.issues ?? []).map((issue) => ({
     variable: String(issue.path[0] ?? ''),
-    message: issue.message,
+    message:
+      given[String(issue.path[0])] === undefined ? 'it is required and not set' : issue.message,
   }));
   const unknown = Object.keys(given).filter((name) => !isVariable(name));
   for (const variable of unknown) problems.push({ variable, message: 'there is no such variable' });

@@ -16,6 +16,14 @@ const channelIdPattern = /^[a-z][a-z0-9_]{0,31}$/;
 
 export const newTaskId = (): TaskId => uuidV7() as TaskId;
 
+/** Ids made at this time or later sort at or behind it, those made before it sort before it. */
+export function earliestId(ms: number): string {
+  const time = Math.min(Math.max(Math.floor(ms), 0), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-0000-0000-000000000000`;
+}
+
 export const isTaskId = (text: string): text is TaskId => uuidPattern.test(text);
 export const isRepaymentId = (text: string): text is RepaymentId => repaymentIdPattern.test(text);
 export const isChannelId = (text: string): text is ChannelId => channelIdPattern.test(text);

@@ -10,7 +10,7 @@ import { loadProfiles } from './channels/load-profiles.js';
 import { compose, type Services } from './composition/root.js';
 import { loadConfig, type Config } from './config.js';
 import { outcomeOf, waitOf, type Wait } from './embedded/await.js';
-import { checkedAgent } from './embedded/checks.js';
+import { checkedAgent, checkedAmount } from './embedded/checks.js';
 import type { Embedding, WaitOptions } from './embedded/embedding.js';
 import { TopUps } from './embedded/top-ups.js';
 import { MemberAccounts, Withdrawals } from './embedded/withdrawals.js';
@@ -21,12 +21,11 @@ import { isRepaymentId, isTaskId, type ChannelId, type TaskId } from './ids.js';
 import type { Batch, BatchProgress } from './intake/batch.js';
 import type { LoadedBatch } from './intake/batch-desk.js';
 import type { DeductionRequest, Started } from './intake/deduction-desk.js';
-import type { DeductionRecord } from './intake/records.js';
+import type { DeductionFilter, DeductionRecord } from './intake/records.js';
 import type { NewRepayment } from './intake/repayment.js';
 import { storyOf, type TaskStory } from './intake/task-story.js';
 import type { TrialBalance } from './ledger/records.js';
 import { createLog } from './log.js';
-import { amountMinor } from './money.js';
 import { digestOf, requestKeyOf } from './request-key.js';
 import { migrate, pendingMigrations } from './store/migrate.js';
 
@@ -37,7 +36,13 @@ export { type RepaymentId, repaymentId, type TaskId, taskId } from './ids.js';
 export type { Log } from './engine/ports.js';
 export type { Batch, BatchProgress } from './intake/batch.js';
 export type { LoadedBatch } from './intake/batch-desk.js';
-export type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from './intake/records.js';
+export type {
+  AttemptRecord,
+  CaseRecord,
+  DeductionFilter,
+  DeductionRecord,
+  LoggedEntry,
+} from './intake/records.js';
 export type { NewRepayment } from './intake/repayment.js';
 export type { Member, MemberEntry } from './intake/member.js';
 export type { TopUpRecord } from './intake/top-up.js';
@@ -96,8 +101,8 @@ export interface Recoup {
    *
    * @throws RecoupError `repayment_unknown`, `repayment_settled`, `amount_not_positive`,
    *   `amount_exceeds_due`, `live_deduction_exists`, `bank_unknown`, `no_eligible_channel`, `busy`,
-   *   `idempotency_key_reused`, `idempotency_key_invalid`, `agent_reason_missing`, `rate_limited`:
-   *   nothing was charged. `journal_unavailable`: repeat with the same key.
+   *   `idempotency_key_reused`, `idempotency_key_invalid`, `agent_reason_missing`, `rate_limited`,
+   *   `invalid_request`: nothing was charged. `journal_unavailable`: repeat with the same key.
    */
   deduct(request: DeductRequest, options?: WaitOptions): Promise<DeductionRecord>;
   /** Balances that are paid out, and the accounts they are taken from. */
@@ -107,6 +112,8 @@ export interface Recoup {
   readonly members: MemberAccounts;
   /** Null when there is no such deduction. */
   show(id: string): Promise<DeductionStory | null>;
+  /** Deductions, newest first, 50 unless `limit` says otherwise; `before` the last one's id: the next page. */
+  list(filter?: Partial<DeductionFilter>): Promise<readonly DeductionRecord[]>;
   /** Registers repayments; one that is registered already is left as it is. */
   registerRepayments(repayments: readonly NewRepayment[]): Promise<void>;
   /**
@@ -221,8 +228,8 @@ class EmbeddedRecoup implements Recoup {
     if (!isRepaymentId(repayment)) {
       throw new RecoupError('repayment_unknown', { repayment_id: repayment.slice(0, 80) });
     }
-    if (amount !== undefined && amount <= 0) throw new RecoupError('amount_not_positive');
-    const sum = amount === undefined ? 'all' : String(amount);
+    const whole = amount === undefined ? null : checkedAmount(amount);
+    const sum = whole === null ? 'all' : String(whole);
     const { name = null, reason = null } = request.agent ?? {};
     const requestDigest = digestOf([repayment, sum, name, reason]);
     await this.#openChannels();
@@ -233,7 +240,7 @@ class EmbeddedRecoup implements Recoup {
       const { deductionId, finished } = await this.#start({
         source: agent === null ? 'app' : 'agent',
         repaymentId: repayment,
-        amountMinor: amount === undefined ? null : amountMinor(amount),
+        amountMinor: whole,
         requestKey,
         requestDigest,
         batchId: null,
@@ -254,6 +261,10 @@ class EmbeddedRecoup implements Recoup {
     const { deductions } = this.services;
     const deduction = isTaskId(id) ? await deductions.find(id) : null;
     return deduction && { deduction, ...(await storyOf(deductions, deduction.id)) };
+  }
+
+  async list(filter: Partial<DeductionFilter> = {}): Promise<readonly DeductionRecord[]> {
+    return await this.services.deductions.list({ limit: 50, ...filter });
   }
 
   async registerRepayments(repayments: readonly NewRepayment[]): Promise<void> {

@@ -53,6 +53,7 @@ export function loadProfiles(text: string): readonly LoadedProfile[] {
   const problems: ChannelFileProblem[] = [];
   const loaded = entries.flatMap((entry, index) => {
     const checked = checkEntry(entry, ['channels', index], at);
+    problems.push(...misreadCodes(document, ['channels', index, 'error_codes'], at));
     if (Array.isArray(checked)) problems.push(...checked);
     else return [checked];
     return [];
@@ -116,6 +117,17 @@ function plainOf(document: Document, at: At): unknown {
   } catch (error) {
     throw invalid([at([], (error as Error).message)]);
   }
+}
+
+/** 0000 without quotes is the number 0 to YAML: the channel's success would be a code of nobody's. */
+function misreadCodes(document: Document, path: Path, at: At): ChannelFileProblem[] {
+  const codes = document.getIn(path, true);
+  const keys = isMap(codes) ? codes.items.map(({ key }) => key).filter(isScalar) : [];
+  return keys
+    .filter(({ value, source }) => typeof value !== 'string' && source !== String(value))
+    .map(({ value, source }) =>
+      at([...path, String(value)], `without quotes YAML reads ${source} as ${value}`, true),
+    );
 }
 
 function listOf(plain: unknown): readonly unknown[] | string {

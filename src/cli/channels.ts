@@ -83,9 +83,17 @@ async function setPaused(options: CommonOptions, id: string, paused: boolean): P
     }
     const action = paused ? 'channel_pause' : 'channel_resume';
     await access.audit({ actor: 'cli', action, subject: id, detail: '' }, clock.nowMs());
-    const text = paused
-      ? `${id} is paused: no new order is placed there; orders under way are still asked about`
-      : `${id} is open again`;
-    return { json: { id, paused }, text };
+    const row = (await channelStore.all()).find(({ channelId }) => channelId === id);
+    const byProfile = row !== undefined && parseProfile(JSON.parse(row.profileJson)).paused;
+    const text = pausedText(id, paused, byProfile);
+    return { json: { id, paused: paused || byProfile }, text };
   });
+}
+
+function pausedText(id: string, paused: boolean, byProfile: boolean): string {
+  if (paused) {
+    return `${id} is paused: no new order is placed there; orders under way are still asked about`;
+  }
+  if (!byProfile) return `${id} is open again`;
+  return `${id} stays paused: its profile says so (import it without \`paused: true\`)`;
 }

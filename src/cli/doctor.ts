@@ -39,9 +39,13 @@ async function examine(options: CommonOptions): Promise<readonly Finding[]> {
     const database = await listening(config.databaseUrl, 3306, 'database');
     const redis = await listening(config.redisUrl, 6379, 'redis');
     findings.push(...database, ...redis);
-    if (database.length === 0) {
+    const server =
+      database.length > 0 ? [] : await guarded('database', () => checkDatabase(services.database));
+    findings.push(...server);
+    // One that takes connections and answers none would be waited for at each of these.
+    const answers = server.some(({ unreachable }) => unreachable !== true);
+    if (answers) {
       findings.push(
-        ...(await guarded('database', () => checkDatabase(services.database))),
         ...(await guarded('schema', () => checkSchema(services.database))),
         ...(await guarded('append-only', () => checkRights(services.database))),
         ...(await guarded('clock', () => checkClock(services.database))),
@@ -102,7 +106,11 @@ async function guarded(name: string, look: () => Promise<readonly Finding[]>) {
     const action = notYetGranted
       ? 'Run `recoup migrate`: it grants the application its rights.'
       : 'Correct what it says, and look again.';
-    return [fail(name, `could not be checked: ${why}`, action)];
+    const finding = fail(name, `could not be checked: ${why}`, action);
+    // What the server says has an error number of its own, above those of the system.
+    return [
+      name === 'database' && !((errno ?? 0) > 0) ? { ...finding, unreachable: true } : finding,
+    ];
   }
 }
 

@@ -124,7 +124,7 @@ export function report(found: Findings): string {
   const { amounts_minor: amounts } = s;
   return [
     '',
-    `Recoup collected ${s.repayments} repayments in ${s.seconds} s`,
+    `Recoup worked through ${s.repayments} due repayments in ${s.seconds} s`,
     ...section('Outcomes', [
       ['succeeded', s.succeeded, money(amounts.collected)],
       ['failed', s.failed, money(amounts.declined)],

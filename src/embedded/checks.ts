@@ -2,6 +2,7 @@
 import type { BankAccount } from '../engine/order.js';
 import { RecoupError } from '../errors.js';
 import { isAccountToken } from '../intake/due-file.js';
+import { amountMinor, type AmountMinor } from '../money.js';
 import { namesSomebody } from '../personal.js';
 
 /** @throws RecoupError `invalid_request` */
@@ -11,6 +12,15 @@ export function checkedAccount(account: BankAccount, field: string): BankAccount
   if (!/^[A-Z]{2,12}$/.test(bankCode)) throw invalid(`${field}.bankCode`, '2 to 12 capitals');
   if (!/^\d{4}$/.test(last4)) throw invalid(`${field}.last4`, 'four digits');
   return { token, bankCode, last4 };
+}
+
+/** @throws RecoupError `amount_not_positive`, `invalid_request`: a fraction would be lost on the way. */
+export function checkedAmount(amount: bigint | number): AmountMinor {
+  if (typeof amount === 'number' && !Number.isSafeInteger(amount)) {
+    throw invalid('amountMinor', 'a whole number of minor units (fen)');
+  }
+  if (amount <= 0) throw new RecoupError('amount_not_positive');
+  return amountMinor(amount);
 }
 
 export const invalid = (field: string, message: string): RecoupError =>

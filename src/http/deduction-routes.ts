@@ -54,11 +54,15 @@ function listDeductions(app: App, { services: { deductions } }: HttpContext): vo
     },
     config: { docs: { problems: ['invalid_request'] } },
     handler: async (request) => {
-      const { limit, cursor, status, repayment_id, batch_id } = request.query;
+      const { limit, cursor, created_from, created_before, ...by } = request.query;
       const rows = await deductions.list({
-        status,
-        repaymentId: repayment_id,
-        batchId: batch_id,
+        status: by.status,
+        repaymentId: by.repayment_id,
+        batchId: by.batch_id,
+        borrowerId: by.borrower_id,
+        orderNo: by.order_no,
+        from: created_from === undefined ? undefined : new Date(created_from),
+        until: created_before === undefined ? undefined : new Date(created_before),
         before: cursor === undefined ? undefined : fromCursor(cursor),
         limit: limit + 1,
       });

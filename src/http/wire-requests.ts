@@ -17,7 +17,7 @@ export const ownId = z
   .refine((text): text is RepaymentId => isRepaymentId(text), '1 to 64 letters, digits, . _ -');
 /** Its sign is judged by what it is for, with a code of its own. */
 export const askedAmount = z
-  .int()
+  .int('a whole number of minor units (fen)')
   .max(amountMax)
   .min(-amountMax)
   .describe('Minor units (fen), above zero');
@@ -142,10 +142,23 @@ export const taskPageQuery = {
   status: z.enum(taskStatuses).optional(),
 };
 
+const instant = z.iso.datetime({
+  offset: true,
+  error: 'a time with its zone, such as 2026-11-22T00:00:00Z',
+});
+
 export const deductionsQuery = z.strictObject({
   ...taskPageQuery,
   repayment_id: ownId.optional(),
   batch_id: z.string().max(64).optional(),
+  borrower_id: ownId.optional(),
+  order_no: z
+    .string()
+    .regex(/^[A-Za-z0-9]{1,32}$/, 'an order number, as a channel knows it')
+    .optional()
+    .describe('Whichever attempt placed it, and whatever became of it'),
+  created_from: instant.optional().describe('Accepted at this time or later'),
+  created_before: instant.optional().describe('Accepted before this time'),
 });
 
 export const rejectedQuery = z.strictObject({

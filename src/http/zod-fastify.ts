@@ -42,15 +42,23 @@ const problemsMax = 20;
 function invalidRequest(part: string, issues: readonly z.core.$ZodIssue[]): RecoupError {
   const problems = issues.slice(0, problemsMax).map((issue) => ({
     in: part === 'querystring' ? 'query' : part,
-    field: issue.path.map(String).join('.'),
+    field: fieldOf(issue),
     message: messageOf(issue),
   }));
   return new RecoupError('invalid_request', { problems });
 }
 
+/** An unknown field stands by its name where it is one and could be a field's. */
+function fieldOf({ path, ...issue }: z.core.$ZodIssue): string {
+  const key = issue.code === 'unrecognized_keys' && issue.keys.length === 1 ? issue.keys[0]! : '';
+  return [...path.map(String), ...(isFieldName(key) ? [key] : [])].join('.');
+}
+
+const isFieldName = (key: string): boolean => /^[A-Za-z_]{1,40}$/.test(key);
+
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code !== 'unrecognized_keys') return issue.message;
-  const named = issue.keys.filter((key) => /^[A-Za-z_]{1,40}$/.test(key)).slice(0, 5);
+  const named = issue.keys.filter(isFieldName).slice(0, 5);
   return named.length === issue.keys.length
     ? `there is no field ${named.join(', ')}`
     : 'there are fields that are not known here';

@@ -69,6 +69,13 @@ export interface DeductionFilter {
   readonly status?: TaskStatus | undefined;
   readonly repaymentId?: RepaymentId | undefined;
   readonly batchId?: string | undefined;
+  readonly borrowerId?: string | undefined;
+  /** The one that placed this order, whatever became of the order. */
+  readonly orderNo?: string | undefined;
+  /** Accepted at this time or later. */
+  readonly from?: Date | undefined;
+  /** Accepted before this time. */
+  readonly until?: Date | undefined;
   /** Only deductions older than this one: ids are in order of time. */
   readonly before?: TaskId | undefined;
   readonly limit: number;

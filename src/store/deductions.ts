@@ -1,5 +1,5 @@
 import { decodeEntry } from '../engine/entries.js';
-import { taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
+import { earliestId, taskId, type OrderNo, type RepaymentId, type TaskId } from '../ids.js';
 import type {
   AttemptRecord,
   CaseRecord,
@@ -46,6 +46,9 @@ const toRecord = (row: DeductionRow): DeductionRecord => ({
   createdAt: row.createdAt,
   endedAt: row.endedAt,
 });
+
+/** An id is made a moment before its deduction is accepted; this is more than any moment. */
+const idSlackMs = 3_600_000;
 
 /** Reads for callers. Nothing here decides anything about money. */
 export class DeductionStore {
@@ -102,10 +105,21 @@ export class DeductionStore {
     add('status = ?', filter.status);
     add('repayment_id = ?', filter.repaymentId);
     add('batch_id = ?', filter.batchId);
+    add('borrower_id = ?', filter.borrowerId);
+    add('id = (SELECT task_id FROM attempt WHERE order_no = ?)', filter.orderNo);
+    const { from, until } = filter;
+    add('created_at >= ?', from && sqlTime(from.getTime()));
+    add('created_at < ?', until && sqlTime(until.getTime()));
+    // Ids are in order of time, and no index knows `created_at`: these let a page stop where it may.
+    add('id >= ?', from && earliestId(from.getTime() - idSlackMs));
+    add('id < ?', until && earliestId(until.getTime() + idSlackMs));
     add('id < ?', filter.before);
+    // Left to itself the server may look for a page's worth of one borrower through all there is.
+    const index = filter.borrowerId === undefined ? '' : 'FORCE INDEX (deduction_agent)';
     const rows = await selectRows<DeductionRow>(
       this.database,
-      `SELECT ${columns} FROM deduction ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
+      `SELECT ${columns} FROM deduction ${index}
+       ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}
        ORDER BY id DESC LIMIT ?`,
       [...values, filter.limit],
     );

@@ -288,6 +288,14 @@ describe('A channel file', () => {
       'channels.1.operations',
       /form_rsa has no debit/,
     ],
+    [
+      'a code that YAML reads as a number',
+      "'0000': { reply: succeeded }",
+      '0000: { reply: succeeded }',
+      'channels.1.error_codes.0',
+      /without quotes YAML reads 0000 as 0/,
+      '0000:',
+    ],
     ['an id that is taken', 'id: unionlink', 'id: swiftpay', 'channels.1.id', /twice/],
   ];
 

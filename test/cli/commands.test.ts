@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -218,6 +218,24 @@ describe('The recoup command', () => {
       expect(next.deductions[0]?.id.localeCompare(page.next_before)).to.equal(-1);
     });
 
+    it('lists the deductions of a borrower, of an order and of a time', async () => {
+      const ids = async (...options: string[]): Promise<unknown[]> => {
+        const { json } = await run('list', ...options, '--json');
+        return (json['deductions'] as unknown as { id: string }[]).map(({ id }) => id);
+      };
+      const { json } = await run('list', '--status', 'succeeded', '--limit', '1', '--json');
+      const [one] = json['deductions'] as unknown as Record<string, string>[];
+      const { id, borrower_id, order_no, created_at } = one!;
+      expect(await ids('--borrower', borrower_id!)).to.include(id);
+      expect(await ids('--borrower', 'bw_nobody')).to.deep.equal([]);
+      expect(await ids('--order', order_no!)).to.deep.equal([id]);
+      expect(await ids('--from', created_at!, '--borrower', borrower_id!)).to.include(id);
+      expect(await ids('--until', created_at!, '--borrower', borrower_id!)).to.not.include(id);
+      expect(await ids('--from', '2999-01-01')).to.deep.equal([]);
+      const vague = await run('list', '--from', '2026-11-22T08:00:00');
+      expect(vague.code).to.equal(2);
+    });
+
     it('imports channels, or says which lines are wrong and changes nothing', async () => {
       const file = join(folder, 'channels.yaml');
       writeFileSync(file, 'channels:\n  - id: swiftpay\n    tier: zero\n');
@@ -239,6 +257,17 @@ describe('The recoup command', () => {
       expect((await run('channels', 'resume', 'unionlink')).code).to.equal(0);
       expect((await run(...preview)).code).to.equal(0);
       expect((await run('channels', 'pause', 'nobody')).code).to.equal(2);
+    });
+
+    it('says of a channel whose profile keeps it paused that it is not opened', async () => {
+      const file = join(folder, 'paused.yaml');
+      const demo = readFileSync('examples/channels.demo.yaml', 'utf8');
+      writeFileSync(file, demo.replace('    mode: sync\n', '    mode: sync\n    paused: true\n'));
+      expect((await run('channels', 'import', file)).code).to.equal(0);
+      const resumed = await run('channels', 'resume', 'swiftpay');
+      expect(resumed.out).to.match(/stays paused/);
+      await run('channels', 'import', 'examples/channels.demo.yaml');
+      expect((await run('channels', 'resume', 'swiftpay')).out).to.match(/open again/);
     });
 
     it('previews payouts by what channels say of them', async () => {

@@ -1,3 +1,4 @@
+import { createServer, type AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { rightsOn } from '../../src/cli/doctor-database.js';
 import type { Finding } from '../../src/cli/doctor-finding.js';
@@ -102,6 +103,22 @@ describe('recoup doctor', () => {
     expect(code).to.equal(5);
     expect(bad.map(({ name }) => name)).to.deep.equal(['redis']);
     expect(findings.map(({ name }) => name)).to.include('schema');
+  });
+
+  it('looks once at a database that takes connections and answers none', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening));
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const away = new URL(surroundings.env['RECOUP_DATABASE_URL'] ?? '');
+      away.port = String(port);
+      const { code, bad, findings } = await examined({ RECOUP_DATABASE_URL: away.href });
+      expect(code).to.equal(5);
+      expect(bad.map(({ name }) => name)).to.deep.equal(['database']);
+      expect(findings.map(({ name }) => name)).to.include('redis');
+    } finally {
+      silent.close();
+    }
   });
 
   it('lists every wrong variable of the configuration', async () => {

@@ -54,6 +54,11 @@ describe('Recoup inside an application', () => {
     expect(await codeOf(recoup.deduct({ repaymentId: id, key: 'e1' }))).to.equal(
       'idempotency_key_reused',
     );
+    expect(
+      (await recoup.list({ borrowerId: first.borrowerId })).map((one) => one.id),
+    ).to.deep.equal([first.id]);
+    const odd = { repaymentId: id, key: 'e1-odd', amountMinor: 12.5 };
+    expect(await codeOf(recoup.deduct(odd))).to.equal('invalid_request');
     const story = await recoup.show(first.id);
     expect(story?.log.map(({ entry }) => entry.kind)).to.deep.equal([
       'accepted',

@@ -238,9 +238,9 @@ describe('bad input gets its code, and nothing is written', () => {
       {
         in: 'body',
         field: 'amount_minor',
-        message: 'Invalid input: expected number, received string',
+        message: 'a whole number of minor units (fen)',
       },
-      { in: 'body', field: '', message: 'there is no field card' },
+      { in: 'body', field: 'card', message: 'there is no field card' },
     ]);
     expect(answer.text).not.to.include('4111');
   });

@@ -244,6 +244,35 @@ describe('POST and GET /v1/deductions', () => {
     expect(failed.body['deductions']).to.deep.equal([]);
   });
 
+  it('finds deductions by borrower, by order number and by the time they were accepted', async () => {
+    const deduct = async (borrowerId: string): Promise<Json> => {
+      const { id } = await api.environment.repayment({ borrowerId });
+      return (await api.deduct({ repayment_id: id }, { headers: { prefer: 'wait=10' } })).body;
+    };
+    const one = await deduct('bw_found_1');
+    const later = await deduct('bw_found_1');
+    const other = await deduct('bw_found_2');
+    const found = async (query: string): Promise<unknown[]> => {
+      const { body } = await api.call('GET', `/v1/deductions?${query}`, { as: 'app' });
+      return (body['deductions'] as Json[]).map(({ id }) => id);
+    };
+    expect(await found('borrower_id=bw_found_1')).to.deep.equal([later['id'], one['id']]);
+    expect(await found('borrower_id=bw_found_1&status=failed')).to.deep.equal([]);
+    expect(await found(`order_no=${String(other['order_no'])}`)).to.deep.equal([other['id']]);
+    expect(await found('order_no=R0NONE')).to.deep.equal([]);
+    const [from, before] = [String(one['created_at']), String(later['created_at'])];
+    const between = `borrower_id=bw_found_1&created_from=${from}&created_before=${before}`;
+    expect(await found(between)).to.deep.equal([one['id']]);
+    expect(await found(`created_from=${from}&created_before=${before}`)).to.deep.equal([one['id']]);
+    const inChina = encodeURIComponent(
+      `${new Date(Date.parse(before) + 8 * 3_600_000).toISOString().slice(0, -1)}+08:00`,
+    );
+    expect(await found(`created_from=${inChina}`)).to.deep.equal([other['id'], later['id']]);
+    expect(await found('created_from=2999-01-01T00:00:00Z')).to.deep.equal([]);
+    const vague = await api.call('GET', '/v1/deductions?created_from=2026-11-22', { as: 'app' });
+    expect(vague.status).to.equal(422);
+  });
+
   it('asks the channel again when an operator wants it, and not once it has ended', async () => {
     await api.holdBack();
     const repayment = await api.environment.repayment({ account: unionAccount });
