@@ -126,7 +126,7 @@ function misreadCodes(document: Document, path: Path, at: At): ChannelFileProble
   return keys
     .filter(({ value, source }) => typeof value !== 'string' && source !== String(value))
     .map(({ value, source }) =>
-      at([...path, String(value)], `without quotes YAML reads ${source} as ${value}`, true),
+      at([...path, String(value)], `without quotes YAML reads ${source} as ${String(value)}`, true),
     );
 }
 

@@ -32,7 +32,11 @@ export function listCommand(): Command {
         withServices(options, async ({ deductions }) => {
           const { status, from, until, before, limit } = options;
           const found = await deductions.list({
-            ...{ status, from, until, before, limit },
+            status,
+            from,
+            until,
+            before,
+            limit,
             repaymentId: options.repayment,
             batchId: options.batch,
             borrowerId: options.borrower,

@@ -50,7 +50,8 @@ function invalidRequest(part: string, issues: readonly z.core.$ZodIssue[]): Reco
 
 /** An unknown field stands by its name where it is one and could be a field's. */
 function fieldOf({ path, ...issue }: z.core.$ZodIssue): string {
-  const key = issue.code === 'unrecognized_keys' && issue.keys.length === 1 ? issue.keys[0]! : '';
+  const key =
+    issue.code === 'unrecognized_keys' && issue.keys.length === 1 ? String(issue.keys[0]) : '';
   return [...path.map(String), ...(isFieldName(key) ? [key] : [])].join('.');
 }
 
