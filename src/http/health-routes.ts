@@ -1,5 +1,5 @@
 import type { HttpContext } from './context.js';
-import * as replies from './wire-replies.js';
+import * as replies from './wire-operations.js';
 import type { App } from './zod-fastify.js';
 
 /** A probe wants an answer before its own patience ends. */

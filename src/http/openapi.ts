@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { errorTable, type ErrorCode } from '../errors.js';
 import { rolesFor } from './access.js';
 import { problemType, problemUri } from './problems.js';
-import { problem } from './wire-replies.js';
+import { problem } from './wire-operations.js';
 
 type Json = Record<string, unknown>;
 

@@ -3,7 +3,7 @@ import { taskId } from '../ids.js';
 import { amountMinor } from '../money.js';
 import type { HttpContext } from './context.js';
 import { channelView, routeView } from './views.js';
-import * as replies from './wire-replies.js';
+import * as replies from './wire-operations.js';
 import * as requests from './wire-requests.js';
 import type { App } from './zod-fastify.js';
 

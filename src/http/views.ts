@@ -6,6 +6,7 @@ import type { Batch, BatchProgress } from '../intake/batch.js';
 import type { AttemptRecord, CaseRecord, DeductionRecord, LoggedEntry } from '../intake/records.js';
 import type { Repayment } from '../intake/repayment.js';
 import type { TaskStory } from '../intake/task-story.js';
+import type * as operations from './wire-operations.js';
 import type * as wire from './wire-replies.js';
 
 type Wire<T extends z.ZodType> = z.input<T>;
@@ -165,7 +166,7 @@ export function batchView(batch: Batch, progress: BatchProgress): Wire<typeof wi
   };
 }
 
-export function routeView({ places, rejected }: Route): Wire<typeof wire.routePlan> {
+export function routeView({ places, rejected }: Route): Wire<typeof operations.routePlan> {
   return {
     places: places.map(({ channelId, reason, expectedCostMinor }) => ({
       channel_id: channelId,
@@ -182,7 +183,7 @@ export function routeView({ places, rejected }: Route): Wire<typeof wire.routePl
 
 export function channelView(
   profile: ChannelProfile,
-): Wire<typeof wire.channelList>['channels'][number] {
+): Wire<typeof operations.channelList>['channels'][number] {
   const { limits } = profile;
   return {
     id: profile.id,

@@ -11,6 +11,7 @@ import { channelRefOf } from './channel-ref.js';
 import type { ChannelSpec, DeclineOutcome, Outcome, Placement } from './channel-spec.js';
 import { declineOutcomes, specFor } from './channel-spec.js';
 import { noMishap, type Mishap } from './faults.js';
+import { Later } from './later.js';
 import { objectionTo } from './party-rules.js';
 
 /**
@@ -55,12 +56,10 @@ export class OrderDesk {
   readonly spec: ChannelSpec;
   readonly #book: Book;
   readonly #settings: DeskSettings;
-  readonly #timers = new Set<NodeJS.Timeout>();
-  /** Requests that a fault holds on their way, and locks. */
-  readonly #held = new Set<() => Promise<void>>();
+  /** Decisions, and requests and locks that a fault holds. */
+  readonly #later = new Later();
   /** Orders that wait for a lock: nothing can be said of them meanwhile. */
   readonly #locked = new Set<string>();
-  #closed = false;
 
   constructor(spec: ChannelSpec, book: Book, settings: DeskSettings) {
     this.spec = spec;
@@ -73,13 +72,13 @@ export class OrderDesk {
     if (mishap.effect === 'none') return null;
     const heldMs = this.#heldMs(mishap);
     if (heldMs !== null) {
-      this.#hold(heldMs, () => this.#execute(request, mishap));
+      this.#later.hold(heldMs, () => this.#execute(request, mishap));
       return null;
     }
     if (mishap.effect === 'again') {
       // The network delivers it a second time, when the first has long been answered.
       const { delay_ms: againMs = 100 } = mishap.params;
-      this.#hold(againMs, () => this.#execute(request, noMishap));
+      this.#later.hold(againMs, () => this.#execute(request, noMishap));
     }
     return this.#execute(request, mishap);
   }
@@ -134,14 +133,17 @@ export class OrderDesk {
       if (order.state !== 'executing' || order.fields === null) continue;
       const fate = this.#fate(order.orderNo, order.fields);
       if (fate.payer === 'never_pays') this.#expireUnpaid(order, order.fields);
-      else this.#later(fate.settleAfterMs, () => this.#settle(order, fate.decline, 1, false));
+      else this.#later.in(fate.settleAfterMs, () => this.#settle(order, fate.decline, 1, false));
     }
   }
 
   shutDown(): void {
-    this.#closed = true;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#later.close();
+  }
+
+  /** What is held arrives now; resolves when all of it has. */
+  async letGo(): Promise<number> {
+    return await this.#later.letGo();
   }
 
   async #execute(request: ChargeRequest, mishap: Mishap): Promise<DeskAnswer | null> {
@@ -161,18 +163,18 @@ export class OrderDesk {
     if (mishap.effect === 'lock') return this.#waitForLock(order, decline, mishap);
     if (fate.payer === 'never_pays') {
       this.#expireUnpaid(order, fields);
-      await this.#pause(fate.answerAfterMs);
+      await this.#later.pause(fate.answerAfterMs);
       return this.#durably(order, outcomeOf(order));
     }
     if (this.spec.sync && fate.payer === 'pays') {
-      await this.#pause(fate.answerAfterMs);
+      await this.#later.pause(fate.answerAfterMs);
       this.#settle(order, decline, times, violates);
       return this.#durably(order, outcomeOf(order));
     }
-    this.#later(fate.answerAfterMs + fate.settleAfterMs, () =>
+    this.#later.in(fate.answerAfterMs + fate.settleAfterMs, () =>
       this.#settle(order, decline, times, violates),
     );
-    await this.#pause(fate.answerAfterMs);
+    await this.#later.pause(fate.answerAfterMs);
     return this.#durably(order, outcomeOf(order));
   }
 
@@ -184,7 +186,7 @@ export class OrderDesk {
   ): Promise<DeskAnswer | null> {
     const { orderNo } = order;
     this.#locked.add(orderNo);
-    this.#hold(params.delay_ms ?? 2_000, async () => {
+    this.#later.hold(params.delay_ms ?? 2_000, async () => {
       this.#locked.delete(orderNo);
       this.#settle(order, decline, 1, false);
     });
@@ -194,7 +196,7 @@ export class OrderDesk {
 
   #expireUnpaid(order: BookOrder, fields: OrderFields): void {
     if (!this.spec.honoursExpiry) return;
-    this.#later(Math.max(0, fields.expiresAtMs - Date.now()), () => {
+    this.#later.in(Math.max(0, fields.expiresAtMs - Date.now()), () => {
       if (order.state !== 'executing') return;
       this.#book.append(this.spec.id, order.orderNo, { what: 'expired', ...fields });
       this.#settings.decided(order);
@@ -233,7 +235,7 @@ export class OrderDesk {
     violates: boolean,
   ): void {
     const { fields, orderNo } = order;
-    if (fields === null || this.#closed) return;
+    if (fields === null || this.#later.closed) return;
     if (order.state !== 'executing' && !violates) return;
     if (fields.operation !== undefined) {
       this.#carryOut(order, fields, { decline, times, violates });
@@ -327,33 +329,6 @@ export class OrderDesk {
   #invisibleMs({ params }: Mishap): number {
     const asked = params.invisible_ms ?? 0;
     return this.spec.honoursExpiry ? Math.min(asked, this.spec.visibilityMs) : asked;
-  }
-
-  #hold(ms: number, act: () => Promise<unknown>): void {
-    const once = async (): Promise<void> => {
-      if (this.#held.delete(once)) await act().catch(() => undefined);
-    };
-    this.#held.add(once);
-    this.#later(ms, () => void once());
-  }
-
-  /** What is held arrives now; resolves when all of it has. */
-  async letGo(): Promise<number> {
-    const held = [...this.#held];
-    await Promise.all(held.map((one) => one()));
-    return held.length;
-  }
-
-  #later(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      if (!this.#closed) act();
-    }, ms);
-    this.#timers.add(timer);
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => this.#later(ms, resolve));
   }
 }
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { z } from 'zod';
 import { errorTable } from '../../src/errors.js';
 import { permissions } from '../../src/http/access.js';
+import * as operating from '../../src/http/wire-operations.js';
 import * as replies from '../../src/http/wire-replies.js';
 import * as requests from '../../src/http/wire-requests.js';
 import { Api, type Json } from './api.js';
@@ -111,7 +112,7 @@ describe('the OpenAPI document at /docs', () => {
 
   it('has examples that are what they are examples of', () => {
     let checked = 0;
-    for (const [name, schema] of Object.entries({ ...requests, ...replies })) {
+    for (const [name, schema] of Object.entries({ ...requests, ...replies, ...operating })) {
       if (!(schema instanceof z.ZodType)) continue;
       const { examples = [] } = (schema.meta() ?? {}) as { examples?: readonly unknown[] };
       for (const example of examples) {
