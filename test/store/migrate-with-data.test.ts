@@ -6,6 +6,7 @@ import { loadConfig } from '../../src/config.js';
 import { silentLog } from '../../src/log.js';
 import { openDatabase, selectRows, type Database } from '../../src/store/database.js';
 import { migrate } from '../../src/store/migrate.js';
+import { until } from '../sandbox/sandbox-process.js';
 
 const folder = new URL('../../migrations/', import.meta.url);
 const now = '2026-11-21 12:00:00.000';
@@ -109,6 +110,24 @@ describe('migrating a database that has been in use', () => {
        WHERE table_schema = DATABASE() AND table_name = 'in_flight' AND index_name = 'in_flight_due'`,
     );
     expect(keys).to.eql([{ columns: 'kind,wake_at' }]);
+  });
+
+  it('waits for another that is under way, and then does what is left', async () => {
+    const done = "FROM schema_migration WHERE name LIKE '015-%'";
+    await owner.raw(`DELETE ${done}`);
+    await admin.raw("SELECT GET_LOCK('recoup_migrate', 5)");
+    const migrated = migrate(named(base.migrationUrl), named(base.databaseUrl), silentLog);
+    // Awaited below, whatever comes first.
+    migrated.catch(() => undefined);
+    try {
+      const waiting = "SELECT 1 FROM information_schema.processlist WHERE state = 'User lock'";
+      await until('it to wait', async () => await selectRows(owner, waiting), 20_000);
+      expect(await selectRows(owner, `SELECT 1 ${done}`)).to.eql([]);
+    } finally {
+      await admin.raw("SELECT RELEASE_LOCK('recoup_migrate')");
+    }
+    expect(await migrated).to.have.length(1);
+    expect(await selectRows(owner, `SELECT 1 ${done}`)).to.have.length(1);
   });
 });
 
