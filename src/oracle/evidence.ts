@@ -153,6 +153,8 @@ export interface WithdrawalRow {
   readonly attempts: number | string;
   /** Null: it was taken from an account at a remote service. */
   readonly balance_of: string | null;
+  /** Absent in the tables of earlier releases. */
+  readonly gives_back?: number | string;
 }
 
 export interface TopUpRow {

@@ -27,8 +27,15 @@ const begun = (story: TaskStory, operation: BookedOperation): boolean =>
   ordersOf(story, operation).length > 0;
 
 /** People have seen by hand to what an order of that kind should have done. */
-const seenTo = (story: TaskStory, operation: BookedOperation): boolean => {
-  const tries = new Set(ordersOf(story, operation).map(({ attemptNo }) => attemptNo));
+export const seenTo = (
+  story: TaskStory,
+  operation: BookedOperation,
+  regarding?: string,
+): boolean => {
+  const those = ordersOf(story, operation).filter(
+    (one) => regarding === undefined || one.regarding === regarding,
+  );
+  const tries = new Set(those.map(({ attemptNo }) => attemptNo));
   return [...story.cases.values()].some(
     ({ reason, attemptNo, decision }) =>
       reason === 'undo_failed' && decision?.action === 'write_off' && tries.has(attemptNo),
@@ -99,3 +106,15 @@ export function mayFail(story: TaskStory): boolean {
       throw new Error('unreachable kind of task');
   }
 }
+
+/** What an order may be to do: ways in which it is placed. */
+export const operations: ReadonlySet<string> = new Set<BookedOperation>([
+  'charge',
+  'refund',
+  'payout',
+  'debit',
+  'restore',
+  'pre_recharge',
+  'credit',
+  'void',
+]);

@@ -5,6 +5,7 @@
  */
 import type { BookedOperation, BookedOrder, Evidence } from './evidence.js';
 import { ordersOf } from './flow-edges.js';
+import { owesDebits } from './late-debits.js';
 import type { OrderStory, TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
@@ -69,7 +70,12 @@ class Books {
     }, 0n);
   }
 
-  sum(story: TaskStory, operation: BookedOperation, how: 'times' | 'ours'): number {
+  /** How often, but for what the other side did again by itself. */
+  taken(order: OrderStory): number {
+    return (this.of(order)?.captures ?? []).filter(({ own = false }) => !own).length;
+  }
+
+  sum(story: TaskStory, operation: BookedOperation, how: 'times' | 'ours' | 'taken'): number {
     return ordersOf(story, operation).reduce((sum, order) => sum + this[how](order), 0);
   }
 }
@@ -107,18 +113,31 @@ function onWithdrawal(story: TaskStory, books: Books, find: Find): void {
   const paid = books.sum(story, 'payout', 'ours');
   const restored = books.sum(story, 'restore', 'ours');
   const local = withdrawal?.funding === null;
+  // Whoever's fault it was; but for what a service took again under one number.
+  const debited = books.sum(story, 'debit', 'taken');
   if (paid > 1) find('double_paid', taskId, `paid out ${paid} times`);
-  if (restored > 1) find('restored_twice', taskId, `restored ${restored} times`);
-  if (books.sum(story, 'debit', 'ours') > 1) find('double_charged', taskId, 'debited twice');
-  const given = local ? end === 'failed' : restored > 0;
-  if (paid > 0 && given) find('double_paid', taskId, 'paid out, and given back');
-  if (end !== 'failed' || told(story)) return;
-  const gone = books.sum(story, 'payout', 'times') > 0;
-  if (gone) find('lost', taskId, 'paid out, and our withdrawal failed');
-  const taken = books.sum(story, 'debit', 'times') > 0;
-  if (taken && restored === 0 && !gone) {
-    find('lost', taskId, 'debited, and neither paid out, restored nor shown to a person');
+  for (const [debit, times] of restoresOf(story, books)) {
+    if (times > 1) find('restored_twice', taskId, `${debit} restored ${times} times`);
   }
+  if (books.sum(story, 'debit', 'ours') > 1) find('double_charged', taskId, 'debited twice');
+  // What went out is never more than what came in: one debit is paid out or given back.
+  const given = local ? end === 'failed' : restored > 0 && paid + restored > debited;
+  if (paid > 0 && given) find('double_paid', taskId, 'paid out, and given back');
+  if (end === null || told(story)) return;
+  const gone = books.sum(story, 'payout', 'times');
+  if (gone > 0 && end === 'failed') find('lost', taskId, 'paid out, and our withdrawal failed');
+  if (local || owesDebits(story) || debited <= restored + gone) return;
+  find('lost', taskId, 'debited, and neither paid out, restored nor shown to a person');
+}
+
+/** How often each debit was restored by our doing. */
+function restoresOf(story: TaskStory, books: Books): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const order of ordersOf(story, 'restore')) {
+    const debit = order.regarding ?? '';
+    times.set(debit, (times.get(debit) ?? 0) + books.ours(order));
+  }
+  return times;
 }
 
 function onTopUp(story: TaskStory, books: Books, quiet: boolean, find: Find): void {

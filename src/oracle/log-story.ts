@@ -1,5 +1,6 @@
-import type { BookedOperation, LogRow } from './evidence.js';
-import { doneBy, edgesOf, mayFail } from './flow-edges.js';
+import type { LogRow } from './evidence.js';
+import { doneBy, edgesOf, mayFail, operations } from './flow-edges.js';
+import { isBack, isOver, isStray, legOf, mayRestore } from './late-debits.js';
 import { isLive, newStory, type OrderStory, type TaskStory } from './task-story.js';
 import type { ViolationKind } from './verdict.js';
 
@@ -137,7 +138,7 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     must(story, row, one?.reason === 'outcome_unknown' || one?.reason === 'undo_failed');
     if (one === undefined) return;
     one.open = false;
-    if (one.reason === 'undo_failed' && order) story.declinedForGood.delete(order.operation);
+    if (one.reason === 'undo_failed' && order) story.declinedForGood.delete(legOf(order));
   },
   decided: (story, row) => {
     const { caseNo = 0, attemptNo = 0, decision, by, approvedBy } = row.body;
@@ -156,6 +157,15 @@ const readers: Readonly<Record<string, Reader | undefined>> = {
     if (one === undefined) return;
     one.open = false;
     one.decision = decision ?? null;
+    // Denied by the service, and people do not insist.
+    if (one.reason === 'contradiction' && action === 'write_off') story.adopted.delete(attemptNo);
+  },
+  debit_adopted: (story, row) => {
+    const { attemptNo = 0 } = row.body;
+    const debit = story.orders.get(attemptNo);
+    must(story, row, decidedTo(story, 'restore', attemptNo));
+    must(story, row, debit !== undefined && isStray(story, debit) && !isBack(story, debit));
+    story.adopted.add(attemptNo);
   },
 };
 
@@ -173,11 +183,18 @@ function startAttempt(story: TaskStory, row: LogRow): void {
   const named = row.kind === 'refund_intended' ? 'refund' : 'charge';
   const operation = order?.operation ?? named;
   const place = edgesOf[story.kind].places[operation];
-  must(story, row, place !== undefined && isLive(story) && (!place.routed || story.routed));
-  must(story, row, place?.may(story) ?? false);
+  const leg = legOf({ operation, regarding: order?.regarding?.orderNo ?? null });
+  const late = operation === 'restore' && !isLive(story);
+  must(story, row, place !== undefined && (late || isLive(story)));
+  must(story, row, !place?.routed || story.routed);
+  must(
+    story,
+    row,
+    late ? mayRestore(story, order?.regarding?.orderNo) : place?.may(story) === true,
+  );
   must(story, row, attemptNo === story.orders.size + 1);
   const others = [...story.orders.values()];
-  const done = others.some((one) => one.status === 'succeeded' && one.operation === operation);
+  const done = others.some((one) => one.status === 'succeeded' && legOf(one) === leg);
   if (done || anyOpen(story)) {
     broken(story, 'two_live', `attempt ${attemptNo} starts while another is not dead`);
   }
@@ -186,14 +203,15 @@ function startAttempt(story: TaskStory, row: LogRow): void {
     row,
     others.every((one) => one.orderNo !== order?.orderNo),
   );
-  must(story, row, !story.declinedForGood.has(operation));
+  must(story, row, !story.declinedForGood.has(leg));
   if (order === undefined) return;
   const inTime = (order.createdAtMs ?? 0) < story.attemptUntilMs;
   must(story, row, inTime || place?.untimed === true);
   const { orderNo, channelId } = order;
   const idempotent = row.body.nature?.idempotent ?? false;
   const amountMinor = BigInt(order.amountMinor);
-  const told = { attemptNo, operation, orderNo, channelId, amountMinor, idempotent };
+  const regarding = order.regarding?.orderNo ?? null;
+  const told = { attemptNo, operation, orderNo, channelId, amountMinor, idempotent, regarding };
   const fresh = { status: 'open', sends: 1, excess: false, captures: 1, doneAt: 0 } as const;
   story.orders.set(attemptNo, { ...told, ...fresh });
   story.openCall = attemptNo;
@@ -219,7 +237,9 @@ function onOpenOrder(read: (story: TaskStory, order: OrderStory, row: LogRow) =>
     const order = story.orders.get(row.body.attemptNo ?? 0);
     // After the end only where another attempt was captured: this one is then a person's case.
     const other = story.end === 'succeeded' && order?.orderNo !== story.settledOrderNo;
-    const may = isLive(story) || (other && row.kind !== 'resend_intended');
+    // What is restored after the end was placed after it.
+    const late = order?.operation === 'restore';
+    const may = isLive(story) || late || (other && row.kind !== 'resend_intended');
     must(story, row, order?.status === 'open' && may);
     if (order !== undefined) read(story, order, row);
   };
@@ -239,7 +259,7 @@ function readReply(story: TaskStory, row: LogRow): void {
   suspect(story, order, kind);
   if (kind === 'succeeded') {
     if (order.status !== 'succeeded') order.doneAt = row.seq;
-    if (order.status !== 'succeeded' && !isLive(story)) order.excess = true;
+    if (order.status !== 'succeeded' && isOver(story, order)) order.excess = true;
     // A first payment that comes after a top-up has failed opens it again, to be given back.
     const isPayment = story.kind === 'top_up' && order.operation === 'charge';
     if (isPayment && !doneBy(story, 'charge')) {
@@ -251,23 +271,12 @@ function readReply(story: TaskStory, row: LogRow): void {
   if (order.status !== 'open') return;
   if (kind === 'declined') {
     order.status = 'declined';
-    if (answer?.scope === 'final') story.declinedForGood.add(order.operation);
+    if (answer?.scope === 'final') story.declinedForGood.add(legOf(order));
   }
   // "Not sent" speaks of one sending, if there was but one.
   const notSent = kind === 'not_executed' && answer?.proof === 'not_sent' && placed;
   if (notSent && order.sends === 1) order.status = 'not_executed';
 }
-
-const operations: ReadonlySet<string> = new Set<BookedOperation>([
-  'charge',
-  'refund',
-  'payout',
-  'debit',
-  'restore',
-  'pre_recharge',
-  'credit',
-  'void',
-]);
 
 /** What in an answer a person must be shown (rules 9 and 10). */
 function suspect(story: TaskStory, order: OrderStory, kind: string | undefined): void {
@@ -278,11 +287,11 @@ function suspect(story: TaskStory, order: OrderStory, kind: string | undefined):
   }
   if (kind !== 'succeeded' || status === 'succeeded') return;
   const others = [...story.orders.values()].filter(
-    (one) => one !== order && one.operation === order.operation,
+    (one) => one !== order && legOf(one) === legOf(order),
   );
   if (others.some((one) => one.status === 'succeeded')) {
     story.suspicions.add(`captured_twice ${attemptNo}`);
-  } else if (status !== 'open' || !isLive(story)) {
+  } else if (status !== 'open' || isOver(story, order)) {
     story.suspicions.add(`late_success ${attemptNo}`);
   }
 }

@@ -1,5 +1,7 @@
 /** Money that goes back: the channels' books against what our refunds and decisions say. */
 import type { BookedOrder } from './evidence.js';
+import { seenTo } from './flow-edges.js';
+import { isBack } from './late-debits.js';
 import type { CaseStory, OrderStory, TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
@@ -95,12 +97,25 @@ function onDecision(
     // It may be captured after all, but then that is another case.
     mark_not_executed: order?.status !== 'open',
     refund: refund?.refund?.captureOrderNo === (story.refund?.captureOrderNo ?? order?.orderNo),
+    // Given back, or people have seen to it; and until then somebody is shown why not.
+    restore: order !== undefined && cameBack(story, order),
     write_off: true,
   };
   if (came[decision.action] === true) return [];
   const detail = `${decision.action} about attempt ${attemptNo}`;
   return [{ kind: 'decision_without_effect', about: story.taskId, detail }];
 }
+
+const cameBack = (story: TaskStory, debit: OrderStory): boolean =>
+  isBack(story, debit) ||
+  seenTo(story, 'restore', debit.orderNo) ||
+  [...story.cases.values()].some(
+    ({ open, reason, attemptNo, decision }) =>
+      open ||
+      (reason === 'contradiction' &&
+        attemptNo === debit.attemptNo &&
+        decision?.action === 'write_off'),
+  );
 
 /** By the refund's order number. */
 function paidBack(books: readonly BookedOrder[]): ReadonlyMap<string, PaidBack> {

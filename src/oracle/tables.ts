@@ -1,5 +1,6 @@
 import type { AttemptRow, Evidence } from './evidence.js';
 import { ordersOf } from './flow-edges.js';
+import { owesDebits } from './late-debits.js';
 import { isLive, statusOf, type OrderStory, type TaskStory } from './task-story.js';
 import type { Violation, ViolationKind } from './verdict.js';
 
@@ -79,6 +80,8 @@ function onFlows({ withdrawals, topUps }: Evidence, stories: Stories, find: Find
       same(find, taskId, `${kind} attempts`, Number(row?.attempts), story.orders.size);
       const orderNo = kind === 'top_up' ? paymentOf(story)?.orderNo : story.settledOrderNo;
       same(find, taskId, `${kind} order`, row?.order_no ?? null, orderNo ?? null);
+      const back = row !== undefined && 'gives_back' in row ? Number(row.gives_back) : 0;
+      same(find, taskId, 'gives back', back, owesDebits(story) ? 1 : 0);
     }
   }
 }
@@ -180,19 +183,29 @@ function onInFlight({ inFlight }: Evidence, stories: Stories, find: Find): void 
     const row = rows.get(taskId);
     rows.delete(taskId);
     if (row === undefined) {
-      if (isLive(story)) find('abandoned', taskId, 'not ended, and not in flight');
+      if (isUnderWay(story)) find('abandoned', taskId, 'under way, and not in flight');
       continue;
     }
-    if (!isLive(story)) {
+    if (!isUnderWay(story)) {
       find('tables_differ', taskId, 'ended, and still in flight');
       continue;
     }
     same(find, taskId, 'seq in flight', Number(row.seq), story.length);
-    const waits = row.wake_at !== null || statusOf(story) === 'needs_review';
+    const waits = row.wake_at !== null || statusOf(story) === 'needs_review' || isHeld(story);
     if (!waits) find('abandoned', taskId, 'no wake-up, no schedule and no person');
   }
   for (const taskId of rows.keys()) find('tables_differ', taskId, 'in flight, and in no log');
 }
+
+const isUnderWay = (story: TaskStory): boolean => isLive(story) || owesDebits(story);
+
+/** It has ended, and what is to go back waits for a decision. */
+const isHeld = (story: TaskStory): boolean =>
+  !isLive(story) &&
+  [...story.cases.values()].some(
+    ({ open, reason }) =>
+      open && ['undo_failed', 'outcome_unknown', 'contradiction'].includes(reason),
+  );
 
 function onRepayments({ repayments }: Evidence, stories: Stories, find: Find): void {
   const paid = new Map<string, bigint>();

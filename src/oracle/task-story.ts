@@ -11,6 +11,8 @@ export interface OrderStory {
   readonly channelId: string;
   readonly amountMinor: bigint;
   readonly idempotent: boolean;
+  /** The earlier order that it is about: of a restore, its debit. */
+  readonly regarding: string | null;
   /** The place in the log that first told of its success; 0: none does. */
   doneAt: number;
   /** Captured, and the task had ended without it: at some time it was owed back. */
@@ -46,8 +48,10 @@ export interface TaskStory {
   settledOrderNo: string | null;
   routed: boolean;
   attemptUntilMs: number;
-  /** Operations with a decline that no other order may be tried after (rule 4). */
-  readonly declinedForGood: Set<BookedOperation>;
+  /** Legs with a decline that no other order may be tried after (rule 4). */
+  readonly declinedForGood: Set<string>;
+  /** Of a withdrawal: debits that people want given back, although nothing was built on them. */
+  readonly adopted: Set<number>;
   /** Answers that a person must be shown: `reason attemptNo`. */
   readonly suspicions: Set<string>;
   /** An intent whose answer is not in the log. */
@@ -94,6 +98,7 @@ export const newStory = (taskId: string): TaskStory => ({
   routed: false,
   attemptUntilMs: Infinity,
   declinedForGood: new Set(),
+  adopted: new Set(),
   suspicions: new Set(),
   openCall: null,
   violations: [],

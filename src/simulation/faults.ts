@@ -60,6 +60,8 @@ const faultShares = {
   ledger_crash: 0.02,
   // Card systems and account services
   query_unavailable: 0.1,
+  // An account service debits what it had said to be dead
+  debit_late: 0.5,
 } as const satisfies Record<string, number>;
 
 export type FaultKind = keyof typeof faultShares;

@@ -1,4 +1,5 @@
 import { flowMutants } from './flow-mutants.js';
+import { lateDebitMutants } from './late-debit-mutants.js';
 import { moneyBackMutants } from './money-back-mutants.js';
 import type { Mutant } from './mutant.js';
 import { storeMutants } from './store-mutants.js';
@@ -344,5 +345,6 @@ export const mutants: readonly Mutant[] = [
   ...booking,
   ...moneyBackMutants,
   ...flowMutants,
+  ...lateDebitMutants,
   ...storeMutants,
 ];

@@ -43,6 +43,20 @@ export function decide(world: World, chance: Chance): void {
   if (chance.yes(0.2)) decideAbout(world, row, chance);
 }
 
+/** The cases of one order; both pairs of clerks may have heard of it. */
+export function decideAboutOrder(world: World, orderNo: string, chance: Chance): void {
+  const id = world.database.taskOfOrder(orderNo);
+  const attempts = id === null ? [] : (world.database.attempts.get(id) ?? []);
+  const attempt = attempts.find((one) => one['order_no'] === orderNo);
+  const cases = [...world.database.cases.values()].flat();
+  for (const row of cases) {
+    const isAbout = row['task_id'] === id && row['attempt_no'] === attempt?.['attempt_no'];
+    if (row['closed_at'] !== null || !isAbout) continue;
+    decideAbout(world, row, chance);
+    if (chance.yes(0.2)) decideAbout(world, row, chance);
+  }
+}
+
 function decideAbout(world: World, row: Stored, chance: Chance): void {
   const id = taskId(String(row['task_id']));
   const caseNo = Number(row['case_no']);
@@ -89,12 +103,16 @@ function decideAbout(world: World, row: Stored, chance: Chance): void {
   });
 }
 
-/** Nothing of it is given back by an order of ours: people try again, or see to it by hand. */
+/** A debit too many goes back by an order; else people try again, or see to it by hand. */
 function aboutFlow(
-  { orderNo }: Order,
+  { orderNo, operation }: Order,
   reason: string,
   chance: Chance,
 ): Decision | { readonly action: 'ask_again' } {
+  // Where it cannot be, nothing comes of it: not every debit is one too many.
+  if (operation === 'debit' && reason !== 'mismatch' && chance.yes(0.8)) {
+    return { action: 'restore', reason: 'taken, and nothing bought for it' };
+  }
   if (reason === 'undo_failed' && chance.yes(0.5)) return { action: 'ask_again' };
   // Where it cannot be, nothing comes of it.
   const adopt = reason === 'late_success' && chance.yes(0.3);

@@ -14,6 +14,7 @@ import { hashText, mix } from './chance.js';
 import type { FaultId } from './faults.js';
 import { evenMix, type Mix } from './flow-plan.js';
 import type { MemoryDatabase } from './memory-database.js';
+import { givingBack } from './giving-back.js';
 import { judgeRequests } from './refund-clerks.js';
 import { World, type Happened, type WorldOptions, type WorldViolation } from './world.js';
 
@@ -46,6 +47,7 @@ export async function runWorld(options: WorldOptions): Promise<WorldResult> {
     .flatMap((table) => [...table.values()])
     .filter((row) => row['status'] === 'processing')
     .map((row) => String(row['id']));
+  unresolved.push(...givingBack(database));
   if (world.callers > 0) unresolved.push(`${world.callers} callers without a word`);
   const verdict = judge(evidenceOf(world));
   const violations = [

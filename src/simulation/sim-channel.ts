@@ -2,6 +2,8 @@ import { operationOf, type ChannelNature, type Operation, type Order } from '../
 import type { ChargeAnswer, CloseAnswer, QueryAnswer } from '../engine/reply.js';
 import type { ChannelId } from '../ids.js';
 import type { Chance } from './chance.js';
+import { decideAboutOrder } from './people.js';
+import { bytesOf, contradiction, mismatch } from './sim-words.js';
 import type { World } from './world.js';
 
 /** What one simulated channel is like. `nature` is what its profile promises; it keeps that. */
@@ -122,6 +124,7 @@ export class SimChannel {
     if (known !== undefined) return this.#again(known, bytes, respond);
     if (this.#natureOf(order).honoursExpiry && this.#nowMs >= order.expiresAtMs) {
       const expired = this.#write(order, bytes, 'expired', chance);
+      if (operationOf(order) === 'debit') this.#mayBreakPromise(expired);
       return respond(this.#stateOf(expired));
     }
     const record = this.#write(order, bytes, 'executing', chance);
@@ -186,7 +189,10 @@ export class SimChannel {
       return respond({ kind: 'refused', detail: 'done already' });
     }
     if (record === undefined) {
-      if (refuses) this.#write(order, '', 'closed', this.world.chanceOf(task));
+      if (refuses) {
+        const closed = this.#write(order, '', 'closed', this.world.chanceOf(task));
+        if (operationOf(order) === 'debit') this.#mayBreakPromise(closed);
+      }
       return respond(refuses ? { kind: 'closed' } : { kind: 'not_found' });
     }
     if (record.state === 'closed' || record.state === 'expired') {
@@ -207,6 +213,9 @@ export class SimChannel {
   #again(known: SimOrder, bytes: string, respond: Respond<ChargeAnswer>): void {
     const dead = known.state === 'closed' || known.state === 'expired';
     if (dead) this.#mayBreakPromise(known);
+    // What it took of its own accord it takes for this one.
+    else if (known.captures.some(({ violation }) => violation))
+      return respond(this.#stateOf(known));
     else if (!(this.#natureOf(known.order).idempotent && known.bytes === bytes)) {
       // Nothing was promised for this, so the worst happens: it is a new order to the channel.
       this.#execute(known);
@@ -284,7 +293,9 @@ export class SimChannel {
   #mayBreakPromise(record: SimOrder): void {
     const task = this.world.ordinal(record.orderNo);
     if (!breakable.has(operationOf(record.order))) return;
-    if (!this.world.faults.strikes('promise_broken', task)) return;
+    const { faults } = this.world;
+    const late = operationOf(record.order) === 'debit' && faults.strikes('debit_late', task);
+    if (!late && !faults.strikes('promise_broken', task)) return;
     const extent = this.world.faults.extent();
     this.world.outside(extent.spread(500, 600_000), () => {
       if (record.captures.length > 0) return;
@@ -302,6 +313,11 @@ export class SimChannel {
       this.world.outside(extent.spread(1_000, 60_000), () => {
         this.world.callBack(record.order, answer, Number.NEGATIVE_INFINITY);
       });
+      for (let visits = late ? 3 : 0; visits > 0; visits -= 1) {
+        this.world.outside(extent.spread(60_000, 7_200_000), () => {
+          decideAboutOrder(this.world, record.orderNo, extent);
+        });
+      }
     });
   }
 
@@ -373,27 +389,3 @@ const breakable: ReadonlySet<Operation> = new Set(['charge', 'payout', 'debit', 
 
 /** Closing a credit ends the pre-recharge: nothing of it can go on. */
 const endsAll = ({ operation }: Order): boolean => operation === 'credit';
-
-const contradiction: QueryAnswer = {
-  kind: 'declined',
-  code: 'risk_refused',
-  channelCode: 'E7',
-  message: 'taken back',
-  scope: 'other_channel',
-};
-
-const mismatch = (order: Order): QueryAnswer => ({
-  kind: 'mismatch',
-  field: 'amount',
-  ours: String(order.amountMinor),
-  theirs: String(order.amountMinor + 1n),
-});
-
-/** Everything that would be on the wire. */
-export function bytesOf(order: Order): string {
-  const { orderNo, amountMinor, currency, account, createdAtMs, expiresAtMs } = order;
-  const { operation, refundOf, regarding = refundOf, topUp } = order;
-  const charged = [orderNo, amountMinor, currency, account.token, createdAtMs, expiresAtMs];
-  const others = operation === undefined ? [] : [operation, regarding?.orderNo, topUp?.creditMinor];
-  return [...charged, ...others].join(' ');
-}

@@ -100,8 +100,8 @@ export const storeMutants: readonly Mutant[] = [
     name: 'what just ended is put back in flight',
     rule: 'in flight is what has not ended',
     file: 'src/store/active-check.js',
-    find: 'WHERE id = ? AND ended_at IS NULL FOR UPDATE',
-    replace: 'WHERE id = ? AND ended_at IS NULL',
+    find: 'WHERE id = ? AND ${underWay} FOR UPDATE',
+    replace: 'WHERE id = ? AND ${underWay}',
     test: 'compensation/active-check.test.js',
   },
   {

@@ -14,9 +14,11 @@ import { sqlTime } from '../store/database.js';
 import { Chance, hashText, mix } from './chance.js';
 import { Faults } from './faults.js';
 import { MemoryDatabase, type Stored } from './memory-database.js';
+import { givingBack } from './giving-back.js';
 import { rememberedFlow } from './remembered-flow.js';
 import { SimLocks, SimWakeUps } from './redis-ports.js';
-import { bytesOf, SimChannel } from './sim-channel.js';
+import { SimChannel } from './sim-channel.js';
+import { bytesOf } from './sim-words.js';
 import { SimBooks } from './sim-ledger.js';
 import { SimAccounts, SimCards } from './sim-parties.js';
 import { SimProcess } from './sim-process.js';
@@ -392,6 +394,7 @@ export class World {
       for (const row of table.values()) if (row['status'] === 'processing') return false;
     }
     for (const row of flows.topUps.values()) if (this.#awaitsSettlement(row)) return false;
+    if (givingBack(this.database).length > 0) return false;
     return this.books.settled;
   }
 }

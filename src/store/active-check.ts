@@ -25,6 +25,8 @@ const liveTasks = tables
   .map(
     (name) => `SELECT id, created_at FROM ${name} WHERE status IN ('processing', 'needs_review')`,
   )
+  // It has ended, and is in flight until what was debited besides is back.
+  .concat('SELECT id, created_at FROM withdrawal WHERE gives_back = 1')
   .join(' UNION ALL ');
 
 export class ActiveCheckStore implements CheckedBook {
@@ -141,9 +143,11 @@ export class ActiveCheckStore implements CheckedBook {
       for (const kind of tables) {
         // Whoever ends the task waits for this lock, and then finds the row and deletes it. Without it
         // the row could be written just after the end, and nothing would ever take it away.
+        const underWay =
+          kind === 'withdrawal' ? '(ended_at IS NULL OR gives_back = 1)' : 'ended_at IS NULL';
         const [open] = await selectRows<{ status: string }>(
           transaction,
-          `SELECT status FROM ${kind} WHERE id = ? AND ended_at IS NULL FOR UPDATE`,
+          `SELECT status FROM ${kind} WHERE id = ? AND ${underWay} FOR UPDATE`,
           [task],
         );
         if (open === undefined) continue;

@@ -35,7 +35,7 @@ const taskUpdate = (table: string, own: BulkUpdate['values']): BulkUpdate => ({
 
 const deductionUpdate = taskUpdate('deduction', paidBy);
 const refundUpdate = taskUpdate('refund', { order_no: ascii(64) });
-const withdrawalUpdate = taskUpdate('withdrawal', paidBy);
+const withdrawalUpdate = taskUpdate('withdrawal', { ...paidBy, gives_back: 'INT' });
 const topUpUpdate = taskUpdate('top_up', {
   ...paidBy,
   stage: ascii(40),

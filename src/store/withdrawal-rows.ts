@@ -1,4 +1,5 @@
 import type { Entry } from '../engine/entries.js';
+import { owesDebits } from '../engine/late-debit.js';
 import { operationOf, type Operation } from '../engine/order.js';
 import type { WithdrawalState } from '../engine/withdrawal.js';
 import { sqlTime } from './database.js';
@@ -47,6 +48,7 @@ export function withdrawalRow(state: WithdrawalState): Row {
   return Object.assign(standingOf(state), {
     channel_id: paid?.order.channelId ?? null,
     order_no: paid?.order.orderNo ?? null,
+    gives_back: state.end !== null && owesDebits(state) ? 1 : 0,
   });
 }
 

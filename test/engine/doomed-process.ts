@@ -33,6 +33,8 @@ export interface Doom extends LifeOrders {
   readonly withdrawal?: DoomedWithdrawal;
   /** … this task, resumed. */
   readonly task?: string;
+  /** Two people decide first that the debit of its case of this number goes back. */
+  readonly restores?: number;
 }
 
 export interface DoomedWithdrawal {
@@ -66,6 +68,11 @@ async function live(doom: Doom, life: Life, env: Record<string, string>): Promis
     await started.finished;
   }
   if (task === null) throw new Error('nothing to do');
+  if (doom.restores !== undefined) {
+    const decision = { action: 'restore', reason: 'the service has it in its books' } as const;
+    const about = { kind: 'decision', caseNo: doom.restores, decision } as const;
+    await executor.run(task, { ...about, by: 'ann', approvedBy: 'ben' });
+  }
   await finish({ clock: systemClock, executor, deductions }, task);
   await close();
 }
