@@ -19,7 +19,7 @@ type Probe = (index: number) => Promise<number>;
 
 async function open(): Promise<Subject> {
   const { migrationUrl } = loadConfig(process.env);
-  const owner = openDatabase(migrationUrl, 1, silentLog, { cutSilent: false });
+  const owner = openDatabase(migrationUrl, 1, silentLog, { silentMs: null });
   await writeHistory(owner, Number(process.argv[2] ?? 0));
   const services = await openRecoup(inProcessProfiles(), { channels: inProcess() });
   const claim = claimProbe(owner, new SqlInFlightLog(services.database));

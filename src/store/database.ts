@@ -6,9 +6,9 @@ import { classify } from './sql-errors.js';
 
 export type Database = Knex;
 
-/** A connection silent for this long while a query waits is cut: the server is gone or frozen. */
-const silentMs = 20_000;
-/** Below `silentMs`, so that a lock wait ends with an error of its own. */
+/** A connection silent for this long is cut: if a query waits on it, the server is gone or frozen. */
+const defaultSilentMs = 20_000;
+/** Below `defaultSilentMs`, so that a lock wait ends with an error of its own. */
 const lockWaitSeconds = 10;
 /**
  * A transaction of ours never waits for anything but its own next statement. One that has waited for
@@ -22,7 +22,7 @@ const idleTransactionSeconds = 5;
  * reads in order to write), strict mode, and BIGINTs as strings, since mysql2 rounds them above 2^53.
  *
  * @param poolMax connections at most; waiting for one gives up after ten seconds.
- * @param options.cutSilent false for work whose statements may take long: migrations.
+ * @param options.silentMs null for work whose statements may take long: migrations.
  * @param options.bundles whether one request may hold several statements. Only for the journal, which
  *   makes every statement of its own: elsewhere a hole would let another statement in.
  * @param options.statementSeconds a statement that takes longer is ended by the server (MariaDB only).
@@ -31,10 +31,10 @@ export function openDatabase(
   url: string,
   poolMax: number,
   log: Log,
-  { cutSilent = true, bundles = false, statementSeconds = 0 } = {},
+  { silentMs = defaultSilentMs, bundles = false, statementSeconds = 0 }: DatabaseOptions = {},
 ): Database {
   const at = new URL(url);
-  const deaf = cutSilent ? new DeafConnections(silentMs) : null;
+  const deaf = silentMs === null ? null : new DeafConnections(silentMs);
   return createKnex({
     client: 'mysql2',
     // An error's message must not repeat the values: they hold account tokens (rule 13).
@@ -58,18 +58,28 @@ export function openDatabase(
       max: poolMax,
       acquireTimeoutMillis: 10_000,
       createRetryIntervalMillis: 200,
-      idleTimeoutMillis: 60_000,
+      // What nobody uses is closed before its silence could pass for a server that is gone.
+      idleTimeoutMillis: (silentMs ?? defaultSilentMs) / 2,
       afterCreate: (connection: RawConnection, done: Prepared) =>
         prepareConnection(connection, deaf, statementSeconds, done),
     },
     acquireConnectionTimeout: 10_000,
     log: {
-      warn: (message) => log.warn('database', { message: String(message) }),
-      error: (message) => log.warn('database', { message: String(message) }),
+      warn: (message) => log.warn('database', { message: firstLine(message) }),
+      error: (message) => log.warn('database', { message: firstLine(message) }),
       deprecate: () => undefined,
       debug: () => undefined,
     },
   });
+}
+
+/** Without the stack: while the database is away each that waits for a connection has one. */
+const firstLine = (message: unknown): string => String(message).split('\n', 1).join('');
+
+interface DatabaseOptions {
+  readonly silentMs?: number | null;
+  readonly bundles?: boolean;
+  readonly statementSeconds?: number;
 }
 
 interface RawConnection {

@@ -54,7 +54,7 @@ const options: Knex.MigratorConfig = {
  */
 export async function migrate(ownerUrl: string, appUrl: string, log: Log): Promise<string[]> {
   // A statement may rightly be silent for long here: waiting for the lock, or changing a large table.
-  const database = openDatabase(ownerUrl, 2, log, { cutSilent: false });
+  const database = openDatabase(ownerUrl, 2, log, { silentMs: null });
   try {
     return await holdingLock(database, async () => {
       await freeStaleLock(database);
