@@ -136,7 +136,7 @@ function decisionsAbout(around: CaseSurroundings): TaskDecisions {
       // that failed is tried anew out of what it was taken from.
       const only = failed?.takenFrom ?? 'excess';
       const request = { ...asked, taskId, attemptNo, only };
-      return (await refundDesk.start(request)).refundId;
+      return (await refundDesk.start(request)).id;
     },
   };
 }
@@ -147,7 +147,7 @@ function requestedRefunds(
 ): RequestedRefunds {
   return {
     started: async (key) => (await refunds.findByRequest(key))?.id ?? null,
-    start: async (what) => (await refundDesk.start(what)).refundId,
+    start: async (what) => (await refundDesk.start(what)).id,
     close: async (no, resolution) => await requests.close(no, resolution, clock.nowMs()),
   };
 }

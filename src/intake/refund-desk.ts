@@ -1,13 +1,13 @@
 import type { Clock } from '../clock.js';
 import type { BankAccount, ChannelNature } from '../engine/order.js';
 import type { Refund, RefundOfDeduction, RefundOfTopUp } from '../engine/entries.js';
-import type { Executor, RunResult } from '../engine/executor.js';
+import type { Executor } from '../engine/executor.js';
 import { acceptanceOf } from '../engine/refund.js';
 import type { Task } from '../engine/tasks.js';
 import { RecoupError } from '../errors.js';
 import { newTaskId, type ChannelId, type TaskId } from '../ids.js';
 import type { AmountMinor } from '../money.js';
-import { once } from './once.js';
+import { once, type TaskStarted } from './once.js';
 import type { CaptureOfDeduction, CaptureOfTopUp, CaptureRecord, RefundRecord } from './records.js';
 
 /** What the desk reads. `store/` and `channels/` provide it. */
@@ -48,12 +48,6 @@ export interface RefundRequest {
   readonly only?: RefundOfDeduction['from'];
 }
 
-export interface RefundStarted {
-  readonly refundId: TaskId;
-  /** When the first run has ended; null for a request that had been accepted before. */
-  readonly finished: Promise<RunResult<Task>> | null;
-}
-
 /**
  * Starts refunds. What is checked here is checked again by constraints in the transaction that
  * accepts the refund: a capture cannot be given back twice, nor credited and given back. That the payment
@@ -74,24 +68,24 @@ export class RefundDesk {
    * @throws RecoupError `capture_unknown`, `capture_not_available`, `refund_not_whole`, `refund_not_offered`,
    *   `busy` or `journal_unavailable`. Nothing was written, but for the last.
    */
-  async start(request: RefundRequest): Promise<RefundStarted> {
+  async start(request: RefundRequest): Promise<TaskStarted> {
     return await once(
       async () => await this.#known(request),
       async () => await this.#start(request),
     );
   }
 
-  async #known({ requestKey }: RefundRequest): Promise<RefundStarted | null> {
+  async #known({ requestKey }: RefundRequest): Promise<TaskStarted | null> {
     const known = await this.reads.byRequest(requestKey);
-    return known === null ? null : { refundId: known.id, finished: null };
+    return known === null ? null : { id: known.id, finished: null };
   }
 
-  async #start(request: RefundRequest): Promise<RefundStarted> {
+  async #start(request: RefundRequest): Promise<TaskStarted> {
     const refund = await this.#refund(request);
     const accepting = acceptanceOf(refund, this.clock.nowMs());
     const { accepted, finished } = this.executor.start([accepting]);
     await accepted;
-    return { refundId: refund.id, finished };
+    return { id: refund.id, finished };
   }
 
   async #refund(request: RefundRequest): Promise<Refund> {

@@ -10,7 +10,6 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export interface StoredRequest {
   readonly row: Writable<RefundRequestRecord>;
   readonly key: string;
-  readonly requestedBy: string;
   proposal: 'open' | 'approved' | 'executed' | 'void' | 'rejected';
 }
 
@@ -51,7 +50,7 @@ export class MemoryRefundRequests {
       resolution: null,
       refundId: null,
     };
-    this.all.push({ row, key: request.requestKey, requestedBy: by.name, proposal: 'open' });
+    this.all.push({ row, key: request.requestKey, proposal: 'open' });
     return { ...row };
   }
 

@@ -193,7 +193,7 @@ function payBack(world: World, what: PayBack, then: (refundId: TaskId) => void, 
     requestKey: key,
   };
   process.desks.refunds.start(request).then(
-    ({ refundId, finished }) => {
+    ({ id: refundId, finished }) => {
       if (world.database.entries(refundId) === null) {
         world.violated('told_too_early', refundId, 'a refund was accepted, and is not in the log');
       }

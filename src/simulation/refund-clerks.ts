@@ -59,7 +59,7 @@ export function refundRequestsOf(process: SimProcess): RefundRequestParts {
   const carry = refundRequestCarrier({
     started: async (key) => await read(() => refundReadsOf(world).byRequest(key)),
     start: async (what) => {
-      const { refundId, finished } = await process.desks.refunds.start(what);
+      const { id: refundId, finished } = await process.desks.refunds.start(what);
       finished?.then(undefined, (error: unknown) => onThrown(world, refundId, error));
       return refundId;
     },

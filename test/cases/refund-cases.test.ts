@@ -74,8 +74,8 @@ describe('a decision that the books refuse', () => {
     const started = await suite.services.refundDesk.start({ ...asked(deduction), requestKey });
     await started.finished;
     await suite.environment.sandbox.clearFaults();
-    expect((await suite.services.refunds.find(started.refundId))?.status).to.equal('failed');
-    return started.refundId;
+    expect((await suite.services.refunds.find(started.id))?.status).to.equal('failed');
+    return started.id;
   }
 
   for (const kind of ['refund_failed', 'late_success']) {
@@ -101,7 +101,10 @@ describe('a decision that the books refuse', () => {
     const { no, payloadDigest } = await suite.services.cases.desk.propose(about.id, refund, wang);
     // The first half of carrying out, as it was before the process died.
     const requestKey = `case:${about.id}:${no}`;
-    const { refundId } = await suite.services.refundDesk.start({ ...asked(deduction), requestKey });
+    const { id: refundId } = await suite.services.refundDesk.start({
+      ...asked(deduction),
+      requestKey,
+    });
     await succeededAfterAll(failed);
     const end = await suite.services.cases.desk.approve(about.id, no, payloadDigest, li);
     expect(end).to.include({ state: 'executed', outcome: `refund ${refundId}` });

@@ -187,7 +187,7 @@ describe('a refund that a person asks for', () => {
     const { id } = await collected();
     const request = await ask(asked(id, 50_000));
     // The first half of carrying out, as it was before the process died.
-    const { refundId, finished } = await suite.services.refundDesk.start({
+    const { id: refundId, finished } = await suite.services.refundDesk.start({
       taskId: id,
       attemptNo: 1,
       amountMinor: amountMinor(50_000),

@@ -47,7 +47,8 @@ describe('The time of a question', () => {
     const startedMs = performance.now();
     const asked = Array.from({ length: 60 }, () => open.channel.query(practiceOrder('swiftpay')));
     const answers = await Promise.all(asked);
-    expect(performance.now() - startedMs).to.be.below(timeouts.charge_ms + 200);
+    // One after the other they would take nine seconds.
+    expect(performance.now() - startedMs).to.be.below(2 * timeouts.charge_ms);
     expect(open.channel.timeoutsMs.query).to.equal(timeouts.charge_ms);
     expect(answers.at(-1)).to.include({ why: 'connection_lost' });
     expect(heard).to.be.within(4, 17);

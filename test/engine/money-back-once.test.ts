@@ -67,7 +67,7 @@ describe('money that is spoken for', () => {
     await suite.environment.owner.raw('UPDATE attempt SET credited_minor = 0 WHERE task_id = ?', [
       id,
     ]);
-    const { refundId, finished } = await suite.services.refundDesk.start(ask(id));
+    const { id: refundId, finished } = await suite.services.refundDesk.start(ask(id));
     await finished;
     expect(await suite.services.refunds.find(refundId)).to.include({ takenFrom: 'repayment' });
     expect((await suite.services.repayments.find(repayment.id))?.paidMinor).to.equal(0n);
@@ -83,7 +83,7 @@ describe('money that is spoken for', () => {
       await given?.finished;
       if (ends.every((end) => end === 'done')) {
         // The credit was whole before the refund looked: it takes from the repayment, as it may.
-        expect(await suite.services.refunds.find(given?.refundId ?? id)).to.include({
+        expect(await suite.services.refunds.find(given?.id ?? id)).to.include({
           takenFrom: 'repayment',
         });
       } else {

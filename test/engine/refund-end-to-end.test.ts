@@ -66,7 +66,7 @@ describe('a refund, end to end', () => {
 
   it('gives back what was credited, once, and the repayment is owed again', async () => {
     const { id, order, repayment } = await collected();
-    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:r`));
+    const { id: refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:r`));
     expect((await finished)?.outcome).to.equal('ended');
     expect(await suite.services.refunds.find(refundId)).to.include({
       status: 'succeeded',
@@ -78,7 +78,7 @@ describe('a refund, end to end', () => {
     expect(await topics(id)).to.deep.equal(['ledger.repayment_collected', 'ledger.refund_paid']);
 
     const again = await suite.services.refundDesk.start(ask(id, `${id}:r`));
-    expect(again.refundId).to.equal(refundId);
+    expect(again.id).to.equal(refundId);
     const more = await refusal(suite.services.refundDesk.start(ask(id, `${id}:r2`)));
     expect(more).to.equal('capture_not_available');
   });
@@ -112,7 +112,7 @@ describe('a refund, end to end', () => {
     await suite.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'refund', fault: 'timeout_after' },
     ]);
-    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:lost`));
+    const { id: refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:lost`));
     await finished;
     await suite.environment.sandbox.clearFaults();
     await suite.services.executor.run(refundId, { kind: 'ask', by: 'test' });
@@ -153,7 +153,7 @@ describe('a refund, end to end', () => {
       source,
       captures: 2,
     });
-    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:d`));
+    const { id: refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:d`));
     await finished;
     const refund = await suite.services.refunds.find(refundId);
     expect(refund).to.include({ status: 'succeeded', takenFrom: 'excess', amountMinor: 120_000n });
@@ -171,7 +171,7 @@ describe('a refund, end to end', () => {
     await suite.environment.sandbox.setFaults([
       { channel: 'swiftpay', operation: 'refund', fault: 'timeout_before' },
     ]);
-    const { refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:x`));
+    const { id: refundId, finished } = await suite.services.refundDesk.start(ask(id, `${id}:x`));
     await finished;
     expect(await suite.services.refunds.find(refundId)).to.include({ takenFrom: 'excess' });
     const before = (await suite.services.deductions.log(id)).length;
